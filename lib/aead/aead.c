@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Making and freeing of thread states and keys. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <omni_secret.h>
+
+#include "aead_priv.h"
+
+struct omni_aead *omni_aead_create(uint32_t flags)
+{
+	struct omni_aead *aead = aligned_alloc(alignof(struct omni_aead), sizeof(*aead));
+	IMB_ARCH arch = IMB_ARCH_NONE;
+
+	if (aead == NULL)
+		return NULL;
+	memset(aead, 0, sizeof(*aead));
+	aead->mgr = alloc_mb_mgr((flags & OMNI_AEAD_NO_AES) != 0 ? IMB_FLAG_AESNI_OFF : 0);
+	if (aead->mgr == NULL) {
+		free(aead);
+		errno = ENOMEM;
+		return NULL;
+	}
+	init_mb_mgr_auto(aead->mgr, &arch);
+	if (arch == IMB_ARCH_NONE || imb_get_errno(aead->mgr) != 0) {
+		omni_aead_free(aead);
+		errno = ENOTSUP;
+		return NULL;
+	}
+	aead->has_aes = (aead->mgr->features & IMB_FEATURE_AESNI) != 0;
+	return aead;
+}
+
+void omni_aead_free(struct omni_aead *aead)
+{
+	if (aead == NULL)
+		return;
+	free_mb_mgr(aead->mgr);
+	omni_wipe(aead, sizeof(*aead));
+	free(aead);
+}
+
+bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher)
+{
+	return cipher == OMNI_AEAD_CHACHAPOLY || (cipher == OMNI_AEAD_AESGCM && aead->has_aes);
+}
+
+const char *omni_aead_arch(const struct omni_aead *aead)
+{
+	switch ((IMB_ARCH)aead->mgr->used_arch) {
+	case IMB_ARCH_AVX512:
+		return "avx512";
+	case IMB_ARCH_AVX2:
+		return "avx2";
+	case IMB_ARCH_AVX:
+		return "avx";
+	case IMB_ARCH_SSE:
+	case IMB_ARCH_NOAESNI:
+		return "sse";
+	default:
+		return "none";
+	}
+}
+
+static size_t key_size(unsigned int cipher)
+{
+	if (cipher == OMNI_AEAD_AESGCM)
+		return sizeof(struct omni_aead_key);
+	return alignof(struct omni_aead_key);
+}
+
+int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, unsigned int cipher,
+			 const struct omni_key *key)
+{
+	struct omni_aead_key *k;
+
+	*out = NULL;
+	if (cipher != OMNI_AEAD_AESGCM && cipher != OMNI_AEAD_CHACHAPOLY)
+		return -EINVAL;
+	if (!omni_aead_has(aead, cipher))
+		return -ENOTSUP;
+	k = aligned_alloc(alignof(struct omni_aead_key), key_size(cipher));
+	if (k == NULL)
+		return -ENOMEM;
+	memset(k, 0, key_size(cipher));
+	k->cipher = (uint8_t)cipher;
+	if (cipher == OMNI_AEAD_AESGCM)
+		IMB_AES256_GCM_PRE(aead->mgr, key->b, &k->gcm);
+	else
+		memcpy(k->chacha, key->b, sizeof(k->chacha));
+	*out = k;
+	return 0;
+}
+
+void omni_aead_key_free(struct omni_aead_key *key)
+{
+	if (key == NULL)
+		return;
+	omni_wipe(key, key_size(key->cipher));
+	free(key);
+}
+
+unsigned int omni_aead_key_cipher(const struct omni_aead_key *key)
+{
+	return key->cipher;
+}
