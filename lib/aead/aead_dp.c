@@ -30,7 +30,7 @@ static inline uint64_t tag_equal(const uint8_t *a, const uint8_t *b)
 	return ((x[0] | -x[0]) >> 63) ^ 1;
 }
 
-void omni_aead_seal(struct omni_aead *aead, const struct omni_aead_op *ops, unsigned int n)
+void omni_aead_seal_burst(struct omni_aead *aead, const struct omni_aead_op *ops, unsigned int n)
 {
 	struct split s;
 
@@ -41,7 +41,8 @@ void omni_aead_seal(struct omni_aead *aead, const struct omni_aead_op *ops, unsi
 		aead_chacha_seal(aead, ops, s.chacha, s.chacha_n);
 }
 
-uint64_t omni_aead_open(struct omni_aead *aead, const struct omni_aead_op *ops, unsigned int n)
+uint64_t omni_aead_open_burst(struct omni_aead *aead, const struct omni_aead_op *ops,
+			      unsigned int n)
 {
 	uint64_t ok = 0;
 	struct split s;

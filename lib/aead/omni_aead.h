@@ -3,8 +3,8 @@
  * AEAD over bursts of packets: AES-256-GCM (NIST SP 800-38D, 96-bit IV) and ChaCha20-Poly1305
  * (RFC 8439), both with a 12-byte nonce and a 16-byte tag. One burst may mix keys and ciphers.
  *
- * A worker fills an array of omni_aead_op and calls omni_aead_seal or omni_aead_open once for
- * all of it. Everything is done when the call returns; nothing is kept between calls.
+ * A worker fills an array of omni_aead_op and calls omni_aead_seal_burst or omni_aead_open_burst
+ * once for all of it. Everything is done when the call returns; nothing is kept between calls.
  */
 #ifndef OMNI_AEAD_H
 #define OMNI_AEAD_H
@@ -114,7 +114,7 @@ unsigned int omni_aead_key_cipher(const struct omni_aead_key *key);
  * Encrypt n <= OMNI_AEAD_BURST_MAX packets: src to dst, and the tag of aad and ciphertext to
  * tag. That no (key, nonce) comes twice is the caller's duty. Cannot fail. Owner of aead.
  */
-void omni_aead_seal(struct omni_aead *aead, const struct omni_aead_op *ops, unsigned int n);
+void omni_aead_seal_burst(struct omni_aead *aead, const struct omni_aead_op *ops, unsigned int n);
 
 /*
  * Decrypt n <= OMNI_AEAD_BURST_MAX packets and check their tags in constant time. Bit i of the
@@ -122,7 +122,7 @@ void omni_aead_seal(struct omni_aead *aead, const struct omni_aead_op *ops, unsi
  * may have chosen, in place the ciphertext is gone: drop the packet, look at nothing in it.
  * Bits from n on are zero. Owner of aead.
  */
-uint64_t omni_aead_open(struct omni_aead *aead, const struct omni_aead_op *ops,
-			unsigned int n) OMNI_MUST_CHECK;
+uint64_t omni_aead_open_burst(struct omni_aead *aead, const struct omni_aead_op *ops,
+			      unsigned int n) OMNI_MUST_CHECK;
 
 #endif
