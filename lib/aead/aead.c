@@ -3,31 +3,48 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include <sodium.h>
+
 #include <omni_secret.h>
 
 #include "aead_priv.h"
 
-struct omni_aead *omni_aead_create(uint32_t flags)
+/* 0 with mgr NULL where the CPU cannot run the library, -ENOMEM. */
+static int start_ipsec_mb(struct omni_aead *aead)
 {
-	struct omni_aead *aead = aligned_alloc(alignof(struct omni_aead), sizeof(*aead));
 	IMB_ARCH arch = IMB_ARCH_NONE;
 
+	aead->mgr = alloc_mb_mgr(0);
+	if (aead->mgr == NULL)
+		return imb_get_errno(NULL) == ENOMEM ? -ENOMEM : 0;
+	init_mb_mgr_auto(aead->mgr, &arch);
+	if (arch == IMB_ARCH_NONE || imb_get_errno(aead->mgr) != 0) {
+		free_mb_mgr(aead->mgr);
+		aead->mgr = NULL;
+	}
+	return 0;
+}
+
+struct omni_aead *omni_aead_create(uint32_t flags)
+{
+	struct omni_aead *aead;
+
+	if (sodium_init() < 0) {
+		errno = ENOTSUP;
+		return NULL;
+	}
+	aead = aligned_alloc(alignof(struct omni_aead), sizeof(*aead));
 	if (aead == NULL)
 		return NULL;
 	memset(aead, 0, sizeof(*aead));
-	aead->mgr = alloc_mb_mgr((flags & OMNI_AEAD_NO_AES) != 0 ? IMB_FLAG_AESNI_OFF : 0);
-	if (aead->mgr == NULL) {
+	if ((flags & OMNI_AEAD_NO_AES) == 0 && start_ipsec_mb(aead) < 0) {
 		free(aead);
 		errno = ENOMEM;
 		return NULL;
 	}
-	init_mb_mgr_auto(aead->mgr, &arch);
-	if (arch == IMB_ARCH_NONE || imb_get_errno(aead->mgr) != 0) {
-		omni_aead_free(aead);
-		errno = ENOTSUP;
-		return NULL;
-	}
-	aead->has_aes = (aead->mgr->features & IMB_FEATURE_AESNI) != 0;
+	if (aead->mgr != NULL && (aead->mgr->features & IMB_FEATURE_AESNI) != 0)
+		aead->gcm = &aead_gcm;
+	aead->chacha = aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
 	return aead;
 }
 
@@ -35,18 +52,21 @@ void omni_aead_free(struct omni_aead *aead)
 {
 	if (aead == NULL)
 		return;
-	free_mb_mgr(aead->mgr);
+	if (aead->mgr != NULL)
+		free_mb_mgr(aead->mgr);
 	omni_wipe(aead, sizeof(*aead));
 	free(aead);
 }
 
 bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher)
 {
-	return cipher == OMNI_AEAD_CHACHAPOLY || (cipher == OMNI_AEAD_AESGCM && aead->has_aes);
+	return cipher == OMNI_AEAD_CHACHAPOLY || (cipher == OMNI_AEAD_AESGCM && aead->gcm != NULL);
 }
 
 const char *omni_aead_arch(const struct omni_aead *aead)
 {
+	if (aead->mgr == NULL)
+		return "libsodium";
 	switch ((IMB_ARCH)aead->mgr->used_arch) {
 	case IMB_ARCH_AVX512:
 		return "avx512";
@@ -54,11 +74,8 @@ const char *omni_aead_arch(const struct omni_aead *aead)
 		return "avx2";
 	case IMB_ARCH_AVX:
 		return "avx";
-	case IMB_ARCH_SSE:
-	case IMB_ARCH_NOAESNI:
-		return "sse";
 	default:
-		return "none";
+		return "sse";
 	}
 }
 

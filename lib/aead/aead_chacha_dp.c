@@ -47,14 +47,16 @@ static void run(struct omni_aead *aead, const struct omni_aead_op *ops, const ui
 	(void)got;
 }
 
-void aead_chacha_seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		      unsigned int n)
+static void seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
+		 unsigned int n)
 {
 	run(aead, ops, list, n, IMB_DIR_ENCRYPT);
 }
 
-void aead_chacha_open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		      unsigned int n)
+static void open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
+		 unsigned int n)
 {
 	run(aead, ops, list, n, IMB_DIR_DECRYPT);
 }
+
+const struct aead_backend aead_chacha = {.seal = seal, .open = open};

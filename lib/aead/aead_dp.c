@@ -36,9 +36,9 @@ void omni_aead_seal_burst(struct omni_aead *aead, const struct omni_aead_op *ops
 
 	split_by_cipher(&s, ops, n);
 	if (s.gcm_n > 0)
-		aead_gcm_seal(aead, ops, s.gcm, s.gcm_n);
+		aead->gcm->seal(aead, ops, s.gcm, s.gcm_n);
 	if (s.chacha_n > 0)
-		aead_chacha_seal(aead, ops, s.chacha, s.chacha_n);
+		aead->chacha->seal(aead, ops, s.chacha, s.chacha_n);
 }
 
 uint64_t omni_aead_open_burst(struct omni_aead *aead, const struct omni_aead_op *ops,
@@ -49,9 +49,9 @@ uint64_t omni_aead_open_burst(struct omni_aead *aead, const struct omni_aead_op 
 
 	split_by_cipher(&s, ops, n);
 	if (s.gcm_n > 0)
-		aead_gcm_open(aead, ops, s.gcm, s.gcm_n);
+		aead->gcm->open(aead, ops, s.gcm, s.gcm_n);
 	if (s.chacha_n > 0)
-		aead_chacha_open(aead, ops, s.chacha, s.chacha_n);
+		aead->chacha->open(aead, ops, s.chacha, s.chacha_n);
 	for (unsigned int i = 0; i < n; i++)
 		ok |= tag_equal(ops[i].tag, aead->computed[i]) << i;
 	return ok;

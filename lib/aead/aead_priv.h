@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the files of this library share. A cipher's backend is one file with two functions. */
+/* What the files of this library share. A backend is one file with one struct aead_backend. */
 #ifndef AEAD_PRIV_H
 #define AEAD_PRIV_H
 
@@ -9,10 +9,23 @@
 
 typedef uint8_t aead_tag[OMNI_AEAD_TAG_LEN];
 
+/*
+ * One cipher's way through a burst. list holds the n positions in ops that are of this cipher.
+ * Seal writes each op's tag; open writes to computed[position] the tag that the op should have
+ * had, or, where it learns no more than that the tag is wrong, one that differs from it.
+ */
+typedef void aead_run(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
+		      unsigned int n);
+
+struct aead_backend {
+	aead_run *seal, *open;
+};
+
 struct omni_aead {
-	IMB_MGR *mgr;
-	bool has_aes;
-	alignas(64) struct gcm_context_data gcm; /* scratch of one AES-GCM call */
+	IMB_MGR *mgr;			/* NULL where intel-ipsec-mb refuses the CPU */
+	const struct aead_backend *gcm; /* NULL where there are no AES instructions */
+	const struct aead_backend *chacha;
+	alignas(64) struct gcm_context_data scratch; /* of one AES-GCM call */
 	alignas(64) aead_tag computed[OMNI_AEAD_BURST_MAX];
 };
 
@@ -25,17 +38,8 @@ struct omni_aead_key {
 	};
 };
 
-/*
- * Backends. list holds the n positions in ops that are theirs. Seal writes each op's tag;
- * open writes the tag that it should have had to computed[position].
- */
-void aead_gcm_seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		   unsigned int n);
-void aead_gcm_open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		   unsigned int n);
-void aead_chacha_seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		      unsigned int n);
-void aead_chacha_open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		      unsigned int n);
+extern const struct aead_backend aead_gcm;
+extern const struct aead_backend aead_chacha;
+extern const struct aead_backend aead_chacha_sodium;
 
 #endif

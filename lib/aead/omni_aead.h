@@ -78,9 +78,9 @@ static inline void omni_aead_op_nonce(struct omni_aead_op *op, const void *head,
 #define OMNI_AEAD_NO_AES 0x1u /* act as on a CPU without AES instructions */
 
 /*
- * State for the calling thread, on the fastest code that the CPU has. NULL with errno ENOMEM,
- * or ENOTSUP where the CPU or the crypto library's self-test does not allow it. Blocks; not for
- * workers: control makes it and hands it to the worker before that starts.
+ * State for one thread, on the fastest code that the CPU has. NULL with errno ENOMEM, or ENOTSUP
+ * where a crypto library does not start. Not for workers: control makes it and hands it to the
+ * worker before that starts.
  */
 struct omni_aead *omni_aead_create(uint32_t flags) OMNI_MUST_CHECK;
 
@@ -89,11 +89,11 @@ void omni_aead_free(struct omni_aead *aead);
 
 /*
  * True where keys of cipher can be made: ChaCha20-Poly1305 always, AES-256-GCM only with the
- * CPU's AES instructions (the emulation would leak the key through the cache).
+ * CPU's AES instructions. Any thread.
  */
 bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher);
 
-/* Name of the code in use, for people: "avx512", "avx2", "avx", "sse", "none". */
+/* Name of the code in use, for people: "avx512", "avx2", "avx", "sse", "libsodium". */
 const char *omni_aead_arch(const struct omni_aead *aead);
 
 /*
