@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The bursts against an independent one-shot AEAD (libsodium's), vectors and forgeries. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+#include <sodium.h>
+
+#include <omni_aead.h>
+#include <omni_wire.h>
+
+static_assert((int)OMNI_AEAD_AESGCM == (int)OMNI_CIPHER_AESGCM, "number of the wire");
+static_assert((int)OMNI_AEAD_CHACHAPOLY == (int)OMNI_CIPHER_CHACHAPOLY, "number of the wire");
+static_assert(OMNI_AEAD_NONCE_LEN == OMNI_NONCE_LEN, "nonce");
+static_assert(OMNI_AEAD_TAG_LEN == OMNI_TAG_LEN, "tag");
+
+#define LEN_MAX 2048
+#define AAD_LEN 24
+#define GUARD 64 /* bytes around each buffer that must stay as they were */
+#define GUARD_BYTE 0xa5
+
+/* One packet, its buffers between guards: the cipher is assembly, ASan does not see its writes. */
+struct packet {
+	struct omni_key secret;
+	unsigned int cipher;
+	uint32_t len, aad_len;
+	uint8_t nonce[OMNI_AEAD_NONCE_LEN];
+	uint8_t aad[64];
+	uint8_t plain[LEN_MAX], sealed[LEN_MAX + OMNI_AEAD_TAG_LEN];
+	uint8_t src[GUARD + LEN_MAX + GUARD], dst[GUARD + LEN_MAX + GUARD];
+	uint8_t tag[GUARD + OMNI_AEAD_TAG_LEN + GUARD];
+	struct omni_aead_key *key;
+};
+
+static struct {
+	struct omni_aead *best, *masked;
+} ctx;
+
+static uint32_t seed = 1;
+
+static uint32_t rnd(uint32_t below)
+{
+	seed = seed * 1664525 + 1013904223;
+	return (uint32_t)(((uint64_t)seed * below) >> 32);
+}
+
+static void rnd_fill(uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		p[i] = (uint8_t)rnd(256);
+}
+
+/* What the twin makes of the packet: ciphertext and tag in p->sealed. */
+static void twin_seal(struct packet *p)
+{
+	int ret;
+
+	if (p->cipher == OMNI_AEAD_AESGCM)
+		ret = crypto_aead_aes256gcm_encrypt(p->sealed, NULL, p->plain, p->len, p->aad,
+						    p->aad_len, NULL, p->nonce, p->secret.b);
+	else
+		ret = crypto_aead_chacha20poly1305_ietf_encrypt(p->sealed, NULL, p->plain, p->len,
+								p->aad, p->aad_len, NULL, p->nonce,
+								p->secret.b);
+	assert_int_equal(ret, 0);
+}
+
+static void packet_init(struct packet *p, struct omni_aead *aead, unsigned int cipher, uint32_t len,
+			uint32_t aad_len)
+{
+	p->cipher = cipher;
+	p->len = len;
+	p->aad_len = aad_len;
+	rnd_fill(p->secret.b, sizeof(p->secret.b));
+	rnd_fill(p->nonce, sizeof(p->nonce));
+	rnd_fill(p->aad, aad_len);
+	rnd_fill(p->plain, len);
+	twin_seal(p);
+	assert_int_equal(omni_aead_key_create(&p->key, aead, cipher, &p->secret), 0);
+	assert_int_equal(omni_aead_key_cipher(p->key), cipher);
+}
+
+/* Load in into the packet's buffers, guards around it, and make the op. */
+static void packet_load(struct packet *p, struct omni_aead_op *op, const uint8_t *in, bool in_place)
+{
+	memset(p->src, GUARD_BYTE, sizeof(p->src));
+	memset(p->dst, GUARD_BYTE, sizeof(p->dst));
+	memset(p->tag, GUARD_BYTE, sizeof(p->tag));
+	memcpy(p->src + GUARD, in, p->len);
+	op->key = p->key;
+	op->aad = p->aad;
+	op->aad_len = p->aad_len;
+	op->src = p->src + GUARD;
+	op->dst = (in_place ? p->src : p->dst) + GUARD;
+	op->len = p->len;
+	op->tag = p->tag + GUARD;
+	omni_aead_op_nonce(op, p->nonce, p->nonce + 4);
+	assert_memory_equal(op->nonce, p->nonce, sizeof(p->nonce));
+}
+
+static void assert_guards(const uint8_t *buf, size_t len)
+{
+	for (size_t i = 0; i < GUARD; i++) {
+		assert_int_equal(buf[i], GUARD_BYTE);
+		assert_int_equal(buf[GUARD + len + i], GUARD_BYTE);
+	}
+}
+
+static void packet_check(const struct packet *p, const struct omni_aead_op *op, const uint8_t *in,
+			 const uint8_t *out)
+{
+	assert_memory_equal(op->dst, out, p->len);
+	if (op->src != op->dst)
+		assert_memory_equal(op->src, in, p->len);
+	assert_memory_equal(op->tag, p->sealed + p->len, OMNI_AEAD_TAG_LEN);
+	assert_guards(p->src, p->len);
+	assert_guards(p->dst, p->len);
+	assert_guards(p->tag, OMNI_AEAD_TAG_LEN);
+}
+
+/* Seal and open n packets as one burst, compare all with the twin. */
+static void check_burst(struct omni_aead *aead, struct packet *p, unsigned int n, bool in_place)
+{
+	struct omni_aead_op ops[OMNI_AEAD_BURST_MAX] = {0};
+
+	for (unsigned int i = 0; i < n; i++)
+		packet_load(&p[i], &ops[i], p[i].plain, in_place);
+	omni_aead_seal_burst(aead, ops, n);
+	for (unsigned int i = 0; i < n; i++)
+		packet_check(&p[i], &ops[i], p[i].plain, p[i].sealed);
+
+	for (unsigned int i = 0; i < n; i++) {
+		packet_load(&p[i], &ops[i], p[i].sealed, in_place);
+		memcpy(ops[i].tag, p[i].sealed + p[i].len, OMNI_AEAD_TAG_LEN);
+	}
+	assert_true(omni_aead_open_burst(aead, ops, n) == (n == 64 ? ~0ull : (1ull << n) - 1));
+	for (unsigned int i = 0; i < n; i++)
+		packet_check(&p[i], &ops[i], p[i].sealed, p[i].plain);
+}
+
+static void every_length_matches_the_twin(struct omni_aead *aead, unsigned int cipher)
+{
+	struct packet *p = malloc(sizeof(*p));
+
+	assert_non_null(p);
+	for (uint32_t len = 0; len <= LEN_MAX; len++) {
+		packet_init(p, aead, cipher, len, AAD_LEN);
+		check_burst(aead, p, 1, true);
+		check_burst(aead, p, 1, false);
+		omni_aead_key_free(p->key);
+	}
+	for (uint32_t aad_len = 0; aad_len <= sizeof(p->aad); aad_len++) {
+		packet_init(p, aead, cipher, rnd(200), aad_len);
+		check_burst(aead, p, 1, true);
+		check_burst(aead, p, 1, false);
+		omni_aead_key_free(p->key);
+	}
+	free(p);
+}
+
+static bool no_aes(void)
+{
+	return !omni_aead_has(ctx.best, OMNI_AEAD_AESGCM) || !crypto_aead_aes256gcm_is_available();
+}
+
+static void gcm_matches_its_twin_at_every_length(void **state)
+{
+	(void)state;
+	if (no_aes())
+		skip();
+	every_length_matches_the_twin(ctx.best, OMNI_AEAD_AESGCM);
+}
+
+static void chacha_matches_its_twin_at_every_length(void **state)
+{
+	(void)state;
+	every_length_matches_the_twin(ctx.best, OMNI_AEAD_CHACHAPOLY);
+}
+
+static void chacha_without_aes_matches_its_twin_at_every_length(void **state)
+{
+	(void)state;
+	every_length_matches_the_twin(ctx.masked, OMNI_AEAD_CHACHAPOLY);
+}
+
+static void mixed_bursts_match_the_twin(void **state)
+{
+	struct packet *p = calloc(OMNI_AEAD_BURST_MAX, sizeof(*p));
+	unsigned int first = no_aes() ? OMNI_AEAD_CHACHAPOLY : OMNI_AEAD_AESGCM;
+
+	(void)state;
+	assert_non_null(p);
+	for (unsigned int turn = 0; turn < 60; turn++) {
+		unsigned int n = turn == 0 ? OMNI_AEAD_BURST_MAX : rnd(OMNI_AEAD_BURST_MAX + 1);
+
+		for (unsigned int i = 0; i < n; i++)
+			packet_init(&p[i], ctx.best, first + rnd(OMNI_AEAD_CHACHAPOLY - first + 1),
+				    rnd(LEN_MAX + 1), rnd(3) != 0 ? AAD_LEN : rnd(64));
+		check_burst(ctx.best, p, n, turn % 2 == 0);
+		for (unsigned int i = 0; i < n; i++)
+			omni_aead_key_free(p[i].key);
+	}
+	free(p);
+}
+
+/* One read-only frame sealed for many peers, each with its own key and buffer. */
+static void one_source_seals_for_many(void **state)
+{
+	struct packet *p = calloc(OMNI_AEAD_BURST_MAX, sizeof(*p));
+	struct omni_aead_op ops[OMNI_AEAD_BURST_MAX];
+	uint8_t frame[777];
+
+	(void)state;
+	assert_non_null(p);
+	rnd_fill(frame, sizeof(frame));
+	for (unsigned int i = 0; i < OMNI_AEAD_BURST_MAX; i++) {
+		unsigned int cipher =
+			i % 3 == 0 && !no_aes() ? OMNI_AEAD_AESGCM : OMNI_AEAD_CHACHAPOLY;
+
+		packet_init(&p[i], ctx.best, cipher, sizeof(frame), AAD_LEN);
+		memcpy(p[i].plain, frame, sizeof(frame));
+		twin_seal(&p[i]);
+		packet_load(&p[i], &ops[i], frame, false);
+		ops[i].src = frame;
+	}
+	omni_aead_seal_burst(ctx.best, ops, OMNI_AEAD_BURST_MAX);
+	for (unsigned int i = 0; i < OMNI_AEAD_BURST_MAX; i++) {
+		packet_check(&p[i], &ops[i], p[i].plain, p[i].sealed);
+		omni_aead_key_free(p[i].key);
+	}
+	free(p);
+}
+
+/* Open p once for each of the len bytes at target, that byte changed by one bit; none may pass. */
+static void flip_each(struct omni_aead *aead, struct packet *p, uint8_t *target, size_t len)
+{
+	struct omni_aead_op op;
+
+	for (size_t i = 0; i < len; i++) {
+		uint8_t bit = (uint8_t)(1u << rnd(8));
+
+		target[i] ^= bit;
+		packet_load(p, &op, p->sealed, i % 2 == 0);
+		memcpy(op.tag, p->sealed + p->len, OMNI_AEAD_TAG_LEN);
+		assert_true(omni_aead_open_burst(aead, &op, 1) == 0);
+		target[i] ^= bit;
+	}
+	packet_load(p, &op, p->sealed, true);
+	memcpy(op.tag, p->sealed + p->len, OMNI_AEAD_TAG_LEN);
+	assert_true(omni_aead_open_burst(aead, &op, 1) == 1);
+}
+
+static void forgeries_fail(struct omni_aead *aead, unsigned int cipher)
+{
+	static const uint32_t lens[] = {0, 1, 15, 16, 64, 129, 300, 1420};
+	struct packet *p = malloc(sizeof(*p));
+
+	assert_non_null(p);
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(lens); i++) {
+		packet_init(p, aead, cipher, lens[i], AAD_LEN);
+		flip_each(aead, p, p->sealed, lens[i] + OMNI_AEAD_TAG_LEN);
+		flip_each(aead, p, p->aad, AAD_LEN);
+		flip_each(aead, p, p->nonce, sizeof(p->nonce));
+		omni_aead_key_free(p->key);
+	}
+	free(p);
+}
+
+static void every_flipped_byte_fails_with_gcm(void **state)
+{
+	(void)state;
+	if (no_aes())
+		skip();
+	forgeries_fail(ctx.best, OMNI_AEAD_AESGCM);
+}
+
+static void every_flipped_byte_fails_with_chacha(void **state)
+{
+	(void)state;
+	forgeries_fail(ctx.best, OMNI_AEAD_CHACHAPOLY);
+	forgeries_fail(ctx.masked, OMNI_AEAD_CHACHAPOLY);
+}
+
+/* Every bit of the tag counts, and each verdict lands at its own packet's bit. */
+static void verdicts_belong_to_their_packets(void **state)
+{
+	struct packet *p = calloc(OMNI_AEAD_BURST_MAX, sizeof(*p));
+	struct omni_aead_op ops[OMNI_AEAD_BURST_MAX];
+	uint64_t want = 0;
+
+	(void)state;
+	assert_non_null(p);
+	for (unsigned int i = 0; i < OMNI_AEAD_BURST_MAX; i++)
+		packet_init(&p[i], ctx.best,
+			    i % 5 < 2 && !no_aes() ? OMNI_AEAD_AESGCM : OMNI_AEAD_CHACHAPOLY,
+			    rnd(500), AAD_LEN);
+	for (unsigned int turn = 0; turn < 8 * OMNI_AEAD_TAG_LEN; turn++) {
+		want = ~0ull;
+		for (unsigned int i = 0; i < OMNI_AEAD_BURST_MAX; i++) {
+			packet_load(&p[i], &ops[i], p[i].sealed, true);
+			memcpy(ops[i].tag, p[i].sealed + p[i].len, OMNI_AEAD_TAG_LEN);
+			if (i != turn % OMNI_AEAD_BURST_MAX && rnd(2) == 0)
+				continue;
+			ops[i].tag[turn / 8] ^= (uint8_t)(1u << turn % 8);
+			want &= ~(1ull << i);
+		}
+		assert_true(omni_aead_open_burst(ctx.best, ops, OMNI_AEAD_BURST_MAX) == want);
+	}
+	for (unsigned int i = 0; i < OMNI_AEAD_BURST_MAX; i++)
+		omni_aead_key_free(p[i].key);
+	free(p);
+}
+
+static void a_mask_refuses_gcm(void **state)
+{
+	struct omni_aead_key *key = (struct omni_aead_key *)&ctx;
+	struct omni_key secret = {{1}};
+
+	(void)state;
+	assert_false(omni_aead_has(ctx.masked, OMNI_AEAD_AESGCM));
+	assert_true(omni_aead_has(ctx.masked, OMNI_AEAD_CHACHAPOLY));
+	assert_int_equal(omni_aead_key_create(&key, ctx.masked, OMNI_AEAD_AESGCM, &secret),
+			 -ENOTSUP);
+	assert_null(key);
+	assert_string_equal(omni_aead_arch(ctx.masked), "libsodium");
+}
+
+static void other_ciphers_are_refused(void **state)
+{
+	static const unsigned int bad[] = {0, 3, 255, 257};
+	struct omni_aead_key *key;
+	struct omni_key secret = {{1}};
+
+	(void)state;
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(bad); i++) {
+		assert_false(omni_aead_has(ctx.best, bad[i]));
+		assert_int_equal(omni_aead_key_create(&key, ctx.best, bad[i], &secret), -EINVAL);
+		assert_null(key);
+	}
+	omni_aead_key_free(NULL);
+	omni_aead_free(NULL);
+}
+
+/* A burst of nothing does nothing; len and aad_len 0 may come with NULL. */
+static void empty_is_allowed(void **state)
+{
+	struct packet *p = malloc(sizeof(*p));
+	struct omni_aead_op op;
+
+	(void)state;
+	assert_non_null(p);
+	omni_aead_seal_burst(ctx.best, NULL, 0);
+	assert_true(omni_aead_open_burst(ctx.best, NULL, 0) == 0);
+	for (unsigned int cipher = no_aes() ? 2 : 1; cipher <= 2; cipher++) {
+		packet_init(p, ctx.best, cipher, 0, 0);
+		packet_load(p, &op, p->plain, false);
+		op.src = op.aad = NULL;
+		op.dst = NULL;
+		omni_aead_seal_burst(ctx.best, &op, 1);
+		assert_memory_equal(op.tag, p->sealed, OMNI_AEAD_TAG_LEN);
+		assert_true(omni_aead_open_burst(ctx.best, &op, 1) == 1);
+		omni_aead_key_free(p->key);
+	}
+	free(p);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	if (sodium_init() < 0)
+		return -1;
+	ctx.best = omni_aead_create(0);
+	ctx.masked = omni_aead_create(OMNI_AEAD_NO_AES);
+	return ctx.best != NULL && ctx.masked != NULL ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	omni_aead_free(ctx.best);
+	omni_aead_free(ctx.masked);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gcm_matches_its_twin_at_every_length),
+		cmocka_unit_test(chacha_matches_its_twin_at_every_length),
+		cmocka_unit_test(chacha_without_aes_matches_its_twin_at_every_length),
+		cmocka_unit_test(mixed_bursts_match_the_twin),
+		cmocka_unit_test(one_source_seals_for_many),
+		cmocka_unit_test(every_flipped_byte_fails_with_gcm),
+		cmocka_unit_test(every_flipped_byte_fails_with_chacha),
+		cmocka_unit_test(verdicts_belong_to_their_packets),
+		cmocka_unit_test(a_mask_refuses_gcm),
+		cmocka_unit_test(other_ciphers_are_refused),
+		cmocka_unit_test(empty_is_allowed),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
