@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The one list of counters: name, and the sentence that omnictl, the metrics and the documents
+ * print. A frame that vanishes does so under exactly one of the drop_ names.
+ */
+#ifndef OMNI_STATS_LIST_H
+#define OMNI_STATS_LIST_H
+
+/* clang-format off */
+#define OMNI_STATS_LIST(X) \
+	/* traffic */ \
+	X(uplink_rx, "datagrams received on the uplink") \
+	X(uplink_tx, "datagrams sent on the uplink") \
+	X(local_rx, "frames received on local ports") \
+	X(local_tx, "frames sent on local ports") \
+	X(opened, "datagrams decrypted and authenticated") \
+	X(sealed, "datagrams encrypted") \
+	X(flooded, "copies made of broadcast, multicast and unknown unicast frames") \
+	X(fragments_sent, "fragments sent because a frame exceeded the path MTU") \
+	X(fragments_received, "fragments received") \
+	X(reassembled, "frames put together from fragments") \
+	X(bundles_received, "bundles of small frames received") \
+	X(keepalives_received, "keepalives received") \
+	X(punted_handshake, "handshake datagrams passed to control") \
+	X(punted_control, "authenticated control messages passed to control") \
+	X(control_sent, "datagrams that control sent") \
+	/* classify */ \
+	X(drop_not_ip, "uplink frame that is neither IPv4 nor IPv6") \
+	X(drop_not_udp, "uplink packet that is not UDP, or an IP fragment") \
+	X(drop_not_ours, "uplink datagram to a port or address that is not ours") \
+	X(drop_malformed, "uplink packet whose lengths contradict each other") \
+	X(drop_unknown_type, "datagram of an unknown type") \
+	X(drop_bad_length, "datagram of impossible length for its type") \
+	X(drop_bad_suite, "handshake in a suite that is not spoken") \
+	X(drop_wireguard, "WireGuard message; no cluster here speaks it") \
+	X(drop_circuit, "circuit message; reserved") \
+	X(drop_stun, "STUN message that nobody asked for") \
+	X(drop_hello, "Nucleus hello sent to a gateway") \
+	/* decap */ \
+	X(drop_no_session, "data for a session id that does not exist") \
+	X(drop_key_expired, "data on a key past its life") \
+	X(drop_bad_header, "data header with a reserved bit or byte set") \
+	X(drop_bad_lane, "data on a lane that was not granted") \
+	X(drop_lane_owner, "data on a lane that another worker owns") \
+	X(drop_replayed, "data seen before, or older than the replay window") \
+	X(drop_bad_tag, "data whose authentication failed") \
+	X(drop_bad_kind, "authenticated data of an unknown kind") \
+	X(drop_bad_bundle, "bundle whose lengths do not add up") \
+	X(drop_bad_fragment, "fragment that contradicts its frame or breaks a limit") \
+	X(drop_reassembly_full, "fragment refused because reassembly is at its bound") \
+	X(drop_reassembly_timeout, "incomplete frame given up") \
+	X(drop_runt, "frame shorter than an Ethernet header") \
+	X(drop_too_long, "frame longer than was negotiated or than the port carries") \
+	/* learn, forward */ \
+	X(drop_no_cluster, "frame from a port or peer that belongs to no cluster") \
+	X(drop_bad_source, "frame with a multicast or zero source address") \
+	X(drop_mac_damped, "frame whose source address moves too often") \
+	X(drop_same_port, "frame to an address behind the port it came from") \
+	X(drop_split_horizon, "frame from a peer to an address behind a peer") \
+	X(drop_flood_budget, "broadcast or unknown frame over the cluster's flood budget") \
+	X(drop_link_local, "frame to the bridge group addresses 01:80:c2:00:00:00-0f") \
+	/* encap */ \
+	X(drop_no_peer, "frame to a peer that has gone") \
+	X(drop_no_key, "frame to a peer without a session") \
+	X(drop_no_path, "frame to a peer without a known address") \
+	X(drop_no_lane, "frame on a lane that the peer did not grant") \
+	X(drop_no_mbuf, "buffer pool exhausted") \
+	X(drop_key_worn, "frame refused because the key has sealed its limit") \
+	/* tx */ \
+	X(drop_tx_full, "frame that the port's queue did not take") \
+	X(drop_port_gone, "frame to a port that has gone") \
+	/* rings to control */ \
+	X(drop_punt_full, "datagram for control refused because its ring was full") \
+	X(event_lost, "event for control refused because its ring was full; raised again later") \
+	/* control: handshakes */ \
+	X(ctl_bad_mac1, "handshake whose mac1 is wrong") \
+	X(ctl_under_load, "handshake answered with a cookie because of load") \
+	X(ctl_rate_limited, "handshake refused by the rate limit of its source") \
+	X(ctl_bad_handshake, "handshake that did not decrypt or contradicts itself") \
+	X(ctl_unknown_cluster, "handshake for a cluster that is not ours") \
+	X(ctl_bad_proof, "handshake whose member proof is wrong: another secret") \
+	X(ctl_stale, "handshake initiation older than the newest of its peer") \
+	X(ctl_denied, "handshake from a denied key") \
+	X(ctl_refused, "handshake answered with a refusal") \
+	X(ctl_was_refused, "handshake that the peer refused") \
+	X(ctl_unexpected, "handshake response or cookie that nobody waits for") \
+	X(ctl_wrong_dialect, "handshake in a dialect the peer is not configured for") \
+	X(ctl_handshakes_sent, "handshake initiations sent") \
+	X(ctl_handshakes_done, "handshakes completed") \
+	X(ctl_crossed, "crossing initiations resolved") \
+	X(ctl_keys_wiped, "keys wiped at the end of their life") \
+	X(ctl_unreachable, "datagram not sent: no route or no neighbour") \
+	X(ctl_no_mbuf, "datagram not sent: buffer pool exhausted") \
+	X(ctl_ring_full, "datagram not sent: the worker's ring was full") \
+	X(ctl_peers_full, "peer refused because the table is full") \
+	/* control: authenticated messages */ \
+	X(ctl_bad_control, "control message that is not valid CBOR of ours") \
+	X(ctl_probes_sent, "path probes sent") \
+	X(ctl_probes_received, "path probes received") \
+	X(ctl_echoes_received, "path probe echoes received") \
+	X(ctl_probes_limited, "path probes not sent or answered because of the rate limit") \
+	X(ctl_roamed, "peers moved to a new address after a probe") \
+	X(ctl_closes_received, "sessions closed by the peer") \
+	/* control: members and the Nucleus */ \
+	X(ctl_vip_conflict, "claim of a VIP that another member holds") \
+	X(ctl_record_bad, "member record that is malformed") \
+	X(ctl_record_forged, "member record with a wrong signature") \
+	X(ctl_record_foreign, "member record of another cluster") \
+	X(ctl_record_expired, "member record past its life, or from the future") \
+	X(ctl_record_old, "member record older than the newest seen of its key") \
+	X(ctl_nucleus_wrong_key, "hello answer with another key than the pinned one") \
+	X(ctl_nucleus_timeouts, "requests to a Nucleus that went unanswered") \
+	X(ctl_nucleus_refused, "requests that a Nucleus refused") \
+	X(ctl_candidates_filtered, "peer addresses ignored because they cannot be right") \
+	/* control: tables */ \
+	X(fdb_learned, "MAC addresses learned") \
+	X(fdb_moved, "MAC addresses moved to another port or peer") \
+	X(fdb_aged, "MAC addresses forgotten by age") \
+	X(fdb_full, "MAC addresses not learned because the table is full") \
+	X(fdb_damped, "MAC moves refused because the address moves too often")
+
+/* In the order in which a frame meets them. */
+#define OMNI_STAGES_LIST(X) \
+	X(rx, "take a burst from a port") \
+	X(classify, "outer headers and message type") \
+	X(decap_prepare, "session, key age, lane, replay peek") \
+	X(open, "decrypt") \
+	X(decap_commit, "replay mark, confirmation, roaming") \
+	X(reassemble, "fragments to frames") \
+	X(unbundle, "bundles to frames") \
+	X(punt, "hand over to control") \
+	X(learn, "source MAC addresses") \
+	X(forward, "destination lookup") \
+	X(replicate, "copies for every peer and port") \
+	X(fragment, "frames to fragments") \
+	X(encap_prepare, "headers, lane and sequence") \
+	X(seal, "encrypt") \
+	X(tx, "give bursts to ports")
+/* clang-format on */
+
+#endif

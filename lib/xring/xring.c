@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_errno.h>
+#include <rte_mbuf_dyn.h>
+
+#include <omni_cursor.h>
+#include <omni_wire.h>
+#include <omni_xring.h>
+
+int omni_meta_register(void)
+{
+	static const struct rte_mbuf_dynfield field = {
+		.name = "omni_meta",
+		.size = sizeof(struct omni_meta),
+		.align = __alignof__(uint64_t),
+	};
+
+	return rte_mbuf_dynfield_register_offset(&field, OMNI_META_OFFSET) == OMNI_META_OFFSET
+		       ? 0
+		       : -rte_errno;
+}
+
+static struct rte_ring *ring(const char *name, const char *what, unsigned int size,
+			     unsigned int elem)
+{
+	char full[RTE_RING_NAMESIZE];
+
+	snprintf(full, sizeof(full), "%s_%s", name, what);
+	return rte_ring_create_elem(full, elem, size, SOCKET_ID_ANY,
+				    RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+}
+
+struct omni_xring *omni_xring_create(const char *name, int to_control)
+{
+	struct omni_xring *x = calloc(1, sizeof(*x));
+
+	if (x == NULL) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	x->to_control = to_control;
+	x->to_worker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (x->to_worker < 0) {
+		rte_errno = errno;
+		goto fail;
+	}
+	x->events = ring(name, "ev", OMNI_EVENTS_SIZE, sizeof(struct omni_event));
+	x->handshake = ring(name, "hs", OMNI_PUNT_HANDSHAKE_SIZE, sizeof(void *));
+	x->control = ring(name, "ctl", OMNI_PUNT_SIZE, sizeof(void *));
+	x->tx = ring(name, "tx", OMNI_CTL_TX_SIZE, sizeof(void *));
+	if (x->events != NULL && x->handshake != NULL && x->control != NULL && x->tx != NULL)
+		return x;
+fail:
+	omni_xring_free(x);
+	return NULL;
+}
+
+static void drain(struct rte_ring *r)
+{
+	struct rte_mbuf *m;
+
+	while (r != NULL && omni_xring_take(r, &m, 1) == 1)
+		rte_pktmbuf_free(m);
+	rte_ring_free(r);
+}
+
+void omni_xring_free(struct omni_xring *x)
+{
+	if (x == NULL)
+		return;
+	drain(x->handshake);
+	drain(x->control);
+	drain(x->tx);
+	rte_ring_free(x->events);
+	if (x->to_worker >= 0)
+		close(x->to_worker);
+	free(x);
+}
+
+/* The counter of an eventfd cannot overflow here, so a failed write means it is set already. */
+static void ring_bell(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+void omni_xring_bell(struct omni_xring *x)
+{
+	if (!x->ring_bell)
+		return;
+	x->ring_bell = false;
+	ring_bell(x->to_control);
+}
+
+int omni_xring_send(struct omni_xring *x, struct rte_mbuf *m)
+{
+	if (rte_ring_sp_enqueue(x->tx, m) != 0)
+		return -ENOBUFS;
+	/* Pairs with the worker's fence between saying that it sleeps and its last look. */
+	atomic_thread_fence(memory_order_seq_cst);
+	if (atomic_load_explicit(&x->worker_sleeps, memory_order_relaxed))
+		ring_bell(x->to_worker);
+	return 0;
+}
+
+void omni_punt_addresses(const struct rte_mbuf *m, struct omni_endpoint *from,
+			 struct omni_endpoint *to)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, OMNI_ETHER_HDR_LEN);
+	const uint8_t *udp;
+	uint32_t v4;
+
+	if (ip[0] >> 4 == 6) {
+		memcpy(from->ip.b, ip + 8, 16);
+		memcpy(to->ip.b, ip + 24, 16);
+		udp = ip + OMNI_IPV6_HDR_LEN;
+	} else {
+		memcpy(&v4, ip + 12, 4);
+		from->ip = omni_ip_from_v4(v4);
+		memcpy(&v4, ip + 16, 4);
+		to->ip = omni_ip_from_v4(v4);
+		udp = ip + (ip[0] & 0xf) * 4;
+	}
+	from->port = omni_load_be16(udp);
+	to->port = omni_load_be16(udp + 2);
+}
