@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <rte_errno.h>
+
+#include "fdb_priv.h"
+
+struct omni_fdb *omni_fdb_create(const char *name, uint32_t limit, struct omni_rcu *rcu)
+{
+	struct rte_hash_parameters params = {
+		.name = name,
+		.entries = limit,
+		.key_len = sizeof(uint64_t),
+		.socket_id = SOCKET_ID_ANY,
+		.extra_flag =
+			RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
+	};
+	struct rte_hash_rcu_config defer = {
+		.v = omni_rcu_qsbr(rcu),
+		.mode = RTE_HASH_QSBR_MODE_DQ,
+	};
+	struct omni_fdb *fdb = calloc(1, sizeof(*fdb));
+
+	if (fdb == NULL)
+		goto no_memory;
+	fdb->hash = rte_hash_create(&params);
+	if (fdb->hash == NULL)
+		goto fail;
+	if (rte_hash_rcu_qsbr_add(fdb->hash, &defer) != 0)
+		goto fail;
+	fdb->positions = (uint32_t)rte_hash_max_key_id(fdb->hash) + 1;
+	fdb->entry = calloc(fdb->positions, sizeof(*fdb->entry));
+	if (fdb->entry == NULL)
+		goto no_memory;
+	return fdb;
+
+no_memory:
+	rte_errno = ENOMEM;
+fail:
+	omni_fdb_free(fdb);
+	return NULL;
+}
+
+void omni_fdb_free(struct omni_fdb *fdb)
+{
+	if (fdb == NULL)
+		return;
+	rte_hash_free(fdb->hash);
+	free(fdb->entry);
+	free(fdb);
+}
+
+static void set_dest(struct entry *e, omni_dest dest)
+{
+	atomic_store_explicit(&e->dest, dest, memory_order_release);
+}
+
+static enum omni_fdb_verdict insert(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
+				    uint32_t now_s)
+{
+	int32_t position = rte_hash_add_key(fdb->hash, &key);
+	struct entry *e;
+
+	if (position < 0)
+		return OMNI_FDB_FULL;
+	e = &fdb->entry[position];
+	atomic_store_explicit(&e->stamp_s, now_s, memory_order_relaxed);
+	atomic_store_explicit(&e->damped, false, memory_order_relaxed);
+	e->moves = 0;
+	e->window_s = now_s;
+	set_dest(e, dest);
+	return OMNI_FDB_LEARNED;
+}
+
+static enum omni_fdb_verdict move(struct entry *e, omni_dest dest, uint32_t now_s)
+{
+	if (atomic_load_explicit(&e->damped, memory_order_relaxed))
+		return OMNI_FDB_DAMPED;
+	if (now_s - e->window_s >= OMNI_FDB_MOVE_WINDOW_S) {
+		e->window_s = now_s;
+		e->moves = 0;
+	}
+	if (e->moves >= OMNI_FDB_MOVES_MAX) {
+		e->damped_until_s = now_s + OMNI_FDB_DAMP_S;
+		atomic_store_explicit(&e->damped, true, memory_order_relaxed);
+		return OMNI_FDB_DAMPED;
+	}
+	e->moves++;
+	atomic_store_explicit(&e->stamp_s, now_s, memory_order_relaxed);
+	set_dest(e, dest);
+	return OMNI_FDB_MOVED;
+}
+
+enum omni_fdb_verdict omni_fdb_learn(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
+				     uint32_t now_s)
+{
+	int32_t position = rte_hash_lookup(fdb->hash, &key);
+	struct entry *e;
+
+	if (position < 0)
+		return insert(fdb, key, dest, now_s);
+	e = &fdb->entry[position];
+	if (atomic_load_explicit(&e->dest, memory_order_relaxed) == dest)
+		return OMNI_FDB_SAME;
+	return move(e, dest, now_s);
+}
+
+static void forget(struct omni_fdb *fdb, uint64_t key, int32_t position)
+{
+	set_dest(&fdb->entry[position], OMNI_DEST_MISS);
+	rte_hash_del_key(fdb->hash, &key);
+}
+
+static bool in_domain(uint64_t key, uint16_t domain)
+{
+	return domain == OMNI_FDB_ANY || (uint16_t)(key >> 48) == domain;
+}
+
+unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s, uint32_t ageing_s)
+{
+	unsigned int gone = 0;
+	const void *key_at;
+	void *data;
+	uint32_t next = 0;
+	int32_t position;
+
+	while ((position = rte_hash_iterate(fdb->hash, &key_at, &data, &next)) >= 0) {
+		struct entry *e = &fdb->entry[position];
+		uint64_t key = *(const uint64_t *)key_at;
+		uint32_t stamp = atomic_load_explicit(&e->stamp_s, memory_order_relaxed);
+
+		if (!in_domain(key, domain))
+			continue;
+		/* A worker's clock may be a second ahead of the caller's: that is no age. */
+		if ((int32_t)(now_s - stamp) >= (int32_t)ageing_s) {
+			forget(fdb, key, position);
+			gone++;
+			continue;
+		}
+		if (atomic_load_explicit(&e->damped, memory_order_relaxed) &&
+		    (int32_t)(now_s - e->damped_until_s) >= 0) {
+			atomic_store_explicit(&e->damped, false, memory_order_relaxed);
+			e->moves = 0;
+			e->window_s = now_s;
+		}
+	}
+	return gone;
+}
+
+static bool same_place(omni_dest a, omni_dest b)
+{
+	return omni_dest_kind(a) == omni_dest_kind(b) && omni_dest_index(a) == omni_dest_index(b);
+}
+
+unsigned int omni_fdb_flush(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)
+{
+	unsigned int gone = 0;
+	const void *key_at;
+	void *data;
+	uint32_t next = 0;
+	int32_t position;
+
+	while ((position = rte_hash_iterate(fdb->hash, &key_at, &data, &next)) >= 0) {
+		uint64_t this = *(const uint64_t *)key_at;
+		omni_dest at =
+			atomic_load_explicit(&fdb->entry[position].dest, memory_order_relaxed);
+
+		if (!in_domain(this, domain) || (key != 0 && this != key) ||
+		    (dest != OMNI_DEST_MISS && !same_place(at, dest)))
+			continue;
+		forget(fdb, this, position);
+		gone++;
+	}
+	return gone;
+}
+
+void omni_fdb_walk(const struct omni_fdb *fdb, int (*fn)(const struct omni_fdb_entry *, void *arg),
+		   void *arg)
+{
+	const void *key_at;
+	void *data;
+	uint32_t next = 0;
+	int32_t position;
+
+	while ((position = rte_hash_iterate(fdb->hash, &key_at, &data, &next)) >= 0) {
+		struct entry *e = &fdb->entry[position];
+		struct omni_fdb_entry out = {
+			.key = *(const uint64_t *)key_at,
+			.dest = atomic_load_explicit(&e->dest, memory_order_relaxed),
+			.age_s = atomic_load_explicit(&e->stamp_s, memory_order_relaxed),
+		};
+
+		if (fn(&out, arg) != 0)
+			return;
+	}
+}
+
+uint32_t omni_fdb_count(const struct omni_fdb *fdb)
+{
+	return (uint32_t)rte_hash_count(fdb->hash);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Bridge domains (one per L2 cluster) and the table of MAC addresses. Workers look up and stamp
+ * ages; control learns, moves, ages and flushes.
+ */
+#ifndef OMNI_FDB_H
+#define OMNI_FDB_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <omni_base.h>
+#include <omni_rcu.h>
+
+/* ---- Where a MAC address lives: one 64-bit value, so that a move is one store ---- */
+
+enum omni_dest_kind {
+	OMNI_DEST_NONE = 0,
+	OMNI_DEST_PORT = 1,
+	OMNI_DEST_PEER = 2,
+};
+
+/* kind 8 bits, index 24, generation 32 */
+typedef uint64_t omni_dest;
+
+#define OMNI_DEST_MISS UINT64_C(0)
+
+static inline omni_dest omni_dest_make(enum omni_dest_kind kind, uint32_t index, uint32_t gen)
+{
+	return (uint64_t)kind << 56 | (uint64_t)(index & 0xffffff) << 32 | gen;
+}
+
+static inline enum omni_dest_kind omni_dest_kind(omni_dest d)
+{
+	return (enum omni_dest_kind)(d >> 56);
+}
+
+static inline uint32_t omni_dest_index(omni_dest d)
+{
+	return (uint32_t)(d >> 32) & 0xffffff;
+}
+
+static inline uint32_t omni_dest_gen(omni_dest d)
+{
+	return (uint32_t)d;
+}
+
+/* ---- MAC table ---- */
+
+/* Key: bridge domain in the upper 16 bits, MAC in the lower 48 as a big-endian number. */
+static inline uint64_t omni_fdb_key(uint16_t domain, const uint8_t mac[6])
+{
+	return (uint64_t)domain << 48 | (uint64_t)mac[0] << 40 | (uint64_t)mac[1] << 32 |
+	       (uint64_t)mac[2] << 24 | (uint64_t)mac[3] << 16 | (uint64_t)mac[4] << 8 | mac[5];
+}
+
+struct omni_fdb;
+
+/* limit: entries at most. NULL with rte_errno. Control. */
+struct omni_fdb *omni_fdb_create(const char *name, uint32_t limit, struct omni_rcu *rcu);
+void omni_fdb_free(struct omni_fdb *fdb);
+
+#define OMNI_FDB_MISS UINT32_MAX
+
+/*
+ * Look up n keys (at most 64): dest[i] is OMNI_DEST_MISS where unknown; slot[i] names the entry
+ * for omni_fdb_touch (OMNI_FDB_MISS where unknown) and is valid until the end of the turn.
+ * Worker or control.
+ */
+void omni_fdb_lookup(const struct omni_fdb *fdb, const uint64_t *key, unsigned int n,
+		     omni_dest *dest, uint32_t *slot);
+
+/*
+ * Stamp the entry's age with now_s (any clock in whole seconds, the same as omni_fdb_age gets);
+ * a relaxed store, and only where the second differs. Worker.
+ */
+void omni_fdb_touch(struct omni_fdb *fdb, uint32_t slot, uint32_t now_s);
+
+/* True where moves of the entry are refused just now: its frames are dropped. Worker. */
+bool omni_fdb_is_damped(const struct omni_fdb *fdb, uint32_t slot);
+
+enum omni_fdb_verdict {
+	OMNI_FDB_SAME,	  /* known there already */
+	OMNI_FDB_LEARNED, /* new */
+	OMNI_FDB_MOVED,	  /* was elsewhere */
+	OMNI_FDB_DAMPED,  /* moves too often: stays where it was, its moves refused for a while */
+	OMNI_FDB_FULL,	  /* not learned */
+};
+
+/* Moves of one MAC within OMNI_FDB_MOVE_WINDOW_S beyond this many are refused. */
+#define OMNI_FDB_MOVES_MAX 5
+#define OMNI_FDB_MOVE_WINDOW_S 10
+#define OMNI_FDB_DAMP_S 10
+
+/* Control. */
+enum omni_fdb_verdict omni_fdb_learn(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
+				     uint32_t now_s);
+
+/* Forget entries older than ageing_s of the domain; looks at no more than budget. Control. */
+unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s, uint32_t ageing_s);
+
+/*
+ * Forget entries: of the domain (or all where domain is OMNI_FDB_ANY), with that destination
+ * (kind and index; OMNI_DEST_MISS: any), with that key (0: any). Returns how many. Control.
+ */
+#define OMNI_FDB_ANY UINT16_MAX
+unsigned int omni_fdb_flush(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key);
+
+struct omni_fdb_entry {
+	uint64_t key;
+	omni_dest dest;
+	uint32_t age_s; /* the stamp: subtract from now */
+};
+
+/* Call fn for each entry; return of non-zero stops. Control. */
+void omni_fdb_walk(const struct omni_fdb *fdb, int (*fn)(const struct omni_fdb_entry *, void *arg),
+		   void *arg);
+uint32_t omni_fdb_count(const struct omni_fdb *fdb);
+
+/* ---- Bridge domains ---- */
+
+#define OMNI_BRIDGE_PORTS_MAX 16
+
+/* Who gets a flooded frame: immutable, control replaces the whole list. */
+struct omni_flood {
+	uint32_t n_peers;
+	uint16_t n_ports;
+	uint16_t port[OMNI_BRIDGE_PORTS_MAX];
+	struct {
+		uint32_t index, generation;
+	} peer[];
+};
+
+struct omni_bridge {
+	_Atomic(struct omni_flood *) flood; /* control writes, workers read; NULL: unused domain */
+	_Atomic uint32_t flood_rate; /* frames per second each worker may flood; 0: no limit */
+};
+
+#define OMNI_BRIDGES_MAX 256
+#define OMNI_BRIDGE_NONE UINT16_MAX
+#define OMNI_BRIDGE_PORT_SLOTS 64
+
+struct omni_bridges {
+	struct omni_bridge at[OMNI_BRIDGES_MAX];	  /* by domain = cluster number */
+	_Atomic uint16_t of_port[OMNI_BRIDGE_PORT_SLOTS]; /* domain of a local port, or NONE */
+};
+
+/* Control. */
+struct omni_bridges *omni_bridges_create(void);
+void omni_bridges_free(struct omni_bridges *b);
+
+/* Replace the domain's flood list by a copy of what is given; 0 or -ENOMEM. Control. */
+int omni_bridge_set(struct omni_bridges *b, uint16_t domain, const uint16_t *ports,
+		    uint16_t n_ports, const uint32_t *peer_index, const uint32_t *peer_gen,
+		    uint32_t n_peers, struct omni_rcu *rcu);
+
+static inline const struct omni_flood *omni_bridge_flood(const struct omni_bridges *b,
+							 uint16_t domain)
+{
+	if (domain >= OMNI_BRIDGES_MAX)
+		return NULL;
+	return atomic_load_explicit(&b->at[domain].flood, memory_order_acquire);
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_errno.h>
+
+#include <omni_session.h>
+
+static void *lanes_alloc(unsigned int n, size_t each)
+{
+	void *p = aligned_alloc(OMNI_CACHE_LINE, n * each);
+
+	if (p != NULL)
+		memset(p, 0, n * each);
+	return p;
+}
+
+static bool conf_is_valid(const struct omni_keypair_conf *c)
+{
+	return c->lanes_tx >= 1 && c->lanes_tx <= OMNI_LANES_MAX && c->lanes_rx >= 1 &&
+	       c->lanes_rx <= OMNI_LANES_MAX;
+}
+
+static int make_keys(struct omni_keypair *kp, struct omni_aead *aead,
+		     const struct omni_keypair_conf *conf)
+{
+	int rc = omni_aead_key_create(&kp->rx_key, aead, conf->cipher, conf->rx_key);
+
+	return rc == 0 ? omni_aead_key_create(&kp->tx_key, aead, conf->cipher, conf->tx_key) : rc;
+}
+
+struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
+					 const struct omni_keypair_conf *conf)
+{
+	struct omni_keypair *kp;
+	int rc = -ENOMEM;
+
+	if (!conf_is_valid(conf)) {
+		rte_errno = EINVAL;
+		return NULL;
+	}
+	kp = calloc(1, sizeof(*kp));
+	if (kp == NULL)
+		goto fail;
+	kp->local_id = conf->local_id;
+	kp->remote_id = conf->remote_id;
+	kp->peer = conf->peer;
+	kp->peer_gen = conf->peer_gen;
+	kp->cluster = conf->cluster;
+	kp->lanes_tx = conf->lanes_tx;
+	kp->lanes_rx = conf->lanes_rx;
+	kp->frame_max = conf->frame_max;
+	kp->features = conf->features;
+	kp->cipher = conf->cipher;
+	kp->initiator = conf->initiator;
+	kp->nucleus = conf->nucleus;
+	kp->created_ns = conf->created_ns;
+	atomic_init(&kp->marks, conf->confirmed ? 0 : OMNI_KEYPAIR_UNCONFIRMED);
+	kp->tx = lanes_alloc(conf->lanes_tx, sizeof(*kp->tx));
+	kp->rx = lanes_alloc(conf->lanes_rx, sizeof(*kp->rx));
+	if (kp->tx == NULL || kp->rx == NULL)
+		goto fail;
+	rc = make_keys(kp, aead, conf);
+	if (rc == 0)
+		return kp;
+fail:
+	omni_keypair_free(kp);
+	rte_errno = -rc;
+	return NULL;
+}
+
+void omni_keypair_free(void *keypair)
+{
+	struct omni_keypair *kp = keypair;
+
+	if (kp == NULL)
+		return;
+	omni_aead_key_free(kp->rx_key);
+	omni_aead_key_free(kp->tx_key);
+	free(kp->tx);
+	free(kp->rx);
+	free(kp);
+}
+
+static uint64_t load(const uint64_t *from)
+{
+	return __atomic_load_n(from, __ATOMIC_RELAXED);
+}
+
+void omni_keypair_use(const struct omni_keypair *kp, struct omni_keypair_use *use)
+{
+	memset(use, 0, sizeof(*use));
+	for (unsigned int i = 0; i < kp->lanes_tx; i++) {
+		const struct omni_lane_tx *tx = &kp->tx[i];
+
+		use->tx_messages += load(&tx->sequence);
+		use->tx_blocks += load(&tx->blocks);
+		use->tx_frames += load(&tx->frames);
+		use->tx_bytes += load(&tx->bytes);
+		use->tx_last_tsc = OMNI_MAX(use->tx_last_tsc, load(&tx->last_tsc));
+		use->tx_any_tsc = OMNI_MAX(use->tx_any_tsc, load(&tx->last_any));
+	}
+	for (unsigned int i = 0; i < kp->lanes_rx; i++) {
+		const struct omni_lane_rx *rx = &kp->rx[i];
+
+		use->rx_frames += load(&rx->frames);
+		use->rx_bytes += load(&rx->bytes);
+		use->rx_last_tsc = OMNI_MAX(use->rx_last_tsc, load(&rx->last_tsc));
+		use->rx_any_tsc = OMNI_MAX(use->rx_any_tsc, load(&rx->last_any));
+	}
+}

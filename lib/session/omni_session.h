@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Peers, paths and keypairs as the workers see them. Control creates, publishes and destroys
+ * all of them (one writer); workers only read, but for the fields marked "worker".
+ */
+#ifndef OMNI_SESSION_H
+#define OMNI_SESSION_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <omni_addr.h>
+#include <omni_aead.h>
+#include <omni_base.h>
+#include <omni_rcu.h>
+#include <omni_replay.h>
+#include <omni_wire.h>
+
+#define OMNI_CACHE_LINE 64
+#define OMNI_OUTER_HDR_MAX (OMNI_ETHER_HDR_LEN + OMNI_IPV6_HDR_LEN + OMNI_UDP_HDR_LEN)
+#define OMNI_NO_OWNER 0
+
+/* One lane of the sending direction. Worker: all fields, by the lane's one sender. */
+struct omni_lane_tx {
+	uint64_t sequence; /* next to use; never repeated under this key */
+	uint64_t blocks;   /* AES-GCM blocks sealed, see OMNI_GCM_BLOCKS_STOP */
+	uint64_t frames;
+	uint64_t bytes;	   /* inner payload */
+	uint64_t last_tsc; /* of the last payload (not keepalive) sent */
+	uint64_t last_any; /* of the last datagram sent */
+	uint32_t frame_id; /* of the next fragmented frame */
+} __attribute__((aligned(OMNI_CACHE_LINE)));
+
+/* One lane of the receiving direction. Worker: all fields but owner, by the lane's owner. */
+struct omni_lane_rx {
+	_Atomic uint32_t owner; /* worker number + 1; claimed once by compare-and-swap */
+	uint64_t frames;
+	uint64_t bytes;
+	uint64_t last_tsc; /* of the last authenticated payload (not keepalive) */
+	uint64_t last_any; /* of the last authenticated datagram */
+	struct omni_replay window;
+} __attribute__((aligned(OMNI_CACHE_LINE)));
+
+/* Marks that control sets and workers read. */
+#define OMNI_KEYPAIR_NO_RX 0x1	     /* past reject-after: nothing is opened any more */
+#define OMNI_KEYPAIR_NO_TX 0x2	     /* past reject-after or worn out: nothing is sealed */
+#define OMNI_KEYPAIR_UNCONFIRMED 0x4 /* responder's key before the first data: report it */
+
+/*
+ * The two transport keys of one handshake with their ids and counters: born and destroyed
+ * together. Immutable after publication but for `marks` and the lanes.
+ */
+struct omni_keypair {
+	uint64_t local_id;  /* ours, in what we receive; host order */
+	uint64_t remote_id; /* the peer's, in what we send; host order */
+	_Atomic uint32_t marks;
+	uint32_t peer;	   /* index in the peer table */
+	uint32_t peer_gen; /* that peer's generation */
+	uint16_t cluster;
+	uint16_t lanes_tx;   /* granted to us, lane 0 included */
+	uint16_t lanes_rx;   /* granted to the peer */
+	uint16_t frame_max;  /* largest inner frame that both sides take */
+	uint16_t features;   /* what the peer sends and takes: OMNI_FEATURE_* */
+	uint8_t cipher;	     /* enum omni_cipher */
+	bool initiator;	     /* we began this handshake */
+	bool nucleus;	     /* the other side is a Nucleus: only kind control is accepted */
+	uint64_t created_ns; /* omni_clock_boot_ns() */
+	struct omni_aead_key *rx_key, *tx_key;
+	struct omni_lane_tx *tx; /* lanes_tx of them */
+	struct omni_lane_rx *rx; /* lanes_rx of them */
+};
+
+/* What omni_keypair_create needs. Keys are copied into schedules; the caller wipes its own. */
+struct omni_keypair_conf {
+	uint64_t local_id, remote_id, created_ns;
+	uint32_t peer, peer_gen;
+	uint16_t cluster, lanes_tx, lanes_rx, frame_max, features;
+	uint8_t cipher;
+	bool initiator, nucleus, confirmed;
+	const struct omni_key *rx_key, *tx_key;
+};
+
+/* Control. NULL with rte_errno: ENOMEM, ENOTSUP (cipher not available on this CPU), EINVAL. */
+struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
+					 const struct omni_keypair_conf *conf);
+
+/* Wipes the keys. No worker may see it any more: defer it by omni_rcu_defer. NULL is fine. */
+void omni_keypair_free(void *keypair);
+
+static inline uint32_t omni_keypair_marks(const struct omni_keypair *kp)
+{
+	return atomic_load_explicit(&kp->marks, memory_order_relaxed);
+}
+
+/* Sums over lanes, for timers and output. Control. */
+struct omni_keypair_use {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, tx_blocks, tx_messages;
+	uint64_t rx_last_tsc, tx_last_tsc; /* newest payload of all lanes; 0: never */
+	uint64_t rx_any_tsc, tx_any_tsc;   /* newest datagram of all lanes; 0: never */
+};
+
+void omni_keypair_use(const struct omni_keypair *kp, struct omni_keypair_use *use);
+
+/* ---- Receive index: session id to keypair, one table for the whole process ---- */
+
+struct omni_sessions {
+	uint32_t size;			      /* slots; at most OMNI_SESSION_INDEX_MAX + 1 */
+	_Atomic(struct omni_keypair *) *slot; /* control writes, workers read */
+	struct omni_session_ids *ids;	      /* control only: free list and resting ids */
+};
+
+/* Control. size slots; NULL with rte_errno. */
+struct omni_sessions *omni_sessions_create(uint32_t size);
+void omni_sessions_free(struct omni_sessions *s);
+
+/*
+ * Reserve an id (top bit one, free index, 40 fresh random bits). The index that was released
+ * longest ago is taken first, and always comes back with other random bits: with 40 of them an
+ * id does not come again within OMNI_SESSION_ID_REST_S. 0 when all are taken. Control.
+ */
+uint64_t omni_sessions_reserve(struct omni_sessions *s);
+
+/* Let workers find kp under kp->local_id, which was reserved. Control. */
+void omni_sessions_publish(struct omni_sessions *s, struct omni_keypair *kp);
+
+/* Unpublish the id (if it was published) and give its index back. Control. */
+void omni_sessions_release(struct omni_sessions *s, uint64_t id);
+
+static inline uint32_t omni_session_index(uint64_t id)
+{
+	return (uint32_t)(id >> 40) & OMNI_SESSION_INDEX_MAX;
+}
+
+/* The keypair of an id, or NULL. Valid until the end of the turn. Worker or control. */
+static inline struct omni_keypair *omni_sessions_lookup(const struct omni_sessions *s, uint64_t id)
+{
+	uint32_t index = omni_session_index(id);
+	struct omni_keypair *kp;
+
+	if (index >= s->size)
+		return NULL;
+	kp = atomic_load_explicit(&s->slot[index], memory_order_acquire);
+	return kp != NULL && kp->local_id == id ? kp : NULL;
+}
+
+/* ---- Peers ---- */
+
+/* How to reach a peer: immutable; control replaces the whole object. */
+struct omni_path {
+	struct omni_endpoint local, remote;
+	uint16_t port;	 /* index of the uplink in the port table */
+	uint16_t mtu;	 /* largest IP datagram */
+	uint8_t hdr_len; /* of hdr: 42 (IPv4) or 62 (IPv6) */
+	bool v6;
+	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
+	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed below) */
+	uint8_t hdr[64];
+	uint32_t ip_sum; /* IPv4: sum of the header's constant 16-bit words, host order */
+};
+
+/* Fill hdr, hdr_len, v6, ip_sum and udp_checksum from addresses and MACs. Control. */
+void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uint8_t dst_mac[6],
+		     const struct omni_endpoint *local, const struct omni_endpoint *remote);
+
+/*
+ * Write the outer header in front of a UDP payload of payload_len bytes: copies hdr and patches
+ * lengths, id and the IPv4 header checksum; the UDP checksum stays zero. at: start of
+ * path->hdr_len bytes directly before the payload. Worker or control.
+ */
+void omni_path_write(const struct omni_path *path, uint8_t *at, uint16_t payload_len,
+		     uint16_t ip_id);
+
+/*
+ * Compute the UDP checksum (RFC 8200 section 8.1) of a datagram whose header omni_path_write
+ * wrote at `at` and whose payload is final. Call it where path->udp_checksum is set.
+ */
+void omni_path_checksum(const struct omni_path *path, uint8_t *at, uint16_t payload_len);
+
+/* A peer as the data path knows it. Control owns it; workers read the two pointers. */
+struct omni_peer {
+	uint32_t index, generation;
+	uint16_t cluster;		   /* OMNI_NO_CLUSTER for a Nucleus */
+	_Atomic(struct omni_path *) path;  /* NULL: no address known */
+	_Atomic(struct omni_keypair *) tx; /* key to send with; NULL: none */
+};
+
+#define OMNI_NO_CLUSTER UINT16_MAX
+
+struct omni_peers {
+	uint32_t size;
+	_Atomic(struct omni_peer *) *at; /* control writes, workers read */
+	uint32_t *generation;		 /* control only: of the next peer in that slot */
+	uint32_t next;			 /* control only: where to look for a free slot */
+};
+
+/* Control. NULL with rte_errno. */
+struct omni_peers *omni_peers_create(uint32_t size);
+void omni_peers_free(struct omni_peers *peers);
+
+/* Control. A new published peer without path or key; NULL (rte_errno ENOSPC or ENOMEM). */
+struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster);
+
+/* Unpublish, and free the peer and its path after the workers' turns; keypairs are the caller's. */
+void omni_peers_remove(struct omni_peers *peers, struct omni_peer *peer, struct omni_rcu *rcu);
+
+/* Publish path (takes ownership; NULL: none) and free the old one after the workers' turns. */
+void omni_peer_set_path(struct omni_peer *peer, struct omni_path *path, struct omni_rcu *rcu);
+
+static inline void omni_peer_set_tx(struct omni_peer *peer, struct omni_keypair *kp)
+{
+	atomic_store_explicit(&peer->tx, kp, memory_order_release);
+}
+
+/* Worker or control. NULL where no such peer is (any more). Valid until the end of the turn. */
+static inline struct omni_peer *omni_peers_get(const struct omni_peers *peers, uint32_t index)
+{
+	if (index >= peers->size)
+		return NULL;
+	return atomic_load_explicit(&peers->at[index], memory_order_acquire);
+}
+
+/* ---- What control seals ---- */
+
+struct rte_mbuf;
+
+/*
+ * Build one whole datagram in m (empty, headroom at least OMNI_OUTER_HDR_MAX +
+ * OMNI_DATA_HDR_LEN): outer header of path, data header on lane 0 with the next sequence,
+ * payload sealed, tag. 0; -EKEYREJECTED when the key may not seal; -EMSGSIZE when m is too
+ * small. Control only: lane 0 is its own.
+ */
+int omni_keypair_seal_control(struct omni_keypair *kp, struct omni_aead *aead,
+			      const struct omni_path *path, uint8_t kind, const void *payload,
+			      size_t len, struct rte_mbuf *m) OMNI_MUST_CHECK;
+
+#endif
