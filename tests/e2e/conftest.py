@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Fixtures of the end-to-end tests: namespaces, and the real programs in them."""
+import os
+import sys
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [HERE, os.path.join(HERE, "..")]
+
+from rig import Rig, program  # noqa: E402
+from topo import Topo  # noqa: E402
+
+
+def pytest_collection_modifyitems(config, items):
+    if os.geteuid() != 0:
+        pytest.exit("the end-to-end tests must run as root (network namespaces)", returncode=2)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def built():
+    missing = [p for p in map(program, ("gateway", "nucleus", "omnictl"))
+               if not os.access(p, os.X_OK)]
+    if missing:
+        pytest.exit("not built: " + ", ".join(missing), returncode=2)
+
+
+def pytest_runtest_makereport(item, call):
+    """Put the last lines of every program's log beside a failure."""
+    if call.excinfo is not None and call.when in ("setup", "call"):
+        for name in ("rig", "pair", "mesh", "static_pair"):
+            value = getattr(item, "funcargs", {}).get(name)
+            rig = value if isinstance(value, Rig) else getattr(value, "rig", None)
+            if rig is not None:
+                item.add_report_section(call.when, "programs", rig.tails())
+                break
+
+
+_count = [0]
+
+
+def fresh_prefix():
+    """Namespaces of concurrent runs must not meet: the process id is in their names."""
+    _count[0] += 1
+    return f"oe{os.getpid() % 10000}x{_count[0]}"
+
+
+def make_rig(tmp_path_factory, sites, hosts=True, mtu=1500):
+    topo = Topo(fresh_prefix(), sites, hosts=hosts, mtu=mtu)
+    try:
+        topo.up()
+        topo.offloads(False)
+    except BaseException:
+        topo.down()
+        raise
+    return Rig(topo, str(tmp_path_factory.mktemp("rig")))
+
+
+def drop_rig(rig):
+    try:
+        rig.stop()
+    finally:
+        rig.topo.down()
+
+
+@pytest.fixture
+def rig(tmp_path_factory):
+    """Two sites with hosts; nothing runs yet. Everything is gone after the test."""
+    r = make_rig(tmp_path_factory, 2)
+    yield r
+    drop_rig(r)
+
+
+@pytest.fixture(scope="module")
+def module_rig(tmp_path_factory):
+    """The same, shared by the tests of one file."""
+    r = make_rig(tmp_path_factory, 2)
+    yield r
+    drop_rig(r)
+
+
+@pytest.fixture
+def rig3(tmp_path_factory):
+    r = make_rig(tmp_path_factory, 3)
+    yield r
+    drop_rig(r)
