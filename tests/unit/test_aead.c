@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The bursts against an independent one-shot AEAD (libsodium's), vectors and forgeries. */
+/* The bursts against an independent one-shot AEAD (lib/crypto's), vectors and forgeries. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,10 +9,11 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <sodium.h>
-
 #include <omni_aead.h>
+#include <omni_crypto.h>
 #include <omni_wire.h>
+
+#include "vectors.h"
 
 static_assert((int)OMNI_AEAD_AESGCM == (int)OMNI_CIPHER_AESGCM, "number of the wire");
 static_assert((int)OMNI_AEAD_CHACHAPOLY == (int)OMNI_CIPHER_CHACHAPOLY, "number of the wire");
@@ -21,6 +22,7 @@ static_assert(OMNI_AEAD_TAG_LEN == OMNI_TAG_LEN, "tag");
 
 #define LEN_MAX 2048
 #define AAD_LEN 24
+#define AAD_MAX 1024
 #define GUARD 64 /* bytes around each buffer that must stay as they were */
 #define GUARD_BYTE 0xa5
 
@@ -30,7 +32,7 @@ struct packet {
 	unsigned int cipher;
 	uint32_t len, aad_len;
 	uint8_t nonce[OMNI_AEAD_NONCE_LEN];
-	uint8_t aad[64];
+	uint8_t aad[AAD_MAX];
 	uint8_t plain[LEN_MAX], sealed[LEN_MAX + OMNI_AEAD_TAG_LEN];
 	uint8_t src[GUARD + LEN_MAX + GUARD], dst[GUARD + LEN_MAX + GUARD];
 	uint8_t tag[GUARD + OMNI_AEAD_TAG_LEN + GUARD];
@@ -58,16 +60,9 @@ static void rnd_fill(uint8_t *p, size_t len)
 /* What the twin makes of the packet: ciphertext and tag in p->sealed. */
 static void twin_seal(struct packet *p)
 {
-	int ret;
-
-	if (p->cipher == OMNI_AEAD_AESGCM)
-		ret = crypto_aead_aes256gcm_encrypt(p->sealed, NULL, p->plain, p->len, p->aad,
-						    p->aad_len, NULL, p->nonce, p->secret.b);
-	else
-		ret = crypto_aead_chacha20poly1305_ietf_encrypt(p->sealed, NULL, p->plain, p->len,
-								p->aad, p->aad_len, NULL, p->nonce,
-								p->secret.b);
-	assert_int_equal(ret, 0);
+	assert_int_equal(omni_aead_seal((enum omni_cipher)p->cipher, p->sealed, &p->secret,
+					p->nonce, p->aad, p->aad_len, p->plain, p->len),
+			 0);
 }
 
 static void packet_init(struct packet *p, struct omni_aead *aead, unsigned int cipher, uint32_t len,
@@ -154,7 +149,7 @@ static void every_length_matches_the_twin(struct omni_aead *aead, unsigned int c
 		check_burst(aead, p, 1, false);
 		omni_aead_key_free(p->key);
 	}
-	for (uint32_t aad_len = 0; aad_len <= sizeof(p->aad); aad_len++) {
+	for (uint32_t aad_len = 0; aad_len <= 64; aad_len++) {
 		packet_init(p, aead, cipher, rnd(200), aad_len);
 		check_burst(aead, p, 1, true);
 		check_burst(aead, p, 1, false);
@@ -165,7 +160,7 @@ static void every_length_matches_the_twin(struct omni_aead *aead, unsigned int c
 
 static bool no_aes(void)
 {
-	return !omni_aead_has(ctx.best, OMNI_AEAD_AESGCM) || !crypto_aead_aes256gcm_is_available();
+	return !omni_aead_has(ctx.best, OMNI_AEAD_AESGCM) || !omni_crypto_has_aes();
 }
 
 static void gcm_matches_its_twin_at_every_length(void **state)
@@ -346,6 +341,60 @@ static void other_ciphers_are_refused(void **state)
 	omni_aead_free(NULL);
 }
 
+/* The fields of tests/vectors: tcId result key nonce aad msg ct tag flags. */
+static void vector_load(struct packet *p, const struct vec *v)
+{
+	vec_exact(v, 2, p->secret.b, sizeof(p->secret.b));
+	vec_exact(v, 3, p->nonce, sizeof(p->nonce));
+	p->aad_len = (uint32_t)vec_hex(v, 4, p->aad, sizeof(p->aad));
+	p->len = (uint32_t)vec_hex(v, 5, p->plain, sizeof(p->plain));
+	assert_int_equal(vec_hex(v, 6, p->sealed, LEN_MAX), p->len);
+	vec_exact(v, 7, p->sealed + p->len, OMNI_AEAD_TAG_LEN);
+}
+
+static void check_vectors(struct omni_aead *aead, unsigned int cipher, const char *file,
+			  unsigned int want_valid, unsigned int want_invalid)
+{
+	struct packet *p = calloc(1, sizeof(*p));
+	unsigned int valid = 0, invalid = 0;
+	struct omni_aead_op op;
+	struct vec v;
+
+	assert_non_null(p);
+	vec_open(&v, file);
+	while (vec_next(&v)) {
+		vector_load(p, &v);
+		assert_int_equal(omni_aead_key_create(&p->key, aead, cipher, &p->secret), 0);
+		if (strcmp(v.field[1], "valid") == 0) {
+			check_burst(aead, p, 1, valid++ % 2 == 0);
+		} else {
+			packet_load(p, &op, p->sealed, invalid++ % 2 == 0);
+			memcpy(op.tag, p->sealed + p->len, OMNI_AEAD_TAG_LEN);
+			assert_true(omni_aead_open_burst(aead, &op, 1) == 0);
+		}
+		omni_aead_key_free(p->key);
+	}
+	vec_close(&v);
+	assert_int_equal(valid, want_valid);
+	assert_int_equal(invalid, want_invalid);
+	free(p);
+}
+
+static void gcm_agrees_with_wycheproof(void **state)
+{
+	(void)state;
+	if (no_aes())
+		skip();
+	check_vectors(ctx.best, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
+}
+
+static void chacha_agrees_with_wycheproof(void **state)
+{
+	(void)state;
+	check_vectors(ctx.best, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
+	check_vectors(ctx.masked, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
+}
+
 /* A burst of nothing does nothing; len and aad_len 0 may come with NULL. */
 static void empty_is_allowed(void **state)
 {
@@ -372,7 +421,7 @@ static void empty_is_allowed(void **state)
 static int set_up(void **state)
 {
 	(void)state;
-	if (sodium_init() < 0)
+	if (omni_crypto_init() < 0)
 		return -1;
 	ctx.best = omni_aead_create(0);
 	ctx.masked = omni_aead_create(OMNI_AEAD_NO_AES);
@@ -390,6 +439,8 @@ static int tear_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(gcm_agrees_with_wycheproof),
+		cmocka_unit_test(chacha_agrees_with_wycheproof),
 		cmocka_unit_test(gcm_matches_its_twin_at_every_length),
 		cmocka_unit_test(chacha_matches_its_twin_at_every_length),
 		cmocka_unit_test(chacha_without_aes_matches_its_twin_at_every_length),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Reads tests/vectors/*.txt: one record a line, fields separated by one space, byte strings in
+ * Reads the files of tests/vectors: one record a line, fields separated by one space, byte strings in
  * hexadecimal, "-" for an empty one, "#" for comments. Any fault ends the test program.
  */
 #ifndef VECTORS_H
