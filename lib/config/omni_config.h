@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The configuration of a gateway, from a YAML file or from flags (omni_cli.h). It is complete
+ * and free of contradictions or it is not there: every default is filled in, every name is
+ * resolved, every secret is read. Constant once loaded; any thread may read it.
+ */
+#ifndef OMNI_CONFIG_H
+#define OMNI_CONFIG_H
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <omni_addr.h>
+#include <omni_base.h>
+#include <omni_log.h>
+#include <omni_wire.h>
+
+#define OMNI_CONFIG_NAME_LEN 32 /* of a port or a peer, and zero */
+#define OMNI_CONFIG_DRIVER_LEN 16
+#define OMNI_CONFIG_PATH_LEN 256
+#define OMNI_CONFIG_SOCKET_LEN 108 /* of a unix socket's path, and zero */
+#define OMNI_CONFIG_PORTS_MAX 64
+#define OMNI_CONFIG_NUCLEUS_MAX 8
+#define OMNI_CONFIG_SECRET_MAX 1024
+#define OMNI_CONFIG_FILE_MAX (16 * 1024 * 1024)
+#define OMNI_CONFIG_WARNINGS_MAX 8
+#define OMNI_CONFIG_WARNING_LEN 192
+
+/* Where a configuration lies when nobody names one, in this order; the second under $HOME. */
+#define OMNI_CONFIG_SYSTEM_FILE "/etc/omni/fleet.yaml"
+#define OMNI_CONFIG_HOME_FILE ".omni/fleet.yaml"
+
+/* Defaults. */
+#define OMNI_CONFIG_IDENTITY "/etc/omni/identity.key"
+#define OMNI_CONFIG_SOCKET "/run/omni/gateway.sock"
+#define OMNI_CONFIG_TAP "omni0"
+#define OMNI_CONFIG_VIP_LEN_V4 24
+#define OMNI_CONFIG_VIP_LEN_V6 64
+#define OMNI_CONFIG_VIP_LEN_AUTO 8 /* derived addresses share fd00::/8 */
+#define OMNI_CONFIG_PEERS 16384
+#define OMNI_CONFIG_CLUSTERS 64
+#define OMNI_CONFIG_FDB 131072
+#define OMNI_CONFIG_LANES OMNI_LANES_MAX
+#define OMNI_CONFIG_MESH 1024
+#define OMNI_CONFIG_FDB_AGEING_S 300
+#define OMNI_CONFIG_FLOOD_FPS 10000
+#define OMNI_CONFIG_MTU_MIN 576
+#define OMNI_CONFIG_MTU_MAX 9216
+#define OMNI_CONFIG_QUEUES_MAX 16
+
+enum omni_config_idle {
+	OMNI_IDLE_ADAPTIVE, /* back off through pause, then sleep on descriptors */
+	OMNI_IDLE_POLL,
+};
+
+/* Which address a tap's kernel interface carries. */
+enum omni_config_address {
+	OMNI_ADDRESS_UNSET, /* never in a loaded configuration */
+	OMNI_ADDRESS_NONE,
+	OMNI_ADDRESS_VIP, /* that of its cluster */
+	OMNI_ADDRESS_OWN, /* omni_config_port.address */
+};
+
+struct omni_config_port {
+	char name[OMNI_CONFIG_NAME_LEN];
+	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", "null", "ring" */
+	char interface[IFNAMSIZ];	     /* af_xdp: existing netdev; tap: netdev to create */
+	char mode[12];			     /* af_xdp: "" best, "zero-copy", "copy", "generic" */
+	uint16_t queues;		     /* from 1 */
+	uint16_t mtu;			     /* 0: the interface's own (af_xdp), else 1500 */
+	bool has_mac;
+	uint8_t mac[6];
+	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif */
+	uint32_t memif_id;
+	bool server;			  /* memif: listen instead of connect */
+	enum omni_config_address carries; /* tap */
+	struct omni_prefix address;	  /* of OMNI_ADDRESS_OWN */
+	int cluster;			  /* index; -1: the underlay's, or in no cluster */
+};
+
+/* Static next hop: frames for addresses in `to` go to mac. */
+struct omni_config_next_hop {
+	bool any; /* to is everything, of both families */
+	struct omni_prefix to;
+	uint8_t mac[6];
+};
+
+struct omni_config_underlay {
+	unsigned int port; /* index in ports */
+	uint16_t listen;   /* UDP, host order */
+	/* Of a port without a kernel side (memif, null, ring); else none and n_next_hops 0. */
+	bool has_address;
+	struct omni_prefix address;
+	struct omni_config_next_hop *next_hops; /* longest prefix first, `any` last */
+	unsigned int n_next_hops;
+};
+
+struct omni_config_nucleus {
+	char host[OMNI_HOST_LEN]; /* name or literal */
+	uint16_t port;
+	bool has_key; /* pinned X25519 key */
+	struct omni_key key;
+};
+
+struct omni_config_peer {
+	char name[OMNI_CONFIG_NAME_LEN];
+	struct omni_key key;	  /* X25519 */
+	char host[OMNI_HOST_LEN]; /* name or literal; "": none, it calls us */
+	uint16_t port;
+	struct omni_ip vip; /* none: whatever its handshake says */
+	bool has_psk;
+	struct omni_key psk;  /* secret; replaces the derived one */
+	uint16_t keepalive_s; /* 0: none */
+	uint16_t path_mtu;    /* 0: to be probed */
+};
+
+struct omni_config_cluster {
+	char name[OMNI_CLUSTER_NAME_MAX + 1];
+	enum omni_mode mode; /* always OMNI_MODE_L2 now */
+	/*
+	 * A secret, or open (secret stays NULL, the key tree takes "open:" and the name), or
+	 * neither: then only the listed peers.
+	 */
+	char *secret;
+	bool open;
+	bool vip_auto;				   /* vip.ip is none: derived from the identity */
+	struct omni_prefix vip;			   /* len holds in both cases */
+	enum omni_cipher cipher;		   /* OMNI_CIPHER_NONE: auto */
+	unsigned int ports[OMNI_CONFIG_PORTS_MAX]; /* indices */
+	unsigned int n_ports;
+	struct omni_config_peer *peers;
+	unsigned int n_peers;
+	struct omni_key *deny;
+	unsigned int n_deny;
+	uint32_t flood_fps;    /* flooded frames per second, copies not counted */
+	uint32_t fdb_ageing_s; /* of learned addresses */
+	uint32_t fdb_limit;    /* addresses; at most limits.fdb */
+};
+
+struct omni_config {
+	char path[OMNI_CONFIG_PATH_LEN]; /* of the file; "" when from flags */
+	char identity[OMNI_CONFIG_PATH_LEN];
+	enum omni_config_idle idle;
+	struct omni_config_port *ports;
+	unsigned int n_ports;
+	struct omni_config_underlay underlay;
+	struct omni_config_nucleus nucleus[OMNI_CONFIG_NUCLEUS_MAX];
+	unsigned int n_nucleus;
+	struct omni_config_cluster *clusters; /* at least one */
+	unsigned int n_clusters;
+	struct {
+		uint32_t peers, clusters, fdb, lanes;
+		uint32_t mesh; /* members of one cluster that we keep a session to */
+	} limits;
+	char socket[OMNI_CONFIG_SOCKET_LEN]; /* management */
+	enum omni_log_level log_level;
+	/* Sentences for the log and for `status`, none of them fatal. */
+	char warnings[OMNI_CONFIG_WARNINGS_MAX][OMNI_CONFIG_WARNING_LEN];
+	unsigned int n_warnings;
+};
+
+/*
+ * Read and check the file at path, with the secret and PSK files that it names. NULL and a
+ * sentence in err, "FILE:LINE:COLUMN: what is wrong, what was expected" where it is about the
+ * content. The caller frees.
+ */
+struct omni_config *omni_config_load(const char *path, struct omni_err *err) OMNI_MUST_CHECK;
+
+/*
+ * The same from len bytes at text; name stands for the file in messages. Relative paths of
+ * secrets are taken from the working directory.
+ */
+struct omni_config *omni_config_parse(const char *text, size_t len, const char *name,
+				      struct omni_err *err) OMNI_MUST_CHECK;
+
+/* Wipe every secret and free. NULL is fine. */
+void omni_config_free(struct omni_config *config);
+
+/*
+ * Read the secret in the file at path: mode 0600 or narrower, one trailing newline stripped,
+ * OMNI_SECRET_MIN characters or more. NULL and a sentence in err; the caller wipes and frees
+ * (omni_config_secret_free).
+ */
+char *omni_config_secret_read(const char *path, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* Copy a secret after the same checks on its text. */
+char *omni_config_secret_copy(const char *text, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* NULL is fine. */
+void omni_config_secret_free(char *secret);
+
+#endif
