@@ -29,8 +29,7 @@ struct omni_fdb *omni_fdb_create(const char *name, uint32_t limit, struct omni_r
 		goto fail;
 	if (rte_hash_rcu_qsbr_add(fdb->hash, &defer) != 0)
 		goto fail;
-	fdb->positions = (uint32_t)rte_hash_max_key_id(fdb->hash) + 1;
-	fdb->entry = calloc(fdb->positions, sizeof(*fdb->entry));
+	fdb->entry = calloc((size_t)rte_hash_max_key_id(fdb->hash) + 1, sizeof(*fdb->entry));
 	if (fdb->entry == NULL)
 		goto no_memory;
 	return fdb;
@@ -70,6 +69,7 @@ static enum omni_fdb_verdict insert(struct omni_fdb *fdb, uint64_t key, omni_des
 	e->moves = 0;
 	e->window_s = now_s;
 	set_dest(e, dest);
+	fdb->count++;
 	return OMNI_FDB_LEARNED;
 }
 
@@ -110,6 +110,7 @@ static void forget(struct omni_fdb *fdb, uint64_t key, int32_t position)
 {
 	set_dest(&fdb->entry[position], OMNI_DEST_MISS);
 	rte_hash_del_key(fdb->hash, &key);
+	fdb->count--;
 }
 
 static bool in_domain(uint64_t key, uint16_t domain)
@@ -153,7 +154,7 @@ static bool same_place(omni_dest a, omni_dest b)
 	return omni_dest_kind(a) == omni_dest_kind(b) && omni_dest_index(a) == omni_dest_index(b);
 }
 
-unsigned int omni_fdb_flush(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)
+static unsigned int flush_once(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)
 {
 	unsigned int gone = 0;
 	const void *key_at;
@@ -173,6 +174,21 @@ unsigned int omni_fdb_flush(struct omni_fdb *fdb, uint16_t domain, omni_dest des
 		gone++;
 	}
 	return gone;
+}
+
+/*
+ * A deletion may move a key of an extendable bucket to a place that the iteration has passed,
+ * so one pass can miss some; ageing meets those a second later, a flush looks again.
+ */
+unsigned int omni_fdb_flush(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)
+{
+	unsigned int gone, all = 0;
+
+	do {
+		gone = flush_once(fdb, domain, dest, key);
+		all += gone;
+	} while (gone > 0);
+	return all;
 }
 
 void omni_fdb_walk(const struct omni_fdb *fdb, int (*fn)(const struct omni_fdb_entry *, void *arg),
@@ -198,5 +214,5 @@ void omni_fdb_walk(const struct omni_fdb *fdb, int (*fn)(const struct omni_fdb_e
 
 uint32_t omni_fdb_count(const struct omni_fdb *fdb)
 {
-	return (uint32_t)rte_hash_count(fdb->hash);
+	return fdb->count;
 }

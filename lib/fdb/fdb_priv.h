@@ -24,7 +24,7 @@ struct entry {
 struct omni_fdb {
 	struct rte_hash *hash;
 	struct entry *entry;
-	uint32_t positions;
+	uint32_t count; /* control; rte_hash_count would include keys that wait to be freed */
 };
 
 #endif

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <omni_fdb.h>
+
+#include "eal.h"
+
+#define LIMIT 1000
+
+static struct omni_rcu *rcu;
+static struct omni_fdb *fdb;
+
+static int setup(void **state)
+{
+	(void)state;
+	rcu = omni_rcu_create(1);
+	fdb = omni_fdb_create("fdb_test", LIMIT, rcu);
+	return rcu != NULL && fdb != NULL ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	omni_fdb_free(fdb);
+	omni_rcu_free(rcu);
+	return 0;
+}
+
+static uint64_t key_of(uint16_t domain, uint32_t n)
+{
+	const uint8_t mac[6] = {2, 0, n >> 24, n >> 16, n >> 8, n};
+
+	return omni_fdb_key(domain, mac);
+}
+
+static omni_dest look(uint64_t key, uint32_t *slot)
+{
+	omni_dest dest;
+	uint32_t s;
+
+	omni_fdb_lookup(fdb, &key, 1, &dest, slot != NULL ? slot : &s);
+	return dest;
+}
+
+static const omni_dest port1 = (uint64_t)OMNI_DEST_PORT << 56 | UINT64_C(1) << 32 | 7;
+static const omni_dest peer5 = (uint64_t)OMNI_DEST_PEER << 56 | UINT64_C(5) << 32 | 9;
+
+static void destinations_keep_their_parts(void **state)
+{
+	omni_dest d = omni_dest_make(OMNI_DEST_PEER, 0xabcdef, 0x12345678);
+
+	(void)state;
+	assert_int_equal(omni_dest_kind(d), OMNI_DEST_PEER);
+	assert_int_equal(omni_dest_index(d), 0xabcdef);
+	assert_int_equal(omni_dest_gen(d), 0x12345678);
+}
+
+static void learns_moves_and_keeps_domains_apart(void **state)
+{
+	uint64_t key = key_of(1, 1);
+
+	(void)state;
+	assert_int_equal(look(key, NULL), OMNI_DEST_MISS);
+	assert_int_equal(omni_fdb_learn(fdb, key, port1, 100), OMNI_FDB_LEARNED);
+	assert_int_equal(omni_fdb_learn(fdb, key, port1, 100), OMNI_FDB_SAME);
+	assert_int_equal(look(key, NULL), port1);
+	assert_int_equal(look(key_of(2, 1), NULL), OMNI_DEST_MISS);
+	assert_int_equal(omni_fdb_learn(fdb, key, peer5, 101), OMNI_FDB_MOVED);
+	assert_int_equal(look(key, NULL), peer5);
+	assert_int_equal(omni_fdb_count(fdb), 1);
+}
+
+static void ages_only_what_is_silent(void **state)
+{
+	uint32_t slot;
+
+	(void)state;
+	omni_fdb_learn(fdb, key_of(1, 1), port1, 100);
+	omni_fdb_learn(fdb, key_of(1, 2), port1, 100);
+	omni_fdb_learn(fdb, key_of(2, 1), port1, 100);
+	look(key_of(1, 2), &slot);
+	omni_fdb_touch(fdb, slot, 350);
+	assert_int_equal(omni_fdb_age(fdb, 1, 399, 300), 0);
+	assert_int_equal(omni_fdb_age(fdb, 1, 400, 300), 1);
+	assert_int_equal(look(key_of(1, 1), NULL), OMNI_DEST_MISS);
+	assert_int_equal(look(key_of(1, 2), NULL), port1);
+	assert_int_equal(look(key_of(2, 1), NULL), port1);
+	/* A stamp from a clock slightly ahead is young, not ancient. */
+	omni_fdb_touch(fdb, slot, 402);
+	assert_int_equal(omni_fdb_age(fdb, 1, 401, 300), 0);
+}
+
+static void moves_are_damped_and_forgiven(void **state)
+{
+	uint64_t key = key_of(1, 1);
+	uint32_t slot, now = 1000;
+	unsigned int moves = 0;
+
+	(void)state;
+	omni_fdb_learn(fdb, key, port1, now);
+	for (unsigned int i = 0; i < 20; i++) {
+		enum omni_fdb_verdict v = omni_fdb_learn(fdb, key, i % 2 ? port1 : peer5, now);
+
+		if (v == OMNI_FDB_MOVED)
+			moves++;
+		else
+			assert_true(v == OMNI_FDB_DAMPED || v == OMNI_FDB_SAME);
+	}
+	assert_int_equal(moves, OMNI_FDB_MOVES_MAX);
+	look(key, &slot);
+	assert_true(omni_fdb_is_damped(fdb, slot));
+	omni_fdb_age(fdb, 1, now + OMNI_FDB_DAMP_S - 1, 300);
+	assert_true(omni_fdb_is_damped(fdb, slot));
+	omni_fdb_age(fdb, 1, now + OMNI_FDB_DAMP_S, 300);
+	assert_false(omni_fdb_is_damped(fdb, slot));
+	assert_int_equal(omni_fdb_learn(fdb, key, port1, now + OMNI_FDB_DAMP_S), OMNI_FDB_MOVED);
+}
+
+static int count_entry(const struct omni_fdb_entry *e, void *arg)
+{
+	(void)e;
+	(*(unsigned int *)arg)++;
+	return 0;
+}
+
+static void fills_to_its_limit_and_flushes(void **state)
+{
+	unsigned int learned = 0, walked = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < LIMIT + 200; i++) {
+		if (omni_fdb_learn(fdb, key_of(i % 2, i), i % 3 ? port1 : peer5, 1) ==
+		    OMNI_FDB_LEARNED)
+			learned++;
+	}
+	assert_int_equal(learned, LIMIT);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(1, 999999), port1, 1), OMNI_FDB_FULL);
+	omni_fdb_walk(fdb, count_entry, &walked);
+	assert_int_equal(walked, learned);
+	assert_int_equal(omni_fdb_flush(fdb, 0, peer5, 0), 167);
+	assert_int_equal(omni_fdb_flush(fdb, OMNI_FDB_ANY, OMNI_DEST_MISS, key_of(1, 1)), 1);
+	assert_int_equal(omni_fdb_flush(fdb, OMNI_FDB_ANY, OMNI_DEST_MISS, 0), learned - 168);
+	assert_int_equal(omni_fdb_count(fdb), 0);
+	/* Slots come back: no worker holds one. */
+	assert_int_equal(omni_fdb_learn(fdb, key_of(1, 5), port1, 1), OMNI_FDB_LEARNED);
+}
+
+static void bulk_lookup_keeps_the_order(void **state)
+{
+	uint64_t key[64];
+	omni_dest dest[64];
+	uint32_t slot[64];
+
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++) {
+		key[i] = key_of(3, i);
+		if (i % 2 == 0)
+			omni_fdb_learn(fdb, key[i], omni_dest_make(OMNI_DEST_PORT, i, 1), 1);
+	}
+	omni_fdb_lookup(fdb, key, 64, dest, slot);
+	for (uint32_t i = 0; i < 64; i++) {
+		assert_int_equal(dest[i],
+				 i % 2 ? OMNI_DEST_MISS : omni_dest_make(OMNI_DEST_PORT, i, 1));
+		assert_int_equal(slot[i] == OMNI_FDB_MISS, i % 2);
+	}
+}
+
+static void flood_lists_are_replaced_whole(void **state)
+{
+	struct omni_bridges *b = omni_bridges_create();
+	uint16_t ports[2] = {1, 2};
+	uint32_t index[3] = {10, 11, 12}, gen[3] = {1, 1, 2};
+
+	(void)state;
+	assert_null(omni_bridge_flood(b, 4));
+	assert_int_equal(omni_bridge_set(b, 4, ports, 2, index, gen, 3, rcu), 0);
+	assert_int_equal(omni_bridge_flood(b, 4)->n_peers, 3);
+	assert_int_equal(omni_bridge_flood(b, 4)->peer[2].generation, 2);
+	assert_int_equal(omni_bridge_set(b, 4, ports, 1, NULL, NULL, 0, rcu), 0);
+	assert_int_equal(omni_bridge_flood(b, 4)->n_ports, 1);
+	assert_int_equal(omni_bridge_set(b, OMNI_BRIDGES_MAX, ports, 1, NULL, NULL, 0, rcu),
+			 -EINVAL);
+	assert_int_equal(omni_rcu_poll(rcu), 0);
+	omni_bridges_free(b);
+}
+
+#define WITH_FDB(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(destinations_keep_their_parts),
+		WITH_FDB(learns_moves_and_keeps_domains_apart),
+		WITH_FDB(ages_only_what_is_silent),
+		WITH_FDB(moves_are_damped_and_forgiven),
+		WITH_FDB(fills_to_its_limit_and_flushes),
+		WITH_FDB(bulk_lookup_keeps_the_order),
+		WITH_FDB(flood_lists_are_replaced_whole),
+	};
+
+	return cmocka_run_group_tests(tests, eal_setup, eal_teardown);
+}
