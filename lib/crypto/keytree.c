@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <assert.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -118,7 +119,7 @@ static int derive_tree(struct omni_keytree *tree, const char *name, const void *
 int omni_keytree_make(struct omni_keytree *tree, enum omni_cluster_kind kind, const char *name,
 		      const void *secret, size_t secret_len, struct omni_err *err)
 {
-	char open_secret[OPEN_PREFIX_LEN + OMNI_CLUSTER_NAME_MAX + 1] = OPEN_PREFIX;
+	char open_secret[OPEN_PREFIX_LEN + OMNI_CLUSTER_NAME_MAX + 1];
 	int rc = check_name(name, err);
 
 	memset(tree, 0, sizeof(*tree));
@@ -133,7 +134,7 @@ int omni_keytree_make(struct omni_keytree *tree, enum omni_cluster_kind kind, co
 		return 0;
 	case OMNI_CLUSTER_OPEN:
 		assert(secret == NULL);
-		strcat(open_secret, name);
+		snprintf(open_secret, sizeof(open_secret), "%s%s", OPEN_PREFIX, name);
 		rc = derive_tree(tree, name, open_secret, strlen(open_secret), err);
 		break;
 	case OMNI_CLUSTER_SECRET:

@@ -294,7 +294,9 @@ const char *omni_kind_name(unsigned int kind);
  */
 static inline void omni_wire_nonce(uint8_t nonce[OMNI_NONCE_LEN], const struct omni_data_hdr *h)
 {
-	__builtin_memcpy(nonce, h->lane, 4);
+	const uint8_t *p = (const uint8_t *)h;
+
+	__builtin_memcpy(nonce, p + offsetof(struct omni_data_hdr, lane), 4);
 	__builtin_memcpy(nonce + 4, h->sequence, 8);
 }
 

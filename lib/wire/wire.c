@@ -28,8 +28,8 @@ static enum omni_wire_class classify_wireguard(const uint8_t *p, size_t len)
 	case OMNI_TYPE_WG_COOKIE:
 		return exact(len, OMNI_WG_COOKIE_LEN, OMNI_CLASS_WG);
 	default:
-		return len >= OMNI_WG_DATA_MIN_LEN && len % 16 == 0 ? OMNI_CLASS_WG :
-								       OMNI_CLASS_BAD_LEN;
+		return len >= OMNI_WG_DATA_MIN_LEN && len % 16 == 0 ? OMNI_CLASS_WG
+								    : OMNI_CLASS_BAD_LEN;
 	}
 }
 
@@ -63,15 +63,15 @@ static enum omni_wire_class classify_hello(const uint8_t *p, size_t len)
 enum omni_wire_class omni_wire_classify(const uint8_t *p, size_t len)
 {
 	if (len < 4)
-		return len > 0 && p[0] >= OMNI_TYPE_DATA_BIT ? OMNI_CLASS_BAD_LEN :
-							       OMNI_CLASS_UNKNOWN;
+		return len > 0 && p[0] >= OMNI_TYPE_DATA_BIT ? OMNI_CLASS_BAD_LEN
+							     : OMNI_CLASS_UNKNOWN;
 	if (p[0] >= OMNI_TYPE_DATA_BIT)
 		return len >= OMNI_DATA_MIN_LEN ? OMNI_CLASS_DATA : OMNI_CLASS_BAD_LEN;
 	if (p[0] == 0x00 || (p[0] == 0x01 && p[1] != 0))
 		return is_stun(p, len) ? OMNI_CLASS_STUN : OMNI_CLASS_UNKNOWN;
 	if (p[0] <= OMNI_TYPE_WG_DATA)
-		return p[1] == 0 && p[2] == 0 && p[3] == 0 ? classify_wireguard(p, len) :
-							     OMNI_CLASS_UNKNOWN;
+		return p[1] == 0 && p[2] == 0 && p[3] == 0 ? classify_wireguard(p, len)
+							   : OMNI_CLASS_UNKNOWN;
 	if (p[0] <= OMNI_TYPE_COOKIE)
 		return classify_handshake(p, len);
 	if (p[0] == OMNI_TYPE_HELLO)

@@ -29,8 +29,8 @@ static void b64_round_trips_every_length(void **state)
 
 static void b64_refuses_what_is_not_canonical(void **state)
 {
-	static const char *const bad[] = {"A", "AA", "AAA", "AB==", "AAB=", "A===", "====",
-					  "AA=A", "AAA ", "AA\n=", "AAAA=AAA"};
+	static const char *const bad[] = {"A",	  "AA",	  "AAA",  "AB==",  "AAB=",    "A===",
+					  "====", "AA=A", "AAA ", "AA\n=", "AAAA=AAA"};
 	uint8_t out[16];
 
 	(void)state;
@@ -42,10 +42,18 @@ static void b64_refuses_what_is_not_canonical(void **state)
 static void endpoints_parse_and_print(void **state)
 {
 	static const char *const good[] = {"192.0.2.1:51820", "[2001:db8::1]:1", "0.0.0.0:65535"};
-	static const char *const bad[] = {"192.0.2.1",	    "192.0.2.1:0",  "192.0.2.1:65536",
-					  "192.0.2.1:+1",   "2001:db8::1",  "[2001:db8::1]",
-					  "[2001:db8::1:1", "name:1",	    "",
-					  ":1",		    "192.0.2.1: 1", "1.2.3.4:1x"};
+	static const char *const bad[] = {"192.0.2.1",
+					  "192.0.2.1:0",
+					  "192.0.2.1:65536",
+					  "192.0.2.1:+1",
+					  "2001:db8::1",
+					  "[2001:db8::1]",
+					  "[2001:db8::1:1",
+					  "name:1",
+					  "",
+					  ":1",
+					  "192.0.2.1: 1",
+					  "1.2.3.4:1x"};
 	char text[OMNI_ENDPOINT_TEXT_LEN];
 	struct omni_endpoint ep;
 
@@ -64,10 +72,14 @@ static void prefixes_contain_their_own(void **state)
 		const char *prefix, *ip;
 		bool in;
 	} cases[] = {
-		{"10.200.0.1/24", "10.200.0.255", true},  {"10.200.0.1/24", "10.200.1.0", false},
-		{"10.200.0.1/32", "10.200.0.1", true},	  {"0.0.0.0/0", "255.1.2.3", true},
-		{"0.0.0.0/0", "2001:db8::1", false},	  {"2001:db8::/33", "2001:db8:7fff::1", true},
-		{"2001:db8::/33", "2001:db8:8000::1", false}, {"::/0", "fd00::1", true},
+		{"10.200.0.1/24", "10.200.0.255", true},
+		{"10.200.0.1/24", "10.200.1.0", false},
+		{"10.200.0.1/32", "10.200.0.1", true},
+		{"0.0.0.0/0", "255.1.2.3", true},
+		{"0.0.0.0/0", "2001:db8::1", false},
+		{"2001:db8::/33", "2001:db8:7fff::1", true},
+		{"2001:db8::/33", "2001:db8:8000::1", false},
+		{"::/0", "fd00::1", true},
 	};
 	struct omni_prefix prefix;
 	struct omni_ip ip;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Reads the files of tests/vectors: one record a line, fields separated by one space, byte strings in
- * hexadecimal, "-" for an empty one, "#" for comments. Any fault ends the test program.
+ * Reads the files of tests/vectors: one record a line, fields separated by one space, byte strings
+ * in hexadecimal, "-" for an empty one, "#" for comments. Any fault ends the test program.
  */
 #ifndef VECTORS_H
 #define VECTORS_H
