@@ -34,7 +34,7 @@ struct omni_port_conf {
 	char name[OMNI_PORT_NAME_LEN];	   /* ours: key in the YAML */
 	char driver[OMNI_PORT_DRIVER_LEN]; /* "af_xdp", "tap", "memif", "null", "ring" */
 	char interface[IFNAMSIZ];	   /* af_xdp: existing netdev; tap: netdev to create */
-	uint16_t queues;		   /* 0: one */
+	uint16_t queues;		   /* 0: all that the interface has (af_xdp), else one */
 	uint16_t mtu;			   /* 0: the interface's own (af_xdp), else 1500 */
 	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX]; /* af_xdp: what to redirect, host order */
 	unsigned int n_udp_ports;

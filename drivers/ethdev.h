@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Ports on DPDK's own devices, created at run time. */
+#ifndef OMNI_ETHDEV_H
+#define OMNI_ETHDEV_H
+
+#include "drivers.h"
+
+/*
+ * Create the DPDK device `device` with `args` and open port on it. DPDK answers a bare -1 to
+ * most mistakes, so the caller has checked every argument. 0 or -errno. Control.
+ */
+int ethdev_open(struct omni_port *port, const struct omni_port_conf *conf, struct rte_mempool *pool,
+		const char *device, const char *args, struct omni_err *err);
+void ethdev_close(struct omni_port *port);
+uint16_t ethdev_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+int ethdev_rx_fd(struct omni_port *port, uint16_t queue);
+void ethdev_stats(struct omni_port *port, struct omni_port_stats *stats);
+void ethdev_refresh(struct omni_port *port);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Kernel interfaces: what they are, and the few things we set on our own. Control. */
+#ifndef OMNI_NETDEV_H
+#define OMNI_NETDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <omni_addr.h>
+
+struct netdev {
+	unsigned int ifindex;
+	uint16_t mtu;
+	uint16_t rx_queues; /* 0: the interface does not say */
+	uint8_t mac[6];
+	bool up;      /* administratively */
+	bool running; /* and with carrier */
+};
+
+/* Facts of an interface of this namespace. 0, -ENODEV, or -errno. */
+int netdev_read(const char *name, struct netdev *dev);
+
+/* 0, or -ENODEV with "no such interface X (have: eth0, lo)". */
+int netdev_check(const char *name, struct omni_err *err);
+
+/* The changes; 0 or -errno. */
+int netdev_set_mtu(const char *name, uint16_t mtu);
+int netdev_set_mac(const char *name, const uint8_t mac[6]);
+int netdev_set_up(const char *name);
+/* Add an address of either family; one that is there already is fine. */
+int netdev_add_address(unsigned int ifindex, const struct omni_prefix *prefix);
+
+#endif

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * A TAP interface of our own making: created at open, gone with its descriptors. Segmentation
+ * and checksum offload are off, so what arrives is whole frames of at most an MTU.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <linux/if_tun.h>
+
+#include "netdev.h"
+#include "tap.h"
+
+#ifndef IFF_TUN_EXCL
+#define IFF_TUN_EXCL 0x8000
+#endif
+
+static int tap_check(const struct omni_port_conf *conf, struct omni_err *err)
+{
+	const char *name = conf->interface;
+
+	if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    strpbrk(name, "/: \t\n%") != NULL)
+		return omni_fail(err, -EINVAL, "port %s: \"%s\" is no name for an interface",
+				 conf->name, name);
+	if (if_nametoindex(name) != 0)
+		return omni_fail(
+			err, -EEXIST,
+			"port %s: interface %s exists already and is not ours (ip link del "
+			"%s, or choose another name)",
+			conf->name, name, name);
+	return 0;
+}
+
+/* Descriptor of one queue; the first one creates the interface. */
+static int open_queue(const char *name, bool first, bool several)
+{
+	struct ifreq ifr = {0};
+	int header = TAP_VNET_HDR_LEN, flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, rc;
+	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	if (several)
+		flags |= IFF_MULTI_QUEUE;
+	if (first)
+		flags |= IFF_TUN_EXCL;
+	ifr.ifr_flags = (short)flags;
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
+	    ioctl(fd, TUNSETOFFLOAD, 0) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
+static void close_queues(struct tap_port *p)
+{
+	for (uint16_t i = 0; i < p->queues; i++) {
+		if (p->q[i].fd >= 0)
+			close(p->q[i].fd);
+		rte_pktmbuf_free(p->q[i].next);
+	}
+}
+
+static int open_queues(struct tap_port *p)
+{
+	for (uint16_t i = 0; i < p->queues; i++)
+		p->q[i].fd = -1;
+	for (uint16_t i = 0; i < p->queues; i++) {
+		int fd = open_queue(p->interface, i == 0, p->queues > 1);
+
+		if (fd < 0)
+			return fd;
+		p->q[i].fd = fd;
+	}
+	return 0;
+}
+
+static int set_up(const struct tap_port *p, const struct omni_port_conf *conf, uint16_t mtu)
+{
+	int rc = netdev_set_mtu(p->interface, mtu);
+
+	if (rc == 0 && conf->has_mac)
+		rc = netdev_set_mac(p->interface, conf->mac);
+	if (rc == 0)
+		rc = netdev_set_up(p->interface);
+	return rc;
+}
+
+static void tap_refresh(struct omni_port *port)
+{
+	const struct tap_port *p = port->priv;
+	struct netdev dev;
+
+	/* Moved to another namespace: what we knew holds on, only its index means nothing here. */
+	if (netdev_read(p->interface, &dev) < 0) {
+		port->info.ifindex = 0;
+		return;
+	}
+	port->info.ifindex = dev.ifindex;
+	port->info.mtu = dev.mtu;
+	port->info.link_up = dev.up;
+	memcpy(port->info.mac, dev.mac, sizeof(dev.mac));
+}
+
+static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
+		    struct rte_mempool *pool, struct omni_err *err)
+{
+	struct tap_port *p = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*p));
+	uint16_t mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
+	int rc;
+
+	if (p == NULL)
+		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
+	memset(p, 0, sizeof(*p));
+	strcpy(p->interface, conf->interface);
+	p->queues = conf->queues != 0 ? conf->queues : 1;
+	p->pool = pool;
+	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
+	rc = open_queues(p);
+	if (rc == 0)
+		rc = set_up(p, conf, mtu);
+	if (rc < 0) {
+		close_queues(p);
+		free(p);
+		return omni_fail(err, rc, "port %s: cannot make interface %s: %s%s", conf->name,
+				 conf->interface, strerror(-rc),
+				 rc == -EPERM || rc == -EACCES ? " (run as root)" : "");
+	}
+	port->priv = p;
+	port->info.queues = p->queues;
+	port->info.frame_max = p->frame_max;
+	strcpy(port->info.mode, "descriptor");
+	tap_refresh(port);
+	return 0;
+}
+
+static void tap_close(struct omni_port *port)
+{
+	struct tap_port *p = port->priv;
+
+	close_queues(p);
+	free(p);
+	port->priv = NULL;
+}
+
+static int tap_rx_fd(struct omni_port *port, uint16_t queue)
+{
+	return ((struct tap_port *)port->priv)->q[queue].fd;
+}
+
+static void tap_stats(struct omni_port *port, struct omni_port_stats *s)
+{
+	const struct tap_port *p = port->priv;
+	struct tap_counters c = {0};
+	uint64_t *to = (uint64_t *)&c;
+
+	for (uint16_t i = 0; i < p->queues; i++) {
+		const uint64_t *from = (const uint64_t *)&p->q[i].count;
+
+		for (size_t j = 0; j < sizeof(c) / sizeof(*to); j++)
+			to[j] += driver_read(from + j);
+	}
+	s->rx_frames = c.rx_frames;
+	s->rx_bytes = c.rx_bytes;
+	s->tx_frames = c.tx_frames;
+	s->tx_bytes = c.tx_bytes;
+	s->rx_dropped = c.rx_bad_len + c.rx_offload;
+	s->tx_dropped = c.tx_failed;
+	driver_extra(s, "rx_no_buffer", c.rx_no_buffer);
+	driver_extra(s, "rx_bad_len", c.rx_bad_len);
+	driver_extra(s, "rx_offload", c.rx_offload);
+	driver_extra(s, "rx_checksums", c.rx_checksums);
+	driver_extra(s, "tx_failed", c.tx_failed);
+}
+
+int omni_tap_set_address(struct omni_port *port, const struct omni_prefix *prefix,
+			 struct omni_err *err)
+{
+	const struct tap_port *p = port->priv;
+	char text[OMNI_PREFIX_TEXT_LEN];
+	unsigned int ifindex = if_nametoindex(p->interface);
+	int rc;
+
+	if (port->ops != &omni_driver_tap)
+		return omni_fail(err, -EINVAL, "port %s is no tap port", port->name);
+	rc = ifindex != 0 ? netdev_add_address(ifindex, prefix) : -ENODEV;
+	if (rc == 0)
+		return 0;
+	return omni_fail(err, rc, "port %s: cannot give %s to %s: %s", port->name,
+			 omni_prefix_text(text, prefix), p->interface, strerror(-rc));
+}
+
+const struct omni_port_ops omni_driver_tap = {
+	.driver = "tap",
+	.check = tap_check,
+	.open = tap_open,
+	.close = tap_close,
+	.rx = tap_rx,
+	.tx = tap_tx,
+	.rx_fd = tap_rx_fd,
+	.stats = tap_stats,
+	.refresh = tap_refresh,
+};

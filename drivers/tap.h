@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The TAP driver's own state: one descriptor per queue, a virtio-net header before each frame. */
+#ifndef OMNI_TAP_H
+#define OMNI_TAP_H
+
+#include <net/if.h>
+
+#include <linux/virtio_net.h>
+
+#include "drivers.h"
+
+/* As TUNSETVNETHDRSZ: with the buffer count, which is not used. */
+#define TAP_VNET_HDR_LEN sizeof(struct virtio_net_hdr_mrg_rxbuf)
+#define TAP_SEGMENTS_MAX 8 /* of a frame that is sent */
+
+struct tap_counters {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
+	uint64_t rx_no_buffer; /* reads not tried because the pool was empty */
+	uint64_t rx_bad_len;   /* dropped: shorter than a header or longer than a buffer */
+	uint64_t rx_offload;   /* dropped: an offload that we did not ask for, or a lie in it */
+	uint64_t rx_checksums; /* finished by us */
+	uint64_t tx_failed;    /* dropped: the kernel refused (interface down, bad frame) */
+};
+
+struct tap_queue {
+	int fd;
+	struct rte_mbuf *next; /* empty buffer for the next read */
+	struct tap_counters count;
+} __rte_cache_aligned;
+
+struct tap_port {
+	char interface[IFNAMSIZ];
+	uint16_t queues;
+	uint16_t frame_max;
+	struct rte_mempool *pool;
+	struct tap_queue q[OMNI_PORT_QUEUES_MAX];
+};
+
+uint16_t tap_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+uint16_t tap_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+
+/*
+ * Write the checksum that the virtio-net header says is missing into the frame of len bytes.
+ * False where the header points outside of it. Pure.
+ */
+bool tap_finish_checksum(uint8_t *frame, uint32_t len, uint16_t start, uint16_t offset);
+
+#endif
