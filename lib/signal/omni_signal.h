@@ -15,9 +15,6 @@
 #include <omni_base.h>
 #include <omni_wire.h>
 
-/* The noise prologue of a session with a Nucleus. */
-#define OMNI_NUCLEUS_PROLOGUE "OmniNervous v1 nucleus"
-
 enum omni_signal_type {
 	OMNI_SIGNAL_REGISTER = 1, /* edge: id, record */
 	OMNI_SIGNAL_REGISTER_ACK =
