@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The main job, with each cipher: hosts behind two sites, found through a Nucleus."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from pcap import Capture, Summary
+from rig import CLUSTER, Nucleus, RpcError, until
+from topo import ip
+from conftest import drop_rig, make_rig
+
+METHODS = {"status", "peers", "sessions", "ports", "fdb", "fdb.flush", "stats", "stages", "config",
+           "log.level", "peer.add", "peer.remove", "version", "methods"}
+
+
+@pytest.fixture(scope="module", params=["aesgcm", "chachapoly"])
+def pair(request, tmp_path_factory):
+    """Nucleus and two gateways with their hosts, one cipher."""
+    rig = make_rig(tmp_path_factory, 2)
+    try:
+        rig.cipher = request.param
+        rig.start(Nucleus(rig))
+        rig.gw = {s: rig.gateway(s, rig.config(s, cluster={"cipher": request.param}), wait=False)
+                  for s in "ab"}
+        for s, g in rig.gw.items():
+            g.ready()
+            rig.topo.join_tap(s)
+        for g in rig.gw.values():
+            g.wait_peers(1, 15)
+        rig.reaches(rig.topo.host("a"), rig.topo.host_addr("b"))
+        yield rig
+    finally:
+        drop_rig(rig)
+
+
+def mac_of(ns, interface):
+    words = ip("-n", ns, "link", "show", interface).stdout.split()
+    return words[words.index("link/ether") + 1]
+
+
+def test_session_has_the_configured_cipher(pair):
+    for g in pair.gw.values():
+        assert [s["cipher"] for s in g.sessions()] == [pair.cipher]
+
+
+def test_hosts_ping_and_arp_crosses(pair):
+    t = pair.topo
+    sent, got, _ = pair.ping(t.host("a"), t.host_addr("b"), 20, 0.02)
+    assert got == sent
+    neigh = ip("-n", t.host("b"), "neigh", "show", t.host_addr("a")).stdout
+    assert mac_of(t.host("a"), "eth0") in neigh
+
+
+@pytest.mark.parametrize("size", [0, 18, 700, 1238, 1239, 1389, 1390, 1391, 1392, 1471, 1472])
+def test_frames_of_every_size_cross(pair, size):
+    t = pair.topo
+    for frm, to in (("a", "b"), ("b", "a")):
+        p = t.exec(t.host(frm), "ping", "-n", "-c", "3", "-i", "0.02", "-W", "1", "-M", "do", "-s",
+                   str(size), t.host_addr(to), check=False)
+        assert " 3 received" in p.stdout, p.stdout
+
+
+def test_full_size_frames_are_fragmented_here_and_not_by_ip(pair, tmp_path):
+    t = pair.topo
+    before = {s: g.counters() for s, g in pair.gw.items()}
+    c = Capture(t.router, "ra", str(tmp_path / "x.pcap")).start()
+    p = t.exec(t.host("a"), "ping", "-n", "-c", "10", "-i", "0.02", "-M", "do", "-s", "1472",
+               t.host_addr("b"))
+    c.stop()
+    assert " 10 received" in p.stdout
+    after = {s: g.counters() for s, g in pair.gw.items()}
+    for s in "ab":
+        assert after[s]["fragments_sent"] - before[s]["fragments_sent"] >= 20
+        assert after[s]["reassembled"] - before[s]["reassembled"] >= 10
+    s = Summary(c.path)
+    assert s.total and not s.other, s.other[:3]
+
+
+def test_tcp_and_udp_cross(pair):
+    t = pair.topo
+    tcp = pair.iperf(t.host("a"), t.host("b"), t.host_addr("b"), "-t", "1")
+    assert tcp["gbps"] > 0.05
+    back = pair.iperf(t.host("a"), t.host("b"), t.host_addr("b"), "-t", "1", "-R")
+    assert back["gbps"] > 0.05
+    udp = pair.iperf(t.host("a"), t.host("b"), t.host_addr("b"), "-t", "1", "-b", "100M", "-l",
+                     "1350", udp=True)
+    assert udp["gbps"] > 0.05 and udp["lost"] < 10
+
+
+def test_nothing_readable_crosses_the_router(pair, tmp_path):
+    t = pair.topo
+    marker = os.urandom(16)
+    captures = [Capture(t.router, f"r{s}", str(tmp_path / f"{s}.pcap")).start() for s in "ab"]
+    inside = Capture(t.host("b"), "eth0", str(tmp_path / "in.pcap")).start()
+    assert pair.ping(t.host("a"), t.host_addr("b"), 5, 0.02, 200, pattern=marker.hex())[1] == 5
+    for c in captures + [inside]:
+        c.stop()
+    assert Summary(inside.path).holds(marker)
+    for c in captures:
+        s = Summary(c.path)
+        assert sum(s.ours.values()) >= 10 and not s.other and not s.holds(marker)
+
+
+def test_counters_agree_with_the_capture(pair, tmp_path):
+    t = pair.topo
+
+    def frames(g):
+        p = next(p for p in g.ports() if p["name"] == "uplink0")
+        return p["tx_frames"], p["rx_frames"] + p["rx_dropped"]
+    captures = {s: Capture(t.router, f"r{s}", str(tmp_path / f"{s}.pcap")).start() for s in "ab"}
+    low = {s: frames(g) for s, g in pair.gw.items()}
+    pair.ping(t.host("a"), t.host_addr("b"), 50, 0.01, 1000)
+    time.sleep(0.2)
+    for c in captures.values():
+        c.stop()
+    high = {s: frames(g) for s, g in pair.gw.items()}
+    for s, c in captures.items():
+        got = Summary(c.path)
+        # What crossed between starting tcpdump and reading the counters, and the other way
+        # round at the end, is a heartbeat or keepalive at most.
+        tx, rx = (high[s][i] - low[s][i] for i in (0, 1))
+        assert abs(got.sent_by(t.uplink_addr(s)) - tx) <= 2
+        assert abs(got.sent_to(t.uplink_addr(s)) - rx) <= 2
+        assert tx >= 50 and rx >= 50
+
+
+def test_fdb_follows_a_host_that_moves(pair):
+    """One Ethernet address, first behind site A, then behind site B."""
+    t = pair.topo
+    mac, addr = "02:00:5e:10:00:77", "10.200.0.77"
+    ns = f"{t.prefix}-m"
+    ip("netns", "add", ns)
+    try:
+        before = {s: g.counter("fdb_moved") for s, g in pair.gw.items()}
+        for site, other in (("a", "b"), ("b", "a")):
+            ip("link", "add", "mob0", "netns", t.gw(site), "type", "veth", "peer", "name", "eth0",
+               "netns", ns)
+            ip("-n", t.gw(site), "link", "set", "mob0", "master", "br0", "up")
+            ip("-n", ns, "link", "set", "eth0", "address", mac, "up")
+            ip("-n", ns, "addr", "add", f"{addr}/24", "dev", "eth0")
+            for near in "ab":
+                pair.reaches(ns, t.host_addr(near), 5)
+                pair.reaches(t.host(near), addr, 5)
+            here = [e for e in pair.gw[site].fdb() if e["mac"].lower() == mac]
+            there = [e for e in pair.gw[other].fdb() if e["mac"].lower() == mac]
+            assert here and here[0].get("port"), here
+            assert there and there[0].get("peer"), there
+            ip("-n", t.gw(site), "link", "del", "mob0")
+        for s, g in pair.gw.items():
+            assert g.counter("fdb_moved") > before[s]
+    finally:
+        ip("netns", "del", ns)
+
+
+def test_fdb_flush(pair):
+    g, t = pair.gw["a"], pair.topo
+    pair.reaches(t.host("a"), t.host_addr("b"))
+    assert g.fdb()
+    g.rpc("fdb.flush")
+    until("an empty FDB", 2, lambda: not [e for e in g.fdb()
+                                          if e["mac"].lower() == mac_of(t.host("b"), "eth0")])
+    assert pair.ping(t.host("a"), t.host_addr("b"), 3)[1] == 3
+
+
+def test_every_method_answers(pair):
+    g = pair.gw["a"]
+    named = g.rpc("methods")
+    assert METHODS <= set(named if isinstance(named, list) and isinstance(named[0], str)
+                          else [m["name"] for m in named["methods"]])
+    for m in ("status", "peers", "sessions", "ports", "fdb", "stats", "stages", "config",
+              "version"):
+        assert g.rpc(m) is not None, m
+    with pytest.raises(RpcError):
+        g.rpc("no.such.method")
+
+
+def test_config_shows_no_secret(pair):
+    text = str(pair.gw["a"].rpc("config"))
+    assert CLUSTER in text
+    with open(pair.secret, encoding="ascii") as f:
+        assert f.read().strip() not in text
+
+
+def test_omnictl_tables_json_and_statuses(pair):
+    g = pair.gw["a"]
+    for command in ("status", "peers", "sessions", "ports", "fdb", "stats", "stages", "version"):
+        assert g.ctl(command).stdout.strip(), command
+        assert g.ctl("--json", command).stdout.strip()[0] in "{[", command
+    assert g.ctl("no-such-command", check=False).returncode != 0
+    p = subprocess.run([g.ctl("version").args[0], "--socket", "/nonexistent", "status"],
+                       capture_output=True, text=True)
+    assert p.returncode != 0 and p.stderr
+
+
+def test_ports_say_what_was_obtained(pair):
+    ports = {p["name"]: p for p in pair.gw["a"].ports()}
+    up = ports["uplink0"]
+    assert up["driver"] == "af_xdp" and up["mtu"] == 1500
+    assert up["mode"] in ("copy", "generic", "zero-copy")
+    assert ports["host0"]["driver"] == "tap"
+
+
+def test_stages_count_cycles(pair):
+    t = pair.topo
+    pair.ping(t.host("a"), t.host_addr("b"), 20, 0.01)
+    rows = pair.gw["a"].rpc("stages")
+    rows = {r["name"]: r for r in (rows["stages"] if isinstance(rows, dict) else rows)}
+    for name in ("rx", "classify", "open", "seal", "forward", "tx"):
+        assert rows[name]["frames"] > 0 and rows[name]["cycles_per_frame"] > 0, name
+
+
+def test_idle_gateways_hardly_use_the_cpu(pair):
+    time.sleep(0.5)
+    before = {s: g.cpu_seconds() for s, g in pair.gw.items()}
+    time.sleep(2)
+    for s, g in pair.gw.items():
+        assert g.cpu_seconds() - before[s] < 0.2 * 2, f"gateway {s} is busy with nothing to do"
+
+
+def test_the_kernels_own_traffic_passes(pair):
+    """XDP takes our UDP port alone: the gateway's own address still answers pings."""
+    t = pair.topo
+    assert pair.ping(t.router, t.uplink_addr("a"), 3)[1] == 3
+    assert re.search(r"\bxdp", ip("-d", "-n", t.gw("a"), "link", "show", "up0").stdout)

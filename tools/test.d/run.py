@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""The work behind tools/test: builds, runs, counts."""
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
+BUILDS = os.path.join(TOP, "build", "test")
+SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
+
+
+class Run:
+    def __init__(self, args):
+        self.args = args
+        self.began = time.monotonic()
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.began:6.1f} s] {text}", flush=True)
+
+    def command(self, argv, log=None, stop=signal.SIGTERM, **env):
+        """Run to the end; the output goes to the terminal or to a file. Ends with us."""
+        out = open(log, "wb") if log else None
+        p = subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=out,
+                             stderr=subprocess.STDOUT if log else None,
+                             env=dict(os.environ, **env), start_new_session=True)
+        try:
+            return p.wait()
+        finally:
+            if p.poll() is None:
+                p.send_signal(stop)
+                try:
+                    p.wait(60)
+                except subprocess.TimeoutExpired:
+                    p.kill()
+                    p.wait()
+            if out:
+                out.close()
+
+    def one(self, name, held, detail=""):
+        if held:
+            self.passed += 1
+        else:
+            self.failed += 1
+            self.failures.append(name)
+            if detail:
+                print(detail)
+        self.say(f"{'ok' if held else 'FAILED'}: {name}")
+        return held
+
+    def build(self, name, options, compiler="gcc"):
+        """Configure and build in build/test/NAME; one test: no error, no warning."""
+        where = os.path.join(BUILDS, name)
+        log = os.path.join(BUILDS, f"{name}.log")
+        os.makedirs(BUILDS, exist_ok=True)
+        self.say(f"build {name} ({compiler} {' '.join(options)})")
+        status = 0
+        if not os.path.exists(os.path.join(where, "build.ninja")):
+            status = self.command(["meson", "setup", where, TOP, *options], log, CC=compiler)
+        if status == 0:
+            status = self.command(["ninja", "-C", where], log)
+        with open(log, encoding="utf-8", errors="replace") as f:
+            text = f.read()
+        quiet = "warning:" not in text
+        detail = "\n".join(text.splitlines()[-30:])
+        self.one(f"build {name}", status == 0 and quiet, detail)
+        return where if status == 0 else None
+
+    def meson_tests(self, where, name, **env):
+        """Every test program of a build; cases are counted where the program says them."""
+        self.say(f"unit and pipeline tests, {name}")
+        argv = ["meson", "test", "-C", where, "--no-rebuild", "--num-processes", "2",
+                "--timeout-multiplier", "4" if "asan" in name else "1"]
+        if self.args.k:
+            listed = subprocess.run(["meson", "test", "-C", where, "--no-rebuild", "--list"],
+                                    capture_output=True, text=True, check=True).stdout
+            names = [x.split(" / ")[-1] for x in listed.splitlines() if self.args.k in x]
+            if not names:
+                return
+            argv += names
+        logs = os.path.join(where, "meson-logs/testlog.json")
+        if os.path.exists(logs):
+            os.unlink(logs)
+        self.command(argv, os.path.join(BUILDS, f"{name}-tests.log"), **env)
+        if not os.path.exists(logs):
+            self.one(f"{name}: meson test", False)
+            return
+        with open(logs, encoding="utf-8") as f:
+            for line in f:
+                self.meson_result(name, json.loads(line))
+
+    def meson_result(self, name, test):
+        # cmocka says the cases on the standard output and the sum on the standard error.
+        said = (test.get("stdout") or "") + (test.get("stderr") or "")
+        title = f"{name}: {test['name']}"
+        counts = {w: sum(int(n) for n in re.findall(rf"\[\s+{w}\s+\] (\d+) test\(s\)", said))
+                  for w in ("PASSED", "FAILED", "SKIPPED")}
+        if test["result"] == "SKIP":
+            self.skipped += 1
+            self.say(f"skipped: {title}: {said.strip()[-200:]}")
+            return
+        if test["result"] in ("OK", "EXPECTEDFAIL"):
+            cases = counts["PASSED"] or 1
+            self.passed += cases
+            self.skipped += counts["SKIPPED"]
+            self.say(f"ok: {title} ({cases} cases, {test['duration']:.1f} s)")
+            return
+        self.passed += counts["PASSED"]
+        self.failed += counts["FAILED"] or 1
+        self.failures.append(f"{title} ({test['result']})")
+        print("\n".join(said.splitlines()[-40:]))
+        self.say(f"FAILED: {title} ({test['result']})")
+
+    def pytest(self, where):
+        self.say("end-to-end and second-implementation tests (pytest)")
+        with tempfile.NamedTemporaryFile(suffix=".xml") as xml_file:
+            argv = ["/usr/bin/python3", "-m", "pytest", "--junitxml", xml_file.name]
+            if self.args.k:
+                argv += ["-k", self.args.k]
+            # SIGINT: pytest then still takes its namespaces and processes down.
+            status = self.command(argv, stop=signal.SIGINT, OMNI_BUILD=where)
+            try:
+                root = xml.etree.ElementTree.parse(xml_file.name).getroot()
+            except xml.etree.ElementTree.ParseError:
+                self.one("pytest", False, f"it ended with status {status} and no report")
+                return
+        for case in root.iter("testcase"):
+            title = f"{case.get('classname')}.{case.get('name')}"
+            if case.find("failure") is not None or case.find("error") is not None:
+                self.failed += 1
+                self.failures.append(title)
+            elif case.find("skipped") is not None:
+                self.skipped += 1
+                self.say(f"skipped: {title}: {case.find('skipped').get('message')}")
+            else:
+                self.passed += 1
+        if status not in (0, 1, 5):
+            self.one("pytest", False, f"it ended with status {status}")
+
+    def all(self):
+        debug = self.build("debug", ["--buildtype=debug"])
+        if debug:
+            self.meson_tests(debug, "debug")
+        if self.args.quick:
+            return
+        if not self.args.no_sanitizers:
+            asan = self.build("asan", ["--buildtype=debugoptimized", *SANITIZE])
+            if asan:
+                self.meson_tests(asan, "asan", ASAN_OPTIONS="abort_on_error=0:halt_on_error=1",
+                                 UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+        self.build("clang", ["--buildtype=debug"], "clang")
+        release = self.build("release", ["--buildtype=release"])
+        if release:
+            self.pytest(release)
+
+    def report(self):
+        took = time.monotonic() - self.began
+        print()
+        for f in self.failures:
+            print(f"failed: {f}")
+        print(f"took {took / 60:.1f} minutes")
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped", flush=True)
+        return 1 if self.failed else 0
+
+
+def interrupted(number, _frame):
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
+def main():
+    ap = argparse.ArgumentParser(prog="tools/test")
+    ap.add_argument("--quick", action="store_true")
+    ap.add_argument("-k", metavar="NAME")
+    ap.add_argument("--no-sanitizers", action="store_true")
+    run = Run(ap.parse_args())
+    for s in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(s, interrupted)
+    try:
+        run.all()
+    except KeyboardInterrupt as e:
+        run.one(f"interrupted {e}", False)
+    return run.report()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
