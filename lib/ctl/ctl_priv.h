@@ -89,6 +89,13 @@ struct ctl_bucket {
 /* Take one of rate a second, burst at most; false: none left. A zeroed bucket is full. */
 bool ctl_bucket_take(struct ctl_bucket *b, uint64_t now_ns, uint32_t rate, uint32_t burst);
 
+int ctl_limits_init(struct omni_ctl *ctl);
+void ctl_limits_fini(struct omni_ctl *ctl);
+/* One more handshake came, with so many waiting behind it: are cookies to be asked for? */
+bool ctl_limits_loaded(struct omni_ctl *ctl, unsigned int waiting);
+/* Under load: may this (proven) source have a handshake looked at? */
+bool ctl_limits_source(struct omni_ctl *ctl, const struct omni_ip *ip);
+
 /* ---- Clusters ---- */
 
 TAILQ_HEAD(ctl_peer_list, ctl_peer);
@@ -479,10 +486,11 @@ struct omni_ctl {
 	uint64_t record_seq;
 
 	struct omni_cookie_maker cookies;
-	uint64_t load_second; /* handshakes counted since */
+	uint64_t load_second_ns; /* handshakes counted since */
 	unsigned int load_count;
 	uint64_t loaded_until_ns;
 	struct ctl_source *sources; /* rate limits under load: limits.c */
+	struct omni_key source_seed;
 	struct ctl_bucket probes;
 
 	uint8_t last_stamp[OMNI_TAI64N_LEN];
