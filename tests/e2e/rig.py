@@ -166,7 +166,8 @@ class Process:
 class Nucleus(Process):
     def __init__(self, rig, *args):
         super().__init__(rig.topo.nucleus,
-                         [program("nucleus"), "--port", str(PORT), *args],
+                         [program("nucleus"), "--port", str(PORT), "--key",
+                          os.path.join(rig.dir, "nucleus.key"), *args],
                          os.path.join(rig.dir, "nucleus.log"))
 
     def ready(self, seconds=5):
