@@ -16,7 +16,7 @@ static_assert(BLAKE2S_OUTBYTES == OMNI_HASH_LEN, "digest");
 
 static blake2s_state *inner(struct omni_blake2s *s)
 {
-	return (blake2s_state *)s->state;
+	return (blake2s_state *)(void *)s;
 }
 
 void omni_blake2s_init(struct omni_blake2s *s, size_t out_len, const void *key, size_t key_len)

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -136,12 +137,11 @@ static int write_all(int fd, const char *buf, size_t len)
 /* The new name is on disk only when its folder is. */
 static int sync_folder(const char *path)
 {
-	char copy[4096];
+	char copy[PATH_MAX];
 	int fd, rc;
 
-	if (strlen(path) >= sizeof(copy))
+	if (snprintf(copy, sizeof(copy), "%s", path) >= (int)sizeof(copy))
 		return -ENAMETOOLONG;
-	memcpy(copy, path, strlen(path) + 1);
 	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
