@@ -58,6 +58,7 @@
 	X(drop_same_port, "frame to an address behind the port it came from") \
 	X(drop_split_horizon, "frame from a peer to an address behind a peer") \
 	X(drop_flood_budget, "broadcast or unknown frame over the cluster's flood budget") \
+	X(drop_nobody, "broadcast or unknown frame with nobody to send it to") \
 	X(drop_link_local, "frame to the bridge group addresses 01:80:c2:00:00:00-0f") \
 	/* encap */ \
 	X(drop_no_peer, "frame to a peer that has gone") \

@@ -26,7 +26,10 @@ struct omni_keypair;
  * Travels at OMNI_META_OFFSET of every mbuf in the pipeline. `kp` is valid for the turn only.
  */
 struct omni_meta {
-	uint64_t sequence;
+	union {
+		uint64_t sequence;  /* decap */
+		const uint8_t *src; /* encap: the frame to seal, elsewhere; NULL: the mbuf's own */
+	};
 	struct omni_keypair *kp;
 	uint32_t peer;	  /* where it came from (decap) or goes to (encap): index */
 	uint16_t port;	  /* where it came in, or goes out: port index */
@@ -40,6 +43,7 @@ struct omni_meta {
 
 #define OMNI_META_FROM_PEER 0x01 /* split horizon: came from a peer */
 #define OMNI_META_V6 0x02	 /* the outer header is IPv6 */
+#define OMNI_META_CUT 0x04	 /* longer than the path's datagrams: goes in fragments */
 #define OMNI_META_OFFSET 96	 /* the last 32 bytes of struct rte_mbuf's dynamic field area */
 
 static_assert(sizeof(struct omni_meta) == 32, "the mbuf's dynamic field area has 36 bytes");

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * decap_commit: what an authenticated message changes, in the order of arrival: the lane's
+ * claim, its replay window, and the events that make control confirm a key or look at a new
+ * address. Frames, bundles and fragments pass on without their headers; control messages leave
+ * at punt.
+ */
+#include "worker.h"
+
+/* Ours from now on, or another worker's. */
+static inline bool claim(const struct omni_worker *w, struct omni_lane_rx *lane)
+{
+	uint32_t me = w->conf.id + 1, owner = OMNI_NO_OWNER;
+
+	if (likely(atomic_load_explicit(&lane->owner, memory_order_relaxed) == me))
+		return true;
+	return atomic_compare_exchange_strong(&lane->owner, &owner, me) || owner == me;
+}
+
+static void report(struct omni_worker *w, struct rte_mbuf *m, enum omni_event_type type)
+{
+	const struct omni_meta *meta = omni_meta(m);
+	const struct omni_keypair *kp = meta->kp;
+	struct omni_endpoint to;
+	struct omni_event ev = {
+		.type = (uint8_t)type,
+		.lane = (uint8_t)meta->lane,
+		.cluster = kp->cluster,
+		.peer = kp->peer,
+		.peer_gen = kp->peer_gen,
+		.datagram_len = meta->payload_len,
+		.session_id = kp->local_id,
+	};
+
+	omni_punt_addresses(m, &ev.from, &to);
+	omni_node_event(w, &ev);
+}
+
+static inline bool same_source(const struct omni_path *path, struct rte_mbuf *m)
+{
+	const struct omni_meta *meta = omni_meta(m);
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, OMNI_ETHER_HDR_LEN);
+	const uint8_t *udp =
+		rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->payload_off - OMNI_UDP_HDR_LEN);
+
+	if (omni_load_be16(udp) != path->remote.port)
+		return false;
+	if ((meta->flags & OMNI_META_V6) != 0)
+		return memcmp(path->remote.ip.b, ip + 8, 16) == 0;
+	return !path->v6 && memcmp(path->remote.ip.b + 12, ip + 12, 4) == 0;
+}
+
+/* Events are levels, so one per key and burst does; *seen is the key of the last ones. */
+static inline void watch(struct omni_worker *w, struct rte_mbuf *m,
+			 const struct omni_keypair **confirmed, const struct omni_keypair **roamed)
+{
+	const struct omni_keypair *kp = omni_meta(m)->kp;
+	const struct omni_peer *peer;
+	const struct omni_path *path;
+
+	if (unlikely((omni_keypair_marks(kp) & OMNI_KEYPAIR_UNCONFIRMED) != 0) &&
+	    *confirmed != kp) {
+		*confirmed = kp;
+		report(w, m, OMNI_EVENT_CONFIRM);
+	}
+	peer = peer_get(w, kp->peer, kp->peer_gen);
+	if (unlikely(peer == NULL) || *roamed == kp)
+		return;
+	path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (unlikely(path == NULL || !same_source(path, m))) {
+		*roamed = kp;
+		report(w, m, OMNI_EVENT_ROAM);
+	}
+}
+
+/* By kind: what passes on, KEEP; PUNT; or why not. len: of the plain text. */
+static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *meta,
+				unsigned int len)
+{
+	const struct omni_keypair *kp = meta->kp;
+
+	if (unlikely(kp->nucleus && meta->kind != OMNI_KIND_CONTROL))
+		return OMNI_STAT_drop_bad_kind;
+	switch (meta->kind) {
+	case OMNI_KIND_FRAME:
+		return likely(len <= kp->frame_max) ? KEEP : OMNI_STAT_drop_too_long;
+	case OMNI_KIND_BUNDLE:
+		w->has_bundles = true;
+		return KEEP;
+	case OMNI_KIND_FRAGMENT:
+		w->has_fragments = true;
+		return KEEP;
+	case OMNI_KIND_CONTROL:
+		return PUNT;
+	case OMNI_KIND_KEEPALIVE:
+		return len == 0 ? OMNI_STAT_keepalives_received : OMNI_STAT_drop_bad_length;
+	default:
+		return OMNI_STAT_drop_bad_kind;
+	}
+}
+
+static inline unsigned int commit(struct omni_worker *w, struct omni_meta *meta)
+{
+	struct omni_lane_rx *lane = &meta->kp->rx[meta->lane];
+	unsigned int len = meta->payload_len - OMNI_DATA_OVERHEAD;
+
+	if (unlikely(!claim(w, lane)))
+		return OMNI_STAT_drop_lane_owner;
+	if (unlikely(!omni_replay_mark(&lane->window, meta->sequence)))
+		return OMNI_STAT_drop_replayed;
+	lane->frames++;
+	lane->bytes += len;
+	lane->last_any = w->turn_tsc;
+	if (meta->kind <= OMNI_KIND_FRAGMENT)
+		lane->last_tsc = w->turn_tsc;
+	return sort(w, meta, len);
+}
+
+unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	const struct omni_keypair *confirmed = NULL, *roamed = NULL;
+	unsigned int left = 0;
+
+	w->has_bundles = w->has_fragments = false;
+	for (unsigned int i = 0; i < n; i++) {
+		struct omni_meta *meta = omni_meta(m[i]);
+		unsigned int why = commit(w, meta);
+
+		if (likely(why != OMNI_STAT_drop_lane_owner && why != OMNI_STAT_drop_replayed))
+			watch(w, m[i], &confirmed, &roamed);
+		if (unlikely(why != KEEP && why != PUNT)) {
+			omni_node_drop(w, m[i], why);
+			continue;
+		}
+		meta->payload_off += OMNI_DATA_HDR_LEN;
+		meta->payload_len -= OMNI_DATA_OVERHEAD;
+		if (unlikely(why == PUNT)) {
+			w->punt.m[w->punt.n++] = m[i];
+			continue;
+		}
+		m[i]->data_off += meta->payload_off;
+		m[i]->data_len = meta->payload_len;
+		m[i]->pkt_len = meta->payload_len;
+		meta->peer = meta->kp->peer;
+		meta->cluster = meta->kp->cluster;
+		meta->flags = OMNI_META_FROM_PEER;
+		m[left++] = m[i];
+	}
+	stage_end(w, OMNI_STAGE_decap_commit, n);
+	return left;
+}

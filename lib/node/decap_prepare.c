@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * decap_prepare: shape, session, key age, lane and replay peek of each data message, and the
+ * AEAD operations of the burst. Nothing is authenticated yet, so nothing changes here.
+ */
+#include "worker.h"
+
+/* Of the nonce word in host order: all but lane and kind. */
+#define RESERVED UINT64_C(0x0000ffff00ffffff)
+
+/* May this worker open the lane, and would its window take the sequence? */
+static inline unsigned int lane_check(const struct omni_worker *w, const struct omni_lane_rx *lane,
+				      uint64_t sequence)
+{
+	uint32_t owner = atomic_load_explicit(&lane->owner, memory_order_acquire);
+
+	if (unlikely(owner == OMNI_NO_OWNER))
+		return KEEP; /* nothing was marked yet, and the window is nobody's to read */
+	if (unlikely(owner != w->conf.id + 1))
+		return OMNI_STAT_drop_lane_owner;
+	return likely(omni_replay_peek(&lane->window, sequence)) ? KEEP : OMNI_STAT_drop_replayed;
+}
+
+static inline unsigned int check(const struct omni_worker *w, struct omni_meta *meta,
+				 const uint8_t *h)
+{
+	uint64_t word = omni_load_be64(h + offsetof(struct omni_data_hdr, lane));
+	struct omni_keypair *kp;
+
+	if (unlikely((word & RESERVED) != 0))
+		return OMNI_STAT_drop_bad_header;
+	kp = omni_sessions_lookup(w->conf.sessions, omni_load_be64(h));
+	if (unlikely(kp == NULL))
+		return OMNI_STAT_drop_no_session;
+	if (unlikely((omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_RX) != 0))
+		return OMNI_STAT_drop_key_expired;
+	meta->kp = kp;
+	meta->lane = (uint16_t)(word >> 48);
+	meta->kind = (uint8_t)(word >> 24);
+	meta->sequence = omni_load_be64(h + offsetof(struct omni_data_hdr, sequence));
+	if (unlikely(meta->lane >= kp->lanes_rx))
+		return OMNI_STAT_drop_bad_lane;
+	return lane_check(w, &kp->rx[meta->lane], meta->sequence);
+}
+
+/* In place, behind the header; classify made sure that the tag is there. */
+static inline void operation(struct omni_aead_op *op, const struct omni_meta *meta, uint8_t *h)
+{
+	op->key = meta->kp->rx_key;
+	op->aad = h;
+	op->aad_len = OMNI_DATA_HDR_LEN;
+	op->src = h + OMNI_DATA_HDR_LEN;
+	op->dst = h + OMNI_DATA_HDR_LEN;
+	op->len = meta->payload_len - OMNI_DATA_OVERHEAD;
+	op->tag = op->dst + op->len;
+	omni_aead_op_nonce(op, h + offsetof(struct omni_data_hdr, lane),
+			   h + offsetof(struct omni_data_hdr, sequence));
+}
+
+unsigned int omni_node_decap_prepare(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct omni_meta *meta = omni_meta(m[i]);
+		uint8_t *h = rte_pktmbuf_mtod_offset(m[i], uint8_t *, meta->payload_off);
+		unsigned int why = check(w, meta, h);
+
+		if (unlikely(why != KEEP)) {
+			omni_node_drop(w, m[i], why);
+			continue;
+		}
+		operation(&w->op[left], meta, h);
+		m[left++] = m[i];
+	}
+	stage_end(w, OMNI_STAGE_decap_prepare, n);
+	return left;
+}

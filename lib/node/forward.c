@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * forward: by destination address. Frames to peers pass on, ready for encap; frames to local
+ * ports leave in w->local; broadcast, multicast and unknown ones in w->flood, within their
+ * cluster's budget. What came from a peer never goes to a peer.
+ */
+#include "worker.h"
+
+#define MULTICAST_BIT 0x01
+/* A cluster may flood this part of a second's budget at once, and a burst at least. */
+#define FLOOD_BURST_SHIFT 3
+
+static void want_key(struct omni_worker *w, const struct omni_peer *peer)
+{
+	const struct omni_event ev = {
+		.type = OMNI_EVENT_WANT_KEY,
+		.cluster = peer->cluster,
+		.peer = peer->index,
+		.peer_gen = peer->generation,
+	};
+
+	if (w->want_s[peer->index] == w->now_s)
+		return;
+	w->want_s[peer->index] = w->now_s;
+	omni_node_event(w, &ev);
+}
+
+unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct omni_peer *peer,
+			       const uint8_t *src, uint32_t len)
+{
+	struct omni_keypair *kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
+	const struct omni_path *path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	struct omni_meta *meta = omni_meta(m);
+
+	if (unlikely(kp == NULL || (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)) {
+		want_key(w, peer);
+		return OMNI_STAT_drop_no_key;
+	}
+	if (unlikely(path == NULL))
+		return OMNI_STAT_drop_no_path;
+	if (unlikely(len > kp->frame_max))
+		return OMNI_STAT_drop_too_long;
+	meta->kp = kp;
+	meta->src = src;
+	meta->peer = peer->index;
+	meta->kind = OMNI_KIND_FRAME;
+	if (likely(path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD + len <= path->mtu))
+		return KEEP;
+	if ((kp->features & OMNI_FEATURE_FRAGMENTS) == 0)
+		return OMNI_STAT_drop_too_long;
+	meta->flags |= OMNI_META_CUT;
+	w->must_cut = true;
+	return KEEP;
+}
+
+/* One frame of the domain's budget; false where it is used up. */
+static bool may_flood(struct omni_worker *w, uint16_t domain)
+{
+	uint64_t rate =
+		atomic_load_explicit(&w->conf.bridges->at[domain].flood_rate, memory_order_relaxed);
+	struct flood_budget *b = &w->budget[domain];
+	uint64_t most = OMNI_MAX(rate >> FLOOD_BURST_SHIFT, BURST) * w->hz;
+	uint64_t passed = OMNI_MIN(w->turn_tsc - b->tsc, w->hz);
+
+	if (rate == 0)
+		return true;
+	b->credit = OMNI_MIN(b->credit + passed * rate, most);
+	b->tsc = w->turn_tsc;
+	if (b->credit < w->hz)
+		return false;
+	b->credit -= w->hz;
+	return true;
+}
+
+static unsigned int flood(struct omni_worker *w, struct rte_mbuf *m)
+{
+	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t domain = omni_meta(m)->cluster;
+
+	/* IEEE 802.1Q table 8-1: bridges do not forward these. */
+	if (omni_load_be32(eth) == 0x0180c200 && eth[4] == 0 && eth[5] < 0x10)
+		return OMNI_STAT_drop_link_local;
+	if (omni_bridge_flood(w->conf.bridges, domain) == NULL)
+		return OMNI_STAT_drop_no_cluster;
+	if (!may_flood(w, domain))
+		return OMNI_STAT_drop_flood_budget;
+	w->flood.m[w->flood.n++] = m;
+	return PUNT;
+}
+
+static unsigned int to_port(struct omni_worker *w, struct rte_mbuf *m, omni_dest dest)
+{
+	struct omni_meta *meta = omni_meta(m);
+	uint32_t id = omni_dest_index(dest);
+	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
+
+	if (port == NULL || port->generation != omni_dest_gen(dest) ||
+	    domain_of_port(w, port->id) != meta->cluster)
+		return flood(w, m);
+	if (port->id == meta->port && (meta->flags & OMNI_META_FROM_PEER) == 0)
+		return OMNI_STAT_drop_same_port;
+	if (!port_carries(port, rte_pktmbuf_data_len(m)))
+		return OMNI_STAT_drop_too_long;
+	meta->port = port->id;
+	w->local.m[w->local.n++] = m;
+	return PUNT;
+}
+
+static unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, omni_dest dest)
+{
+	struct omni_meta *meta = omni_meta(m);
+	struct omni_peer *peer = peer_get(w, omni_dest_index(dest), omni_dest_gen(dest));
+
+	if (unlikely(peer == NULL || peer->cluster != meta->cluster))
+		return flood(w, m);
+	if (unlikely((meta->flags & OMNI_META_FROM_PEER) != 0))
+		return OMNI_STAT_drop_split_horizon;
+	return omni_node_address(w, m, peer, NULL, rte_pktmbuf_data_len(m));
+}
+
+static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, omni_dest dest)
+{
+	switch (omni_dest_kind(dest)) {
+	case OMNI_DEST_PEER:
+		return to_peer(w, m, dest);
+	case OMNI_DEST_PORT:
+		return to_port(w, m, dest);
+	default:
+		return flood(w, m);
+	}
+}
+
+/* Destinations of the burst; those that follow each other are looked up once. */
+static void look_up(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+		    omni_dest *dest)
+{
+	uint64_t key[BURST];
+	omni_dest found[BURST + 1];
+	uint32_t slot[BURST];
+	uint8_t of[BURST];
+	unsigned int keys = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const uint8_t *eth = rte_pktmbuf_mtod(m[i], const uint8_t *);
+		uint64_t k = omni_fdb_key(omni_meta(m[i])->cluster, eth);
+
+		of[i] = BURST;
+		if ((eth[0] & MULTICAST_BIT) != 0)
+			continue;
+		if (keys == 0 || k != key[keys - 1])
+			key[keys++] = k;
+		of[i] = (uint8_t)(keys - 1);
+	}
+	if (keys > 0)
+		omni_fdb_lookup(w->conf.fdb, key, keys, found, slot);
+	found[BURST] = OMNI_DEST_MISS;
+	for (unsigned int i = 0; i < n; i++)
+		dest[i] = found[of[i]];
+}
+
+unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	omni_dest dest[BURST];
+	unsigned int left = 0;
+
+	w->must_cut = false;
+	look_up(w, m, n, dest);
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int why = place(w, m[i], dest[i]);
+
+		if (likely(why == KEEP))
+			m[left++] = m[i];
+		else if (why != PUNT)
+			omni_node_drop(w, m[i], why);
+	}
+	stage_end(w, OMNI_STAGE_forward, n);
+	return left;
+}

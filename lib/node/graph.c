@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The way of a frame: the stages in the order in which they are met, and a worker's turn. */
+#include <omni_clock.h>
+
+#include "worker.h"
+
+/* The clock of the FDB's ages is read this many times a second. */
+#define CLOCK_READS_SHIFT 3
+
+static void to_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	if (n == 0)
+		return;
+	n = omni_node_encap_prepare(w, m, n);
+	n = omni_node_seal(w, m, n);
+	omni_node_tx(w, m, n);
+}
+
+/* Frames to peers, of which some are too long for their path. */
+static void cut_to_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mbuf *out[BURST];
+
+	if (likely(!w->must_cut)) {
+		to_peers(w, m, n);
+		return;
+	}
+	w->cut.m = m;
+	w->cut.n = n;
+	w->cut.at = 0;
+	while ((n = omni_node_fragment(w, out, BURST)) > 0)
+		to_peers(w, out, n);
+}
+
+static void to_everybody(struct omni_worker *w)
+{
+	struct rte_mbuf *copy[BURST];
+	unsigned int n;
+
+	w->copy.at = 0;
+	w->copy.peer = 0;
+	while ((n = omni_node_replicate(w, copy, BURST)) > 0)
+		cut_to_peers(w, copy, n);
+	omni_node_replicate_local(w);
+}
+
+/* Inner frames, wherever they came from. */
+static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	n = omni_node_learn(w, m, n);
+	n = omni_node_forward(w, m, n);
+	omni_node_tx(w, w->local.m, w->local.n);
+	w->local.n = 0;
+	cut_to_peers(w, m, n);
+	if (unlikely(w->flood.n > 0))
+		to_everybody(w);
+}
+
+static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mbuf *out[BURST];
+
+	w->split.m = m;
+	w->split.n = n;
+	w->split.at = 0;
+	w->split.off = 0;
+	while ((n = omni_node_unbundle(w, out, BURST)) > 0)
+		bridge(w, out, n);
+}
+
+static unsigned int from_uplink(struct omni_worker *w)
+{
+	struct rte_mbuf *m[BURST];
+	unsigned int n, taken;
+
+	w->rx.port = port_get(w, w->conf.uplink);
+	if (w->rx.port == NULL)
+		return 0;
+	w->rx.queue = (uint16_t)w->conf.id;
+	w->rx.cluster = OMNI_BRIDGE_NONE;
+	taken = n = omni_node_rx(w, m, BURST);
+	if (n == 0)
+		return 0;
+	count(w, OMNI_STAT_uplink_rx, n);
+	n = omni_node_classify(w, m, n);
+	if (likely(n > 0)) {
+		n = omni_node_decap_prepare(w, m, n);
+		n = omni_node_open(w, m, n);
+		n = omni_node_decap_commit(w, m, n);
+		if (w->has_fragments)
+			n = omni_node_reassemble(w, m, n);
+	}
+	if (unlikely(w->punt.n > 0)) {
+		omni_node_punt(w, w->punt.m, w->punt.n);
+		w->punt.n = 0;
+	}
+	if (n == 0)
+		return taken;
+	if (w->has_bundles)
+		unbundle_to_bridge(w, m, n);
+	else
+		bridge(w, m, n);
+	return taken;
+}
+
+static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t domain)
+{
+	struct rte_mbuf *m[BURST];
+	unsigned int n;
+
+	w->rx.port = port_get(w, id);
+	if (w->rx.port == NULL)
+		return 0;
+	w->rx.queue = (uint16_t)w->conf.id;
+	w->rx.cluster = domain;
+	n = omni_node_rx(w, m, BURST);
+	if (n == 0)
+		return 0;
+	count(w, OMNI_STAT_local_rx, n);
+	bridge(w, m, n);
+	return n;
+}
+
+/* Ports may come and go between turns: what is there, the tables say. */
+static unsigned int from_locals(struct omni_worker *w)
+{
+	unsigned int n = 0;
+
+	for (uint16_t id = 0; id < OMNI_PORTS_MAX; id++) {
+		uint16_t domain = domain_of_port(w, id);
+
+		if (unlikely(domain < OMNI_BRIDGES_MAX) && id != w->conf.uplink)
+			n += from_local(w, id, domain);
+	}
+	return n;
+}
+
+static unsigned int from_control(struct omni_worker *w)
+{
+	struct rte_mbuf *m[BURST];
+	unsigned int n = omni_xring_take(w->conf.xring->tx, m, BURST);
+
+	if (unlikely(n > 0)) {
+		omni_node_tx(w, m, n);
+		count(w, OMNI_STAT_control_sent, n);
+	}
+	return n;
+}
+
+static void read_clocks(struct omni_worker *w)
+{
+	w->turn_tsc = w->stage_tsc = rte_rdtsc();
+	if (likely(w->turn_tsc < w->clock_tsc))
+		return;
+	w->clock_tsc = w->turn_tsc + (w->hz >> CLOCK_READS_SHIFT);
+	w->now_s = (uint32_t)(omni_clock_boot_ns() / OMNI_NS_PER_S);
+}
+
+unsigned int omni_node_turn(struct omni_worker *w)
+{
+	unsigned int n;
+
+	read_clocks(w);
+	n = from_control(w);
+	n += from_uplink(w);
+	n += from_locals(w);
+	omni_node_reassemble_expire(w);
+	omni_node_tx_flush(w);
+	omni_node_drop_flush(w);
+	omni_xring_bell(w->conf.xring);
+	rte_rcu_qsbr_quiescent(omni_rcu_qsbr(w->conf.rcu), w->conf.id);
+	return n;
+}
+
+unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queue *q,
+			      unsigned int max)
+{
+	unsigned int n = 0;
+
+	for (uint16_t id = 0; id < OMNI_PORTS_MAX && n < max; id++) {
+		struct omni_port *port = port_get(w, id);
+
+		if (port == NULL ||
+		    (id != w->conf.uplink && domain_of_port(w, id) >= OMNI_BRIDGES_MAX))
+			continue;
+		q[n++] = (struct omni_node_queue){.port = port, .queue = (uint16_t)w->conf.id};
+	}
+	return n;
+}
+
+uint64_t omni_node_deadline(const struct omni_worker *w)
+{
+	return omni_node_reassemble_deadline(w);
+}

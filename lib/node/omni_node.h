@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The data path. A worker takes bursts from its ports and carries each frame through all stages
+ * to transmit or drop; the stages are the files of this folder, their order is graph.c.
+ *
+ * Control makes a worker and frees it; in between one thread, the worker's lcore, calls
+ * omni_node_turn. Nothing here logs, allocates from the heap, locks or makes system calls, but
+ * for one clock reading (vDSO) a tenth of a second and control's bell.
+ */
+#ifndef OMNI_NODE_H
+#define OMNI_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <omni_aead.h>
+#include <omni_fdb.h>
+#include <omni_port.h>
+#include <omni_rcu.h>
+#include <omni_session.h>
+#include <omni_stats.h>
+#include <omni_xring.h>
+
+/* Frames in one burst. */
+#define OMNI_NODE_BURST 64
+
+/* A frame in pieces is given up so long after its first piece came. */
+#define OMNI_REASSEMBLY_TIMEOUT_MS 1000
+/* Frames in pieces at once: of one worker, and of one peer on one worker. */
+#define OMNI_REASSEMBLY_MAX 512
+#define OMNI_REASSEMBLY_PEER_MAX 32
+
+/* Mbufs of its pool that a worker may hold between two turns (reassembly). */
+#define OMNI_NODE_HELD_MAX OMNI_REASSEMBLY_MAX
+
+#define OMNI_NODE_UDP_PORTS_MAX OMNI_PORT_UDP_PORTS_MAX
+
+/*
+ * Where a worker finds everything. Constant from create to free; what the pointers lead to
+ * belongs to the caller and outlives the worker.
+ */
+struct omni_worker_conf {
+	unsigned int id;      /* 0 .. workers - 1; polls queue id, sends on lane id + 1 */
+	unsigned int workers; /* how many there are; where fewer lanes are granted, one is shared */
+	unsigned int lcore;   /* for output only */
+	const struct omni_port_table *ports;
+	const struct omni_sessions *sessions;
+	const struct omni_peers *peers;
+	const struct omni_bridges *bridges;
+	struct omni_fdb *fdb; /* ages in seconds of omni_clock_boot_ns */
+	struct omni_rcu *rcu; /* the worker's thread joins with id before its first turn */
+	struct omni_xring *xring;
+	struct omni_stats *stats;
+	struct omni_aead *aead; /* this worker's own */
+	/*
+	 * Copies, fragments and reassembled frames: plain mbufs that hold the largest frame of any
+	 * cluster behind the standard headroom, and OMNI_POOL_TAILROOM bytes behind it.
+	 */
+	struct rte_mempool *pool;
+	uint16_t uplink;			    /* port id; may be published later */
+	uint16_t udp_port[OMNI_NODE_UDP_PORTS_MAX]; /* that are ours, host order */
+	unsigned int n_udp_ports;
+};
+
+struct omni_worker;
+
+/* Control. NULL with rte_errno ENOMEM or EINVAL. */
+struct omni_worker *omni_node_worker_create(const struct omni_worker_conf *conf);
+
+/* Frees what reassembly holds. The worker must have left its loop. NULL is fine. Control. */
+void omni_node_worker_free(struct omni_worker *w);
+
+const struct omni_worker_conf *omni_node_worker_conf(const struct omni_worker *w);
+
+/*
+ * One turn: what control wants sent, one burst from the uplink, one from each local port, all of
+ * them through to transmit or drop. Everything sealed in the turn is sent in it. Reports
+ * quiescent once, at its end, and rings control's bell where something was put on a ring.
+ * Returns the frames taken in. Worker.
+ */
+unsigned int omni_node_turn(struct omni_worker *w);
+
+/* A queue that the worker polls. */
+struct omni_node_queue {
+	struct omni_port *port;
+	uint16_t queue;
+};
+
+/*
+ * The queues that a turn polls just now, the uplink's among them; returns how many. The
+ * pointers live until the worker next reports quiescent or goes offline. Worker.
+ */
+unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queue *q,
+			      unsigned int max);
+
+/*
+ * TSC at which the next turn must come at the latest because something times out, or 0. Worker.
+ */
+uint64_t omni_node_deadline(const struct omni_worker *w);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * tx: frames are collected per port (meta->port) and sent in one burst per port and turn. What
+ * a port does not take after a few tries is dropped.
+ */
+#include "worker.h"
+
+#define TRIES 3
+
+static void flush(struct omni_worker *w, uint16_t id)
+{
+	struct omni_port *port = port_get(w, id);
+	struct tx_queue *q = &w->txq[id];
+	unsigned int sent = 0;
+
+	if (port != NULL)
+		for (int i = 0; i < TRIES && sent < q->n; i++)
+			sent += omni_port_tx(port, w->conf.id, q->m + sent,
+					     (uint16_t)(q->n - sent));
+	count(w, id == w->conf.uplink ? OMNI_STAT_uplink_tx : OMNI_STAT_local_tx, sent);
+	for (unsigned int i = sent; i < q->n; i++)
+		omni_node_drop(w, q->m[i],
+			       port != NULL ? OMNI_STAT_drop_tx_full : OMNI_STAT_drop_port_gone);
+	stage_end(w, OMNI_STAGE_tx, q->n);
+	q->n = 0;
+	w->tx_pending &= ~(UINT64_C(1) << id);
+}
+
+unsigned int omni_node_tx(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++) {
+		uint16_t id = omni_meta(m[i])->port;
+		struct tx_queue *q;
+
+		if (unlikely(id >= OMNI_PORTS_MAX)) {
+			omni_node_drop(w, m[i], OMNI_STAT_drop_port_gone);
+			continue;
+		}
+		q = &w->txq[id];
+		if (unlikely(q->n == TX_QUEUE))
+			flush(w, id);
+		q->m[q->n++] = m[i];
+		w->tx_pending |= UINT64_C(1) << id;
+	}
+	return 0;
+}
+
+void omni_node_tx_flush(struct omni_worker *w)
+{
+	while (w->tx_pending != 0)
+		flush(w, (uint16_t)__builtin_ctzll(w->tx_pending));
+}

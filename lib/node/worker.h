@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What the stages share: the worker, its scratch lists, and small helpers. After
+ * omni_node_worker_create the worker's thread alone reads and writes everything here but conf,
+ * which is constant; control sees a worker only through its stats, rings and RCU.
+ */
+#ifndef OMNI_NODE_WORKER_H
+#define OMNI_NODE_WORKER_H
+
+#include <rte_branch_prediction.h>
+#include <rte_cycles.h>
+#include <rte_prefetch.h>
+
+#include <omni_cursor.h>
+#include <omni_node.h>
+#include <omni_wire.h>
+
+#define BURST OMNI_NODE_BURST
+/* Frames collected for one port; it is flushed early when they are more. */
+#define TX_QUEUE 256
+/* Freed together. */
+#define DROP_QUEUE 128
+
+static_assert(BURST <= OMNI_AEAD_BURST_MAX, "one AEAD call per burst");
+static_assert(OMNI_PORTS_MAX <= 64, "ports are bits of a word");
+static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a bridge");
+
+/* A stage's answer about one frame: the reason of its drop, or one of these. */
+#define KEEP ((unsigned int)OMNI_STAT_COUNT)
+#define PUNT (KEEP + 1)
+
+struct burst {
+	unsigned int n;
+	struct rte_mbuf *m[BURST];
+};
+
+struct tx_queue {
+	unsigned int n;
+	struct rte_mbuf *m[TX_QUEUE];
+};
+
+/* Token bucket of one bridge domain; tokens count in frames times TSC ticks of a second. */
+struct flood_budget {
+	uint64_t credit;
+	uint64_t tsc;
+};
+
+struct reassembly; /* reassemble.c */
+
+struct omni_worker {
+	struct omni_worker_conf conf;
+	uint64_t hz;
+
+	/* Time: of the turn's begin, and where the running stage began. */
+	uint64_t turn_tsc, stage_tsc;
+	uint64_t clock_tsc; /* when now_s is read again */
+	uint32_t now_s;
+
+	/* rx: where the burst comes from. */
+	struct {
+		struct omni_port *port;
+		uint16_t queue, cluster;
+	} rx;
+
+	/* From a prepare stage to open or seal and on: by the frame's place in the burst. */
+	struct omni_aead_op op[BURST];
+	const struct omni_path *path[BURST];
+
+	/* Sideways exits of classify, decap_commit and forward. */
+	struct burst punt;		 /* for control */
+	struct burst local;		 /* to local ports, meta->port set */
+	struct burst flood;		 /* to everybody in the cluster */
+	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
+	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
+
+	/* Stages that make many frames of one are called until they return 0. */
+	struct {
+		struct rte_mbuf **m;
+		unsigned int n, at;
+	} cut; /* fragment */
+	struct {
+		unsigned int at;
+		uint32_t peer;
+		const struct omni_flood *to;
+	} copy; /* replicate */
+	struct {
+		struct rte_mbuf **m;
+		unsigned int n, at, off;
+	} split; /* unbundle */
+
+	uint16_t ip_id;
+	uint64_t tx_pending; /* ports that have frames in txq */
+	unsigned int n_dropped;
+	struct rte_mbuf *dropped[DROP_QUEUE];
+	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
+	struct reassembly *reassembly;
+	struct flood_budget budget[OMNI_BRIDGES_MAX];
+	struct tx_queue txq[OMNI_PORTS_MAX];
+};
+
+/*
+ * A stage: takes the n <= BURST frames of m, compacts those that it passes on to the front and
+ * returns how many they are. Each adds its cycles and frames to the stats once per burst.
+ */
+typedef unsigned int stage_fn(struct omni_worker *w, struct rte_mbuf **m, unsigned int n);
+
+stage_fn omni_node_rx;		  /* fills m from w->rx */
+stage_fn omni_node_classify;	  /* sideways: w->punt */
+stage_fn omni_node_decap_prepare; /* fills w->op */
+stage_fn omni_node_open;
+stage_fn omni_node_decap_commit; /* sideways: w->punt */
+stage_fn omni_node_reassemble;
+stage_fn omni_node_unbundle; /* fills m from w->split, again and again until 0 */
+stage_fn omni_node_punt;     /* takes all */
+stage_fn omni_node_learn;
+stage_fn omni_node_forward;	  /* passes frames to peers; sideways: w->local, w->flood */
+stage_fn omni_node_replicate;	  /* fills m from w->flood, again and again until 0 */
+stage_fn omni_node_fragment;	  /* fills m from w->cut, again and again until 0 */
+stage_fn omni_node_encap_prepare; /* fills w->op and w->path */
+stage_fn omni_node_seal;
+stage_fn omni_node_tx; /* takes all */
+
+/* The frames of w->flood to local ports, once every peer's copy is sealed. Empties w->flood. */
+void omni_node_replicate_local(struct omni_worker *w);
+
+/* Send what omni_node_tx collected, one burst per port. */
+void omni_node_tx_flush(struct omni_worker *w);
+
+/* Give up frames whose pieces did not come in time. */
+void omni_node_reassemble_expire(struct omni_worker *w);
+int omni_node_reassemble_init(struct omni_worker *w);
+void omni_node_reassemble_fini(struct omni_worker *w);
+uint64_t omni_node_reassemble_deadline(const struct omni_worker *w);
+
+/* Count one frame that vanishes, and free it at the latest at the end of the turn. */
+void omni_node_drop(struct omni_worker *w, struct rte_mbuf *m, unsigned int why);
+/* Free m, whose content went elsewhere, at the latest at the end of the turn. */
+void omni_node_release(struct omni_worker *w, struct rte_mbuf *m);
+void omni_node_drop_flush(struct omni_worker *w);
+
+/*
+ * A frame of its own with the facts of meta and a copy of len bytes; NULL (and counted) where
+ * the pool is empty or its mbufs are too small.
+ */
+struct rte_mbuf *omni_node_copy(struct omni_worker *w, const struct omni_meta *meta,
+				const uint8_t *data, uint32_t len);
+
+/* Raise an event; where the ring is full it is counted and lost. */
+void omni_node_event(struct omni_worker *w, const struct omni_event *ev);
+
+static inline void stage_begin(struct omni_worker *w)
+{
+	w->stage_tsc = rte_rdtsc();
+}
+
+/* The end of one stage is the beginning of the next: one clock reading each. */
+static inline void stage_end(struct omni_worker *w, enum omni_stage stage, unsigned int frames)
+{
+	uint64_t now = rte_rdtsc();
+
+	omni_stats_stage(w->conf.stats, stage, now - w->stage_tsc, frames);
+	w->stage_tsc = now;
+}
+
+static inline void count(struct omni_worker *w, enum omni_stat which, unsigned int n)
+{
+	if (n != 0)
+		omni_stats_add(w->conf.stats, which, n);
+}
+
+/* Queue that the worker owns on a port, or none (then it must not touch the port). */
+static inline bool owns_queue(const struct omni_worker *w, const struct omni_port *port)
+{
+	return w->conf.id < port->queues;
+}
+
+/* Published port of that id whose queue is ours; NULL. Valid until the end of the turn. */
+static inline struct omni_port *port_get(const struct omni_worker *w, uint16_t id)
+{
+	struct omni_port *port = omni_port_get(w->conf.ports, id);
+
+	return port != NULL && owns_queue(w, port) ? port : NULL;
+}
+
+static inline uint16_t domain_of_port(const struct omni_worker *w, uint16_t id)
+{
+	return atomic_load_explicit(&w->conf.bridges->of_port[id], memory_order_acquire);
+}
+
+/* The live peer that index and generation name; NULL. Valid until the end of the turn. */
+static inline struct omni_peer *peer_get(const struct omni_worker *w, uint32_t index, uint32_t gen)
+{
+	struct omni_peer *peer = omni_peers_get(w->conf.peers, index);
+
+	return peer != NULL && peer->generation == gen ? peer : NULL;
+}
+
+/* Where a frame fits that a port carries: its MTU and the Ethernet header with one tag. */
+static inline bool port_carries(const struct omni_port *port, uint32_t len)
+{
+	return len <= (uint32_t)port->info.mtu + OMNI_PORT_L2_OVERHEAD;
+}
+
+/*
+ * Lane to send on: our own where the peer granted it, else the last one granted to workers. Lane
+ * 0 (control's) where it granted workers none. *shared: other workers send on it too.
+ */
+static inline uint16_t lane_of(const struct omni_worker *w, const struct omni_keypair *kp,
+			       bool *shared)
+{
+	uint16_t last = (uint16_t)(kp->lanes_tx - 1);
+	uint16_t own = (uint16_t)(w->conf.id + 1);
+
+	*shared = w->conf.workers > last && own >= last;
+	return own < last ? own : last;
+}
+
+/*
+ * Ready m, a frame of len bytes, for a peer: sets peer, kp, kind, src and the mark for
+ * fragment. KEEP, or why it cannot go there.
+ */
+unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct omni_peer *peer,
+			       const uint8_t *src, uint32_t len);
+
+#endif
