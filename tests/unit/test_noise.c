@@ -111,6 +111,33 @@ static void core_passes_the_public_vector(void **state)
 	check_transport(&init_keys);
 }
 
+/* WireGuard's prologue and payloads: 12 bytes, then none. */
+static void core_takes_another_dialect(void **state)
+{
+	static const char prologue[] = "WireGuard v1 zx2c4 Jason@zx2c4.com";
+	uint8_t enc_static[OMNI_NOISE_STATIC_LEN], stamp[12 + OMNI_TAG_LEN], tag[OMNI_TAG_LEN];
+	struct omni_noise a, b;
+	struct public_vector v;
+	struct omni_key e;
+
+	(void)state;
+	read_public_vector(&v);
+	omni_noise_init(&a, prologue, sizeof(prologue) - 1, &v.resp.public);
+	omni_noise_init(&b, prologue, sizeof(prologue) - 1, &v.resp.public);
+	assert_int_equal(omni_noise_write_1(&a, &e, enc_static, &v.init, &v.resp.public, &v.init_e),
+			 0);
+	omni_noise_seal(&a, stamp, "012345678901", 12);
+	assert_int_equal(omni_noise_read_1(&b, &e, enc_static, &v.resp), 0);
+	assert_int_equal(omni_noise_open(&b, stamp, 12, stamp), 0);
+	assert_memory_equal(stamp, "012345678901", 12);
+	assert_int_equal(omni_noise_write_2(&b, &e, NULL, &v.resp_e), 0);
+	omni_noise_seal(&b, tag, NULL, 0);
+	assert_int_equal(omni_noise_read_2(&a, &e, &v.init, NULL), 0);
+	assert_int_equal(omni_noise_open(&a, NULL, 0, tag), 0);
+	assert_memory_equal(a.h, b.h, sizeof(a.h));
+	assert_memory_equal(a.ck, b.ck, sizeof(a.ck));
+}
+
 /* ---- A pair of members ---- */
 
 struct pair {
@@ -722,6 +749,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(core_passes_the_public_vector),
+		cmocka_unit_test(core_takes_another_dialect),
 		cmocka_unit_test(recorded_between_peers),
 		cmocka_unit_test(recorded_towards_a_nucleus),
 		cmocka_unit_test(every_byte_of_the_initiation_counts),
