@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+
+#include <omni_clock.h>
+#include <omni_secret.h>
+
+#include "rig.h"
+
+static struct rte_mempool *pool;
+
+int rig_group_setup(void **state)
+{
+	static char arg[][40] = {"pipeline",
+				 "--no-huge",
+				 "-m",
+				 "512",
+				 "--no-shconf",
+				 "--no-pci",
+				 "-l",
+				 "0",
+				 "--iova-mode=va",
+				 "",
+				 "--log-level=3",
+				 "--no-telemetry"};
+	char *argv[OMNI_ARRAY_SIZE(arg) + 1] = {NULL};
+	struct omni_err err;
+
+	(void)state;
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(arg); i++) {
+		if (arg[i][0] == 0)
+			snprintf(arg[i], sizeof(arg[i]), "--file-prefix=omni_rig_%d", getpid());
+		argv[i] = arg[i];
+	}
+	if (rte_eal_init(OMNI_ARRAY_SIZE(arg), argv) < 0 || omni_meta_register() != 0)
+		return -1;
+	pool = omni_pool_create("rig", OMNI_POOL_PLAIN, POOL_SIZE, FRAME_MAX, 0, &err);
+	return pool != NULL ? 0 : -1;
+}
+
+int rig_group_teardown(void **state)
+{
+	(void)state;
+	rte_mempool_free(pool);
+	return rte_eal_cleanup();
+}
+
+static struct omni_port *open_ring(struct site *s, const char *name)
+{
+	struct omni_port_conf conf = {.driver = "ring", .mtu = FRAME_MAX - OMNI_PORT_L2_OVERHEAD};
+	struct omni_port *port;
+	struct omni_err err;
+
+	snprintf(conf.name, sizeof(conf.name), "%s", name);
+	port = omni_port_open(&s->ports, omni_driver_find("ring", &err), &conf, pool, &err);
+	assert_non_null(port);
+	omni_port_publish(&s->ports, port);
+	return port;
+}
+
+/* Everybody that the site is connected to, and its local ports. */
+static void set_flood(struct site *s)
+{
+	uint16_t ports[LOCALS];
+	uint32_t index[SITES], gen[SITES], n = 0;
+
+	for (unsigned int i = 0; i < LOCALS; i++)
+		ports[i] = s->local[i]->id;
+	for (unsigned int i = 0; i < SITES; i++) {
+		if (s->peer[i] == NULL)
+			continue;
+		index[n] = s->peer[i]->index;
+		gen[n++] = s->peer[i]->generation;
+	}
+	assert_int_equal(omni_bridge_set(s->bridges, DOMAIN, ports, LOCALS, index, gen, n, s->rcu),
+			 0);
+}
+
+static void site_open(struct site *s, unsigned int number)
+{
+	char name[32];
+	struct omni_worker_conf conf;
+
+	s->number = number;
+	snprintf(name, sizeof(name), "site%u", number);
+	s->address = (struct omni_endpoint){.port = UDP_PORT};
+	snprintf(name, sizeof(name), "10.9.0.%u", number + 1);
+	assert_int_equal(omni_ip_parse(&s->address.ip, name), 0);
+	s->uplink = open_ring(s, "uplink");
+	s->sessions = omni_sessions_create(64);
+	s->peers = omni_peers_create(64);
+	s->bridges = omni_bridges_create();
+	s->rcu = omni_rcu_create(2);
+	snprintf(name, sizeof(name), "rig%u", number);
+	s->fdb = omni_fdb_create(name, 1024, s->rcu);
+	s->bell = eventfd(0, EFD_NONBLOCK);
+	s->xring = omni_xring_create(name, s->bell);
+	s->aead = omni_aead_create(0);
+	s->control_aead = omni_aead_create(0);
+	for (unsigned int i = 0; i < LOCALS; i++) {
+		snprintf(name, sizeof(name), "local%u", i);
+		s->local[i] = open_ring(s, name);
+		atomic_store(&s->bridges->of_port[s->local[i]->id], DOMAIN);
+	}
+	set_flood(s);
+	conf = (struct omni_worker_conf){
+		.workers = 1,
+		.ports = &s->ports,
+		.sessions = s->sessions,
+		.peers = s->peers,
+		.bridges = s->bridges,
+		.fdb = s->fdb,
+		.rcu = s->rcu,
+		.xring = s->xring,
+		.stats = &s->stats,
+		.aead = s->aead,
+		.pool = pool,
+		.uplink = s->uplink->id,
+		.udp_port = {UDP_PORT},
+		.n_udp_ports = 1,
+	};
+	s->worker = omni_node_worker_create(&conf);
+	assert_non_null(s->worker);
+	omni_rcu_join(s->rcu, 0);
+}
+
+static void site_close(struct site *s)
+{
+	omni_rcu_leave(s->rcu, 0);
+	omni_node_worker_free(s->worker);
+	for (unsigned int i = 0; i < SITES; i++) {
+		if (s->key[i] != NULL)
+			omni_sessions_release(s->sessions, s->key[i]->local_id);
+		omni_keypair_free(s->key[i]);
+	}
+	for (unsigned int i = 0; i < LOCALS; i++)
+		omni_port_close(&s->ports, s->local[i]);
+	omni_port_close(&s->ports, s->uplink);
+	omni_aead_free(s->aead);
+	omni_aead_free(s->control_aead);
+	omni_xring_free(s->xring);
+	close(s->bell);
+	omni_fdb_free(s->fdb);
+	omni_rcu_free(s->rcu);
+	omni_bridges_free(s->bridges);
+	omni_peers_free(s->peers);
+	omni_sessions_free(s->sessions);
+}
+
+int rig_setup(void **state)
+{
+	struct rig *r = aligned_alloc(64, (sizeof(*r) + 63) / 64 * 64);
+
+	memset(r, 0, sizeof(*r));
+	r->pool = pool;
+	r->n = SITES;
+	for (unsigned int i = 0; i < r->n; i++)
+		site_open(&r->site[i], i);
+	*state = r;
+	return 0;
+}
+
+int rig_teardown(void **state)
+{
+	struct rig *r = *state;
+	unsigned int missing;
+
+	for (unsigned int i = 0; i < r->n; i++)
+		site_close(&r->site[i]);
+	free(r);
+	missing = POOL_SIZE - rte_mempool_avail_count(pool);
+	if (missing != 0)
+		print_error("%u mbufs are missing\n", missing);
+	return missing == 0 ? 0 : -1;
+}
+
+static void set_path(struct site *from, const struct site *to, const struct link *link)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 9, 9};
+	struct omni_path *path = calloc(1, sizeof(*path));
+	struct omni_endpoint local = from->address, remote = to->address;
+
+	if (link->v6) {
+		assert_int_equal(omni_ip_parse(&local.ip, "fd00::1"), 0);
+		assert_int_equal(omni_ip_parse(&remote.ip, "fd00::1"), 0);
+		local.ip.b[15] = (uint8_t)from->number;
+		remote.ip.b[15] = (uint8_t)to->number;
+	}
+	omni_path_build(path, mac, mac, &local, &remote);
+	path->port = from->uplink->id;
+	path->mtu = link->mtu != 0 ? link->mtu : 1500;
+	omni_peer_set_path(from->peer[to->number], path, from->rcu);
+}
+
+static void set_key(struct site *s, const struct site *other, const struct link *link,
+		    uint64_t local_id, uint64_t remote_id, const struct omni_key *rx,
+		    const struct omni_key *tx)
+{
+	const struct omni_keypair_conf conf = {
+		.local_id = local_id,
+		.remote_id = remote_id,
+		.peer = s->peer[other->number]->index,
+		.peer_gen = s->peer[other->number]->generation,
+		.cluster = DOMAIN,
+		.lanes_tx = link->lanes != 0 ? link->lanes : 2,
+		.lanes_rx = link->lanes != 0 ? link->lanes : 2,
+		.frame_max = link->frame_max != 0 ? link->frame_max : FRAME_MAX,
+		.features = link->features != 0 ? link->features : ALL_FEATURES,
+		.cipher = link->cipher != 0 ? link->cipher : OMNI_CIPHER_AESGCM,
+		.confirmed = !link->unconfirmed || s->number < other->number,
+		.rx_key = rx,
+		.tx_key = tx,
+	};
+	struct omni_keypair *kp = omni_keypair_create(s->control_aead, &conf);
+
+	assert_non_null(kp);
+	s->key[other->number] = kp;
+	omni_sessions_publish(s->sessions, kp);
+	if (conf.confirmed)
+		omni_peer_set_tx(s->peer[other->number], kp);
+}
+
+void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct link *link)
+{
+	static const struct link plain;
+	struct site *sa = &r->site[a], *sb = &r->site[b];
+	struct omni_key one, two;
+	uint64_t id_a = omni_sessions_reserve(sa->sessions);
+	uint64_t id_b = omni_sessions_reserve(sb->sessions);
+
+	link = link != NULL ? link : &plain;
+	omni_random(&one, sizeof(one));
+	omni_random(&two, sizeof(two));
+	sa->peer[b] = omni_peers_add(sa->peers, DOMAIN);
+	sb->peer[a] = omni_peers_add(sb->peers, DOMAIN);
+	set_path(sa, sb, link);
+	set_path(sb, sa, link);
+	set_key(sa, sb, link, id_a, id_b, &one, &two);
+	set_key(sb, sa, link, id_b, id_a, &two, &one);
+	set_flood(sa);
+	set_flood(sb);
+}
+
+static void control(struct rig *r, struct site *s)
+{
+	uint32_t now_s = (uint32_t)(omni_clock_boot_ns() / OMNI_NS_PER_S);
+	struct omni_event ev;
+
+	while (omni_xring_take_events(s->xring, &ev, 1) == 1) {
+		if (s->n_events < EVENTS)
+			s->event[s->n_events++] = ev;
+		if (!r->no_control && (ev.type == OMNI_EVENT_LEARN || ev.type == OMNI_EVENT_MOVE))
+			omni_fdb_learn(s->fdb, (uint64_t)ev.cluster << 48 | ev.mac, ev.dest, now_s);
+	}
+	omni_rcu_poll(s->rcu);
+}
+
+void rig_turn(struct rig *r, unsigned int site)
+{
+	omni_node_turn(r->site[site].worker);
+	control(r, &r->site[site]);
+}
+
+/* The datagram to the site whose address it names. */
+static void carry(struct rig *r, struct rte_mbuf *m)
+{
+	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
+	unsigned int to = eth[12] == 0x86 ? eth[14 + 39] : (unsigned int)eth[14 + 19] - 1;
+
+	assert_true(to < r->n);
+	rig_in(r->site[to].uplink, m);
+}
+
+void rig_run(struct rig *r)
+{
+	bool moved;
+
+	do {
+		moved = false;
+		for (unsigned int i = 0; i < r->n; i++) {
+			struct rte_mbuf *m;
+
+			moved |= omni_node_turn(r->site[i].worker) > 0;
+			control(r, &r->site[i]);
+			while (!r->unplugged && (m = rig_out(r->site[i].uplink)) != NULL) {
+				carry(r, m);
+				moved = true;
+			}
+		}
+	} while (moved);
+}
+
+uint64_t rig_count(const struct rig *r, unsigned int site, enum omni_stat which)
+{
+	return r->site[site].stats.count[which];
+}
+
+uint64_t rig_drops(const struct rig *r, unsigned int site)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < OMNI_STAT_COUNT; i++)
+		if (strncmp(omni_stat_name(i), "drop_", 5) == 0)
+			sum += rig_count(r, site, i);
+	return sum;
+}
+
+void rig_print(const struct rig *r, unsigned int site)
+{
+	for (unsigned int i = 0; i < OMNI_STAT_COUNT; i++)
+		if (rig_count(r, site, i) != 0)
+			print_message("site %u: %s %" PRIu64 "\n", site, omni_stat_name(i),
+				      rig_count(r, site, i));
+}
+
+unsigned int rig_events(const struct rig *r, unsigned int site, enum omni_event_type type)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < r->site[site].n_events; i++)
+		n += r->site[site].event[i].type == type;
+	return n;
+}
+
+void rig_forget_events(struct rig *r)
+{
+	for (unsigned int i = 0; i < r->n; i++)
+		r->site[i].n_events = 0;
+}
+
+void rig_mac(uint8_t mac[6], unsigned int h)
+{
+	const uint8_t host[6] = {2, 0, 0, 1, (uint8_t)(h >> 8), (uint8_t)h};
+
+	if (h == 0)
+		memset(mac, 0xff, 6);
+	else
+		memcpy(mac, host, 6);
+}
+
+static void fill(uint8_t *at, unsigned int dst, unsigned int src, uint16_t len, uint8_t seed)
+{
+	rig_mac(at, dst);
+	rig_mac(at + 6, src);
+	omni_store_be16(at + 12, 0x88b5);
+	for (unsigned int i = OMNI_ETHER_HDR_LEN; i < len; i++)
+		at[i] = (uint8_t)(seed + i * 7 + (i >> 8));
+}
+
+struct rte_mbuf *rig_frame(struct rig *r, unsigned int dst, unsigned int src, uint16_t len,
+			   uint8_t seed)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
+
+	assert_non_null(m);
+	fill((uint8_t *)rte_pktmbuf_append(m, len), dst, src, len, seed);
+	return m;
+}
+
+void rig_assert_frame(struct rte_mbuf *m, unsigned int dst, unsigned int src, uint16_t len,
+		      uint8_t seed)
+{
+	uint8_t want[FRAME_MAX];
+
+	assert_non_null(m);
+	fill(want, dst, src, len, seed);
+	assert_int_equal(rte_pktmbuf_data_len(m), len);
+	assert_int_equal(rte_pktmbuf_pkt_len(m), len);
+	assert_memory_equal(rte_pktmbuf_mtod(m, uint8_t *), want, len);
+}
+
+void rig_in(struct omni_port *port, struct rte_mbuf *m)
+{
+	assert_int_equal(omni_ring_port_far_tx(port, 0, &m, 1), 1);
+}
+
+struct rte_mbuf *rig_out(struct omni_port *port)
+{
+	struct rte_mbuf *m;
+
+	return omni_ring_port_far_rx(port, 0, &m, 1) == 1 ? m : NULL;
+}
+
+void rig_expect(struct omni_port *port, unsigned int dst, unsigned int src, uint16_t len,
+		uint8_t seed)
+{
+	struct rte_mbuf *m = rig_out(port);
+
+	rig_assert_frame(m, dst, src, len, seed);
+	rte_pktmbuf_free(m);
+}
+
+void rig_expect_nothing(struct omni_port *port)
+{
+	assert_null(rig_out(port));
+}
+
+static void discard_all(struct rig *r)
+{
+	struct rte_mbuf *m;
+
+	for (unsigned int i = 0; i < r->n; i++)
+		for (unsigned int j = 0; j < LOCALS; j++)
+			while ((m = rig_out(r->site[i].local[j])) != NULL)
+				rte_pktmbuf_free(m);
+}
+
+void rig_introduce(struct rig *r, struct omni_port *at_a, unsigned int a, struct omni_port *at_b,
+		   unsigned int b)
+{
+	rig_in(at_a, rig_frame(r, 0, a, 60, 1));
+	rig_run(r);
+	rig_in(at_b, rig_frame(r, 0, b, 60, 2));
+	rig_run(r);
+	discard_all(r);
+	for (unsigned int i = 0; i < r->n; i++)
+		memset(&r->site[i].stats, 0, sizeof(r->site[i].stats));
+	rig_forget_events(r);
+}
+
+struct rte_mbuf *rig_datagram(struct rig *r, unsigned int from, unsigned int to,
+			      const void *payload, uint16_t len)
+{
+	static const uint8_t mac[6] = {2, 0, 0, 0, 9, 9};
+	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
+	struct omni_path path = {0};
+	uint8_t *at;
+
+	assert_non_null(m);
+	omni_path_build(&path, mac, mac, &r->site[from].address, &r->site[to].address);
+	at = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(path.hdr_len + len));
+	assert_non_null(at);
+	omni_path_write(&path, at, len, 0);
+	if (len > 0)
+		memcpy(at + path.hdr_len, payload, len);
+	return m;
+}
+
+struct rte_mbuf *rig_sealed(struct rig *r, unsigned int from, unsigned int to,
+			    const struct forge *f, const void *plain, uint16_t len)
+{
+	const struct omni_keypair *kp = r->site[from].key[to];
+	uint8_t datagram[OMNI_DATA_OVERHEAD + FRAME_MAX] = {0};
+	struct omni_data_hdr *h = (struct omni_data_hdr *)datagram;
+	struct omni_aead_op op = {
+		.key = kp->tx_key,
+		.aad = datagram,
+		.aad_len = sizeof(*h),
+		.src = datagram + sizeof(*h),
+		.dst = datagram + sizeof(*h),
+		.tag = datagram + sizeof(*h) + len,
+		.len = len,
+	};
+
+	omni_store_be64(h->session_id, f->session != 0 ? f->session : kp->remote_id);
+	omni_store_be64(h->sequence, f->sequence);
+	omni_store_be16(h->lane, f->lane);
+	h->kind = f->kind;
+	h->flags = f->flags;
+	h->zero18[1] = f->zero18;
+	h->zero22[0] = f->zero22;
+	if (len > 0)
+		memcpy(h + 1, plain, len);
+	omni_aead_op_nonce(&op, h->lane, h->sequence);
+	omni_aead_seal_burst(r->site[from].control_aead, &op, 1);
+	return rig_datagram(r, from, to, datagram, (uint16_t)(len + OMNI_DATA_OVERHEAD));
+}
