@@ -417,6 +417,7 @@ int ctl_send_peer(struct omni_ctl *ctl, struct ctl_peer *peer, uint8_t kind, con
 int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err);
 void ctl_nexthop_stop(struct omni_ctl *ctl); /* closes its handles */
 void ctl_nexthop_fini(struct omni_ctl *ctl); /* after the loop ran them out */
+void ctl_nexthop_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
 /*
  * Port, MACs and our own address towards remote, and the port's MTU in path->mtu:
  * omni_path_build. 0; -EAGAIN: the neighbour is being asked for, ctl_nexthop_changed follows;
@@ -429,6 +430,8 @@ void ctl_nexthop_hold(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nexthop_release(struct omni_ctl *ctl, const struct omni_ip *ip);
 /* True where ip is one of this box's addresses. */
 bool ctl_nexthop_is_own(struct omni_ctl *ctl, const struct omni_ip *ip);
+/* Addresses that others may reach the underlay's interface at; returns how many of max. */
+unsigned int ctl_nexthop_addresses(struct omni_ctl *ctl, struct omni_ip *out, unsigned int max);
 /* Called by nexthop*.c: the way to ip (NULL: to any address) may be another now. In peer.c. */
 void ctl_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip);
 
@@ -446,6 +449,10 @@ struct ctl_name *ctl_name_add(struct omni_ctl *ctl, const char *host, uint16_t p
 void ctl_name_del(struct omni_ctl *ctl, struct ctl_name *name);
 /* It does not answer there: look the name up again soon. NULL is fine. */
 void ctl_name_again(struct omni_ctl *ctl, struct ctl_name *name);
+void ctl_names_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
+/* At stop: nothing is called back any more; all names are gone but for their memory. */
+void ctl_names_stop(struct omni_ctl *ctl);
+void ctl_names_fini(struct omni_ctl *ctl); /* after the last ctl_name_del */
 
 /* ---- Nucleus's client: nucleus_client*.c ---- */
 
@@ -454,6 +461,8 @@ void ctl_nucleus_start(struct omni_ctl *ctl);
 void ctl_nucleus_bye(struct omni_ctl *ctl); /* at stop: BYE on every session */
 void ctl_nucleus_fini(struct omni_ctl *ctl);
 void ctl_nucleus_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
+/* Called by nexthop*.c, as ctl_nexthop_changed. */
+void ctl_nucleus_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nucleus_hello_answer(struct omni_ctl *ctl, const struct omni_hello_answer *in,
 			      const struct omni_endpoint *from);
 /* A decrypted message on a keypair with kp->nucleus. */
