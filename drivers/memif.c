@@ -42,7 +42,8 @@ static int memif_check(const struct omni_port_conf *conf, struct omni_err *err)
 
 /*
  * A server's path must be free: what a dead process left is removed, what somebody listens on
- * or what is no socket is an error.
+ * or what is no socket is an error. The question is asked with a socket of another type, which
+ * the kernel refuses with EPROTOTYPE: DPDK's memif server panics when a client leaves at once.
  */
 static int free_path(const struct omni_port_conf *conf, struct omni_err *err)
 {
@@ -55,7 +56,7 @@ static int free_path(const struct omni_port_conf *conf, struct omni_err *err)
 	if (!S_ISSOCK(st.st_mode))
 		return omni_fail(err, -EEXIST, "port %s: %s exists and is no socket", conf->name,
 				 conf->socket);
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return omni_fail(err, -errno, "port %s: no socket", conf->name);
 	memcpy(sa.sun_path, conf->socket, sizeof(sa.sun_path));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #define HUGE_DIR "/sys/kernel/mm/hugepages"
 /* EAL itself, rings and hash tables that are not in anybody's sum. */
 #define SPARE_MB 32
+#define PREFIX "omni-"
 
 struct build {
 	struct omni_eal_args *out;
@@ -107,7 +109,7 @@ static void add_prefix(struct build *b)
 	out->own_prefix = !given(b, "--file-prefix");
 	if (!out->own_prefix)
 		return;
-	snprintf(out->prefix, sizeof(out->prefix), "omni-%d", (int)getpid());
+	snprintf(out->prefix, sizeof(out->prefix), PREFIX "%d", (int)getpid());
 	add(b, "--file-prefix", "--file-prefix=%s", out->prefix);
 }
 
@@ -188,21 +190,53 @@ unsigned int omni_eal_free_huge_mb(void)
 	return (unsigned int)(kb / 1024);
 }
 
-void omni_eal_cleanup(const struct omni_eal_args *args)
+/* A folder of plain files. */
+static void remove_folder(const char *path)
 {
-	const char *path = rte_eal_get_runtime_dir();
-	const char *last = strrchr(path, '/');
 	const struct dirent *e;
-	DIR *d;
+	DIR *d = opendir(path);
 
-	if (!args->own_prefix || last == NULL || strcmp(last + 1, args->prefix) != 0)
-		return;
-	d = opendir(path);
 	if (d == NULL)
 		return;
 	while ((e = readdir(d)) != NULL)
-		if (e->d_name[0] != '.' || strlen(e->d_name) > 2)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
 			(void)unlinkat(dirfd(d), e->d_name, 0);
 	closedir(d);
 	(void)rmdir(path);
+}
+
+/* What gateways that were killed left behind. */
+static void remove_stale(const char *parent)
+{
+	const struct dirent *e;
+	char path[512];
+	DIR *d = opendir(parent);
+	int pid;
+
+	if (d == NULL)
+		return;
+	while ((e = readdir(d)) != NULL) {
+		if (sscanf(e->d_name, PREFIX "%d", &pid) != 1 || kill(pid, 0) == 0 ||
+		    errno != ESRCH)
+			continue;
+		if (snprintf(path, sizeof(path), "%s/%s", parent, e->d_name) < (int)sizeof(path))
+			remove_folder(path);
+	}
+	closedir(d);
+}
+
+void omni_eal_cleanup(const struct omni_eal_args *args)
+{
+	char path[256];
+	char *last;
+
+	if (!args->own_prefix ||
+	    snprintf(path, sizeof(path), "%s", rte_eal_get_runtime_dir()) >= (int)sizeof(path))
+		return;
+	last = strrchr(path, '/');
+	if (last == NULL || strcmp(last + 1, args->prefix) != 0)
+		return;
+	remove_folder(path);
+	*last = '\0';
+	remove_stale(path);
 }

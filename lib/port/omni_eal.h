@@ -42,8 +42,9 @@ int omni_eal_build_args(struct omni_eal_args *out, const struct omni_eal_request
 			struct omni_err *err) OMNI_MUST_CHECK;
 
 /*
- * Remove what EAL leaves in /run/dpdk (or XDG_RUNTIME_DIR/dpdk) under our own prefix. After
- * rte_eal_cleanup. A prefix the user chose stays.
+ * Remove what EAL leaves in /run/dpdk (or XDG_RUNTIME_DIR/dpdk) under our own prefix, and what
+ * processes of ours that no longer run left there. After rte_eal_cleanup. A prefix the user
+ * chose stays.
  */
 void omni_eal_cleanup(const struct omni_eal_args *args);
 

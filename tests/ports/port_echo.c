@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Opens one port and reflects, counts or sends UDP frames. Prints one JSON object per line:
+ * "open" when frames can come, "close" with the counters of that round.
+ *   port_echo [EAL options] -- --driver af_xdp --interface veth0 --udp-port 51820 [...]
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_cycles.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ether.h>
+#include <rte_ip.h>
+#include <rte_udp.h>
+
+#include <omni_drivers.h>
+#include <omni_eal.h>
+
+#define POOL_SIZE 16383
+#define BURST 32
+#define MEM_MB 96
+#define IDLE_POLLS 200
+
+enum role {
+	ROLE_REFLECT,
+	ROLE_COUNT,
+	ROLE_SEND,
+};
+
+struct options {
+	struct omni_port_conf conf;
+	struct omni_prefix address; /* of a tap */
+	bool has_address, sleep;
+	enum role role;
+	double seconds;
+	int rounds;
+	uint16_t size; /* of a frame that is sent */
+	uint8_t to_mac[6];
+	struct omni_ip from, to;
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+static bool parse_mac(uint8_t mac[6], const char *text)
+{
+	return sscanf(text, "%hhx:%hhx:%hhx:%hhx:%hhx:%hhx", &mac[0], &mac[1], &mac[2], &mac[3],
+		      &mac[4], &mac[5]) == 6;
+}
+
+static bool set_option(struct options *o, int option, const char *arg)
+{
+	struct omni_port_conf *c = &o->conf;
+
+	switch (option) {
+	case 'd':
+		return snprintf(c->driver, sizeof(c->driver), "%s", arg) < (int)sizeof(c->driver);
+	case 'i':
+		return snprintf(c->interface, sizeof(c->interface), "%s", arg) <
+		       (int)sizeof(c->interface);
+	case 'k':
+		return snprintf(c->socket, sizeof(c->socket), "%s", arg) < (int)sizeof(c->socket);
+	case 'm':
+		return snprintf(c->mode, sizeof(c->mode), "%s", arg) < (int)sizeof(c->mode);
+	case 'p':
+		c->udp_ports[0] = (uint16_t)atoi(arg);
+		c->n_udp_ports = 1;
+		return true;
+	case 'q':
+		c->queues = (uint16_t)atoi(arg);
+		return true;
+	case 'u':
+		c->mtu = (uint16_t)atoi(arg);
+		return true;
+	case 'M':
+		c->has_mac = true;
+		return parse_mac(c->mac, arg);
+	case 'S':
+		c->server = true;
+		return true;
+	case 'a':
+		o->has_address = true;
+		return omni_prefix_parse(&o->address, arg, 24, 64) == 0;
+	case 'r':
+		o->role = strcmp(arg, "count") == 0  ? ROLE_COUNT
+			  : strcmp(arg, "send") == 0 ? ROLE_SEND
+						     : ROLE_REFLECT;
+		return true;
+	case 's':
+		o->seconds = atof(arg);
+		return true;
+	case 'n':
+		o->rounds = atoi(arg);
+		return true;
+	case 'z':
+		o->size = (uint16_t)atoi(arg);
+		return o->size >= 60;
+	case 'w':
+		o->sleep = true;
+		return true;
+	case 't':
+		return parse_mac(o->to_mac, arg);
+	case 'F':
+		return omni_ip_parse(&o->from, arg) == 0;
+	case 'T':
+		return omni_ip_parse(&o->to, arg) == 0;
+	default:
+		return false;
+	}
+}
+
+static bool parse(struct options *o, int argc, char **argv)
+{
+	static const struct option list[] = {
+		{"driver", 1, NULL, 'd'},  {"interface", 1, NULL, 'i'}, {"socket", 1, NULL, 'k'},
+		{"mode", 1, NULL, 'm'},	   {"udp-port", 1, NULL, 'p'},	{"queues", 1, NULL, 'q'},
+		{"mtu", 1, NULL, 'u'},	   {"mac", 1, NULL, 'M'},	{"server", 0, NULL, 'S'},
+		{"address", 1, NULL, 'a'}, {"role", 1, NULL, 'r'},	{"seconds", 1, NULL, 's'},
+		{"rounds", 1, NULL, 'n'},  {"size", 1, NULL, 'z'},	{"sleep", 0, NULL, 'w'},
+		{"to-mac", 1, NULL, 't'},  {"from", 1, NULL, 'F'},	{"to", 1, NULL, 'T'},
+		{NULL, 0, NULL, 0}};
+	int option;
+
+	*o = (struct options){.seconds = 3600, .rounds = 1, .size = 64, .conf.name = "port"};
+	optind = 1;
+	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1)
+		if (!set_option(o, option, optarg))
+			return false;
+	return optind == argc && o->conf.driver[0] != '\0';
+}
+
+/* Back to where it came from: addresses change places, so no checksum changes. */
+static void reflect(struct rte_mbuf *m)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ether_addr mac = eth->dst_addr;
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_udp_hdr *udp = RTE_PTR_ADD(ip, (ip->version_ihl & 15) * 4);
+	rte_be32_t addr = ip->dst_addr;
+	rte_be16_t port;
+
+	eth->dst_addr = eth->src_addr;
+	eth->src_addr = mac;
+	if (eth->ether_type != rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) || ip->next_proto_id != 17)
+		return;
+	ip->dst_addr = ip->src_addr;
+	ip->src_addr = addr;
+	port = udp->dst_port;
+	udp->dst_port = udp->src_port;
+	udp->src_port = port;
+	udp->dgram_cksum = 0; /* it may have come unfinished */
+}
+
+static struct rte_mbuf *make_frame(const struct options *o, const struct omni_port *port)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
+	uint16_t ip_len = (uint16_t)(o->size - RTE_ETHER_HDR_LEN);
+	struct rte_ether_hdr *eth;
+	struct rte_ipv4_hdr *ip;
+	struct rte_udp_hdr *udp;
+
+	if (m == NULL)
+		return NULL;
+	eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, o->size);
+	memset(eth, 0, o->size);
+	ip = (struct rte_ipv4_hdr *)(eth + 1);
+	udp = (struct rte_udp_hdr *)(ip + 1);
+	memcpy(&eth->dst_addr, o->to_mac, 6);
+	memcpy(&eth->src_addr, port->info.mac, 6);
+	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	*ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
+				    .total_length = rte_cpu_to_be_16(ip_len),
+				    .time_to_live = 64,
+				    .next_proto_id = 17,
+				    .src_addr = omni_ip_to_v4(&o->from),
+				    .dst_addr = omni_ip_to_v4(&o->to)};
+	ip->hdr_checksum = rte_ipv4_cksum(ip);
+	udp->src_port = rte_cpu_to_be_16(40000);
+	udp->dst_port = rte_cpu_to_be_16(o->conf.udp_ports[0]);
+	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(ip_len - sizeof(*ip)));
+	return m;
+}
+
+static void send_all(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t sent = omni_port_tx(port, queue, m, n);
+
+	rte_pktmbuf_free_bulk(m + sent, (unsigned int)(n - sent));
+}
+
+/* Frames handled in this turn. */
+static unsigned int turn(const struct options *o, struct omni_port *port, uint16_t queue)
+{
+	struct rte_mbuf *m[BURST];
+	uint16_t n = omni_port_rx(port, queue, m, BURST), made = 0;
+
+	if (o->role == ROLE_REFLECT) {
+		for (uint16_t i = 0; i < n; i++)
+			reflect(m[i]);
+		send_all(port, queue, m, n);
+		return n;
+	}
+	rte_pktmbuf_free_bulk(m, n);
+	if (o->role == ROLE_SEND) {
+		while (made < BURST && (m[made] = make_frame(o, port)) != NULL)
+			made++;
+		send_all(port, queue, m, made);
+	}
+	return n + made;
+}
+
+static void wait_for_frames(struct omni_port *port)
+{
+	struct pollfd fds[OMNI_PORT_QUEUES_MAX];
+
+	for (uint16_t q = 0; q < port->queues; q++) {
+		if (omni_port_arm(port, q))
+			return;
+		fds[q] = (struct pollfd){.fd = omni_port_rx_fd(port, q), .events = POLLIN};
+	}
+	(void)poll(fds, port->queues, 100);
+}
+
+static void print_close(struct omni_port *port, double seconds)
+{
+	struct omni_port_stats s;
+
+	omni_port_read_stats(port, &s);
+	printf("{\"event\":\"close\",\"rx_frames\":%lu,\"rx_bytes\":%lu,\"tx_frames\":%lu,"
+	       "\"tx_bytes\":%lu,\"rx_dropped\":%lu,\"tx_dropped\":%lu,\"rx_mpps\":%.3f,"
+	       "\"tx_mpps\":%.3f",
+	       s.rx_frames, s.rx_bytes, s.tx_frames, s.tx_bytes, s.rx_dropped, s.tx_dropped,
+	       (double)s.rx_frames / seconds / 1e6, (double)s.tx_frames / seconds / 1e6);
+	for (unsigned int i = 0; i < s.n_extra; i++)
+		printf(",\"%s\":%lu", s.extra[i].name, s.extra[i].value);
+}
+
+static int run(const struct options *o, struct omni_port_table *table, struct rte_mempool *pool,
+	       struct omni_err *err)
+{
+	const struct omni_port_ops *ops = omni_driver_find(o->conf.driver, err);
+	struct omni_port *port =
+		ops != NULL ? omni_port_open(table, ops, &o->conf, pool, err) : NULL;
+	uint64_t start, hz = rte_get_tsc_hz();
+	unsigned int idle = 0;
+	double seconds;
+
+	if (port == NULL)
+		return -1;
+	if (o->has_address && omni_tap_set_address(port, &o->address, err) < 0) {
+		omni_port_close(table, port);
+		return -1;
+	}
+	printf("{\"event\":\"open\",\"driver\":\"%s\",\"mode\":\"%s\",\"why\":\"%s\",\"queues\":%u,"
+	       "\"mtu\":%u,\"frame_max\":%u,\"hugepages\":%d,\"link_up\":%d}\n",
+	       port->info.driver, port->info.mode, port->info.why, port->info.queues,
+	       port->info.mtu, port->info.frame_max, rte_eal_has_hugepages(), port->info.link_up);
+	start = rte_rdtsc();
+	while (!stop && (double)(rte_rdtsc() - start) < o->seconds * (double)hz) {
+		unsigned int n = 0;
+
+		for (uint16_t q = 0; q < port->queues; q++)
+			n += turn(o, port, q);
+		idle = n == 0 ? idle + 1 : 0;
+		if (o->sleep && idle > IDLE_POLLS)
+			wait_for_frames(port);
+	}
+	seconds = (double)(rte_rdtsc() - start) / (double)hz;
+	omni_port_refresh(port);
+	print_close(port, seconds);
+	printf(",\"link_up\":%d", port->info.link_up);
+	omni_port_close(table, port);
+	printf(",\"mbufs_missing\":%u}\n", POOL_SIZE - rte_mempool_avail_count(pool));
+	return 0;
+}
+
+static int start_eal(struct omni_eal_args *eal, int argc, char **argv, struct omni_err *err)
+{
+	const struct omni_eal_request request = {.argc = argc,
+						 .argv = argv,
+						 .mem_mb = MEM_MB,
+						 .free_huge_mb = omni_eal_free_huge_mb()};
+	int rc = omni_eal_build_args(eal, &request, err);
+
+	if (rc < 0)
+		return rc;
+	rc = rte_eal_init(eal->argc, eal->argv);
+	return rc < 0 ? omni_fail(err, -rte_errno, "EAL: %s", rte_strerror(rte_errno)) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct omni_port_table table;
+	struct rte_mempool *pool = NULL;
+	struct omni_err err = {0};
+	struct omni_eal_args eal;
+	struct options o;
+	int split = 1, rc;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while (split < argc && strcmp(argv[split], "--") != 0)
+		split++;
+	if (split == argc || !parse(&o, argc - split, argv + split)) {
+		fprintf(stderr, "port_echo [EAL options] -- --driver D [--interface I] ...\n");
+		return 2;
+	}
+	signal(SIGTERM, on_signal);
+	signal(SIGINT, on_signal);
+	rc = start_eal(&eal, split, argv, &err);
+	if (rc == 0) {
+		pool = omni_pool_create("echo", OMNI_POOL_AF_XDP, POOL_SIZE,
+					OMNI_PORT_MTU_DEFAULT + OMNI_PORT_L2_OVERHEAD, 0, &err);
+		for (int i = 0; pool != NULL && rc == 0 && i < o.rounds && !stop; i++)
+			rc = run(&o, &table, pool, &err);
+	}
+	if (pool == NULL || rc < 0)
+		fprintf(stderr, "port_echo: %s\n", err.text);
+	rte_mempool_free(pool);
+	rte_eal_cleanup();
+	omni_eal_cleanup(&eal);
+	return pool == NULL || rc < 0;
+}
