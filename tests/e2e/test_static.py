@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Two sites that list each other and need no Nucleus; how programs are started and how they look
+from outside. The VIPs on the TAPs are the ends of the traffic."""
+import os
+import time
+
+import pytest
+
+from conftest import drop_rig, make_rig
+from rig import CLUSTER, SECRET, Gateway, Nucleus, until
+from topo import PORT, ip
+
+HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
+
+
+@pytest.fixture(scope="module")
+def sites(tmp_path_factory):
+    """Two sites whose gateways each test starts as it likes."""
+    rig = make_rig(tmp_path_factory, 2, hosts=False)
+    yield rig
+    drop_rig(rig)
+
+
+@pytest.fixture
+def rig(sites):
+    yield sites
+    sites.stop()
+
+
+def start_both(rig, a=None, b=None, **kw):
+    gw = {s: rig.gateway(s, conf or rig.static_config(s, "b" if s == "a" else "a"), wait=False,
+                         **kw) for s, conf in (("a", a), ("b", b))}
+    for g in gw.values():
+        g.ready()
+    return gw
+
+
+def both_ways(rig, count=5):
+    rig.reaches(rig.topo.gw("a"), rig.topo.vip("b"), 10)
+    for frm, to in ("ab", "ba"):
+        assert rig.vip_ping(frm, to, count=count, interval=0.05)[1] == count
+
+
+@pytest.fixture
+def hugepages():
+    """256 pages of 2 MB for one test."""
+    with open(HUGE, encoding="ascii") as f:
+        before = f.read()
+    with open(HUGE, "w", encoding="ascii") as f:
+        f.write("256")
+    with open(HUGE, encoding="ascii") as f:
+        got = int(f.read())
+    yield got
+    with open(HUGE, "w", encoding="ascii") as f:
+        f.write(before)
+
+
+def test_static_peers_without_a_nucleus(rig):
+    gw = start_both(rig)
+    both_ways(rig)
+    for s, other in ("ab", "ba"):
+        peers = gw[s].peers()
+        assert [p["key"] for p in peers] == [rig.identity(other)[0].key]
+
+
+def test_no_secret_at_all_listed_keys_only(rig):
+    """A cluster with neither secret nor open: zero proofs, from listed keys alone."""
+    conf = {s: rig.static_config(s, o, {"secret-file": None}) for s, o in ("ab", "ba")}
+    start_both(rig, conf["a"], conf["b"])
+    both_ways(rig)
+
+
+def test_without_hugepages_it_says_so(rig):
+    with open(HUGE, encoding="ascii") as f:
+        if int(f.read()) != 0:
+            pytest.skip("this machine has hugepages reserved")
+    gw = start_both(rig)
+    both_ways(rig, 2)
+    assert "hugepage" in gw["a"].text().lower()
+
+
+def test_with_hugepages(rig, hugepages):
+    if hugepages < 256:
+        pytest.skip(f"the kernel gave {hugepages} of 256 hugepages")
+    start_both(rig)
+    both_ways(rig)
+    with open(HUGE.replace("nr_", "free_"), encoding="ascii") as f:
+        assert int(f.read()) < 256, "they are used"
+
+
+def test_processes_leave_nothing_behind(rig):
+    gw = start_both(rig)
+    both_ways(rig, 1)
+    before = os.listdir("/run/dpdk") if os.path.isdir("/run/dpdk") else []
+    for g in gw.values():
+        assert g.stop() == 0
+        assert not os.path.exists(g.socket)
+        assert "omni0" not in ip("-n", g.ns, "link").stdout
+    after = os.listdir("/run/dpdk") if os.path.isdir("/run/dpdk") else []
+    assert set(after) <= set(before)
+
+
+def test_auto_takes_aes_where_the_cpu_has_it(rig):
+    with open("/proc/cpuinfo", encoding="ascii") as f:
+        if " aes " not in f.read():
+            pytest.skip("this CPU has no AES instructions")
+    gw = start_both(rig)
+    both_ways(rig, 1)
+    assert [s["cipher"] for s in gw["a"].sessions()] == ["aesgcm"]
+
+
+def test_auto_takes_chachapoly_where_one_cpu_lacks_aes(rig):
+    gw = {s: rig.gateway(s, rig.static_config(s, o), args=("--mask-aes",) if s == "b" else ())
+          for s, o in ("ab", "ba")}
+    both_ways(rig, 1)
+    for g in gw.values():
+        assert [s["cipher"] for s in g.sessions()] == ["chachapoly"]
+
+
+def test_ciphers_that_exclude_each_other_are_refused_by_name(rig):
+    conf = {s: rig.static_config(s, o, {"cipher": c})
+            for s, o, c in (("a", "b", "aesgcm"), ("b", "a", "chachapoly"))}
+    gw = start_both(rig, conf["a"], conf["b"])
+    until("a refusal", 8, lambda: sum(g.counter("ctl_was_refused") for g in gw.values()) > 0)
+    assert not gw["a"].up_peers() and not gw["b"].up_peers()
+
+
+def test_endpoint_by_name(rig):
+    """A DNS name (here of /etc/hosts) instead of an address."""
+    t = rig.topo
+    t.set_hosts(t.gw("a"), f"{t.uplink_addr('b')} site-b.example\n")
+    conf = rig.static_config("a", "b")
+    conf["clusters"][CLUSTER]["peers"]["siteb"]["endpoint"] = f"site-b.example:{PORT}"
+    quiet = rig.static_config("b", "a")
+    del quiet["clusters"][CLUSTER]["peers"]["sitea"]["endpoint"]
+    start_both(rig, conf, quiet)
+    both_ways(rig, 2)
+
+
+def test_nucleus_by_name(rig):
+    t = rig.topo
+    for s in "ab":
+        t.set_hosts(t.gw(s), f"{t.nucleus_addr} nucleus.example\n")
+    rig.start(Nucleus(rig))
+    conf = {s: rig.config(s, nucleus=[f"nucleus.example:{PORT}"]) for s in "ab"}
+    for c in conf.values():
+        c["nucleus"] = [f"nucleus.example:{PORT}"]
+    start_both(rig, conf["a"], conf["b"])
+    both_ways(rig, 2)
+
+
+def test_peer_that_changes_its_address(rig):
+    """The other side probes the new address, and traffic follows."""
+    t = rig.topo
+    quiet = rig.static_config("b", "a")
+    del quiet["clusters"][CLUSTER]["peers"]["sitea"]["endpoint"]
+    gw = start_both(rig, None, quiet)
+    both_ways(rig, 2)
+    new = "10.99.1.9"
+    try:
+        ip("-n", t.gw("a"), "addr", "add", f"{new}/24", "dev", "up0")
+        ip("-n", t.gw("a"), "addr", "del", f"{t.uplink_addr('a')}/24", "dev", "up0")
+        ip("-n", t.gw("a"), "route", "replace", "default", "via", t.gateway_addr("a"))
+        rig.reaches(t.gw("a"), t.vip("b"), 10)
+        rig.reaches(t.gw("b"), t.vip("a"), 10)
+        assert any(new in str(p) for p in gw["b"].peers()), gw["b"].peers()
+    finally:
+        ip("-n", t.gw("a"), "addr", "add", f"{t.uplink_addr('a')}/24", "dev", "up0", check=False)
+        ip("-n", t.gw("a"), "addr", "del", f"{new}/24", "dev", "up0", check=False)
+        ip("-n", t.gw("a"), "route", "replace", "default", "via", t.gateway_addr("a"))
+
+
+def test_uplinks_over_memif(rig):
+    """Two gateways joined by shared memory: static next hops, no kernel below."""
+    path = os.path.join(rig.dir, "memif.sock")
+    macs = {"a": "02:00:5e:00:00:0a", "b": "02:00:5e:00:00:0b"}
+    conf = {}
+    for s, o in ("ab", "ba"):
+        c = rig.static_config(s, o)
+        c["ports"]["uplink0"] = {"driver": "memif", "socket": path, "mac": macs[s],
+                                 "role": "server" if s == "a" else "client"}
+        c["underlay"].update(address=f"{rig.topo.uplink_addr(s)}/16",
+                             **{"next-hop": {"mac": macs[o]}})
+        conf[s] = c
+    gw = {"a": rig.gateway("a", conf["a"])}
+    gw["b"] = rig.gateway("b", conf["b"])
+    both_ways(rig)
+    assert rig.vip_ping("a", "b", size=1472, count=3)[1] == 3
+    assert gw["b"].stop() == 0
+    rig.gateway("b", conf["b"])
+    both_ways(rig, 2)
+
+
+def test_flags_instead_of_a_file(rig):
+    """dpdk-omni -- --nucleus H:P --cluster C --secret-file F --vip A"""
+    rig.start(Nucleus(rig))
+    for s in "ab":
+        _, key = rig.identity(s)
+        g = Gateway(rig, s, None, args=(
+            "--nucleus", f"{rig.topo.nucleus_addr}:{PORT}", "--cluster", CLUSTER, "--secret-file",
+            rig.secret, "--vip", rig.topo.vip(s), "--identity", key, "--socket",
+            os.path.join(rig.dir, f"{s}.sock")))
+        rig.start(g)
+    both_ways(rig)
+    for s in "ab":
+        addr = ip("-n", rig.topo.gw(s), "addr", "show", "omni0").stdout
+        assert f"{rig.topo.vip(s)}/24" in addr
+
+
+def test_secret_argument_is_blanked(rig):
+    """--secret works, is warned about, and is not to be read in the process list."""
+    _, key = rig.identity("a")
+    g = Gateway(rig, "a", None, args=(
+        "--nucleus", f"{rig.topo.nucleus_addr}:{PORT}", "--cluster", CLUSTER, "--secret", SECRET,
+        "--vip", rig.topo.vip("a"), "--identity", key, "--interface", "up0", "--socket",
+        os.path.join(rig.dir, "a.sock")))
+    rig.start(g)
+    with open(f"/proc/{g.pid}/cmdline", "rb") as f:
+        line = f.read()
+    assert b"--secret" in line and SECRET.encode() not in line
+    assert "--secret" in g.text() and SECRET not in g.text()
+
+
+def test_open_cluster_is_warned_about(rig):
+    rig.start(Nucleus(rig))
+    conf = {s: rig.config(s, cluster={"secret-file": None, "open": True}) for s in "ab"}
+    gw = start_both(rig, conf["a"], conf["b"])
+    both_ways(rig, 2)
+    assert "open" in gw["a"].text()
+    assert "open" in str(gw["a"].status())
+
+
+def test_peer_add_and_remove(rig):
+    """Through management: a peer that the file does not list."""
+    conf = {s: rig.static_config(s, o) for s, o in ("ab", "ba")}
+    listed = conf["a"]["clusters"][CLUSTER].pop("peers")["siteb"]
+    gw = start_both(rig, conf["a"], conf["b"])
+    time.sleep(0.5)
+    key = rig.identity("b")[0].key
+    gw["a"].rpc("peer.add", {"cluster": CLUSTER, "name": "siteb", **listed})
+    both_ways(rig, 2)
+    gw["a"].rpc("peer.remove", {"cluster": CLUSTER, "key": key})
+    until("the peer to be gone", 3, lambda: key not in {p["key"] for p in gw["a"].peers()})
+    assert rig.vip_ping("a", "b", count=1, wait=0.5)[1] == 0
+
