@@ -21,7 +21,7 @@
 
 #include "app.h"
 #include "options.h"
-#include "socket.h"
+#include "udp.h"
 
 #define LOG "nucleus"
 #define STATE_DIR "/var/lib/omni"
@@ -136,7 +136,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	for (int i = 0; i < BURST; i++) {
-		int n = socket_receive(app->fd, in, sizeof(in), &a);
+		int n = udp_receive(app->fd, in, sizeof(in), &a);
 		size_t answer;
 
 		if (n == -EAGAIN || n == -EINTR)
@@ -144,7 +144,7 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		if (n < 0 || omni_endpoint_from_sockaddr(&from, &a.from) != 0)
 			continue; /* an ICMP error of an earlier answer */
 		answer = omni_nucleus_input(app->nucleus, &now, &from, in, (size_t)n, out);
-		if (answer > 0 && socket_answer(app->fd, out, answer, &a) != 0)
+		if (answer > 0 && udp_answer(app->fd, out, answer, &a) != 0)
 			app->send_failed++;
 	}
 }
@@ -271,7 +271,7 @@ int omni_nucleus_main(int argc, char **argv)
 		status = fail(&err, 2);
 		goto no_nucleus;
 	}
-	app.fd = socket_open(&o.listen, o.any, o.port, &err);
+	app.fd = udp_open(&o.listen, o.any, o.port, &err);
 	if (app.fd < 0) {
 		status = fail(&err, 1);
 		goto no_socket;

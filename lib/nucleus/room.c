@@ -132,7 +132,7 @@ static int list_add(struct room *room, struct member *m)
 	}
 	if (i == room->list_size) {
 		size_t size = room->list_size > 0 ? 2 * room->list_size : LIST_MIN;
-		struct member **list = reallocarray(room->list, size, sizeof(*list));
+		struct member **list = reallocarray(room->list, size, sizeof(struct member *));
 
 		if (list == NULL)
 			return -ENOMEM;

@@ -32,7 +32,7 @@ static bool slots_grow(struct omni_nucleus *n)
 
 	if (size > OMNI_SESSION_INDEX_MAX)
 		return false;
-	slots = reallocarray(n->slots, size, sizeof(*slots));
+	slots = reallocarray(n->slots, size, sizeof(struct keys *));
 	if (slots == NULL)
 		return false;
 	n->slots = slots;
@@ -40,7 +40,7 @@ static bool slots_grow(struct omni_nucleus *n)
 	if (ids == NULL)
 		return false;
 	n->slot_ids = ids;
-	memset(slots + n->n_slots, 0, (size - n->n_slots) * sizeof(*slots));
+	memset(slots + n->n_slots, 0, (size - n->n_slots) * sizeof(struct keys *));
 	memset(ids + n->n_slots, 0, (size - n->n_slots) * sizeof(*ids));
 	n->n_slots = size;
 	return true;

@@ -42,7 +42,7 @@ static uint8_t reply[OMNI_NUCLEUS_OUT_MAX];
 static uint64_t random_state;
 
 /* splitmix64: the same sequence in every run. */
-static uint64_t next_random(void)
+static inline uint64_t next_random(void)
 {
 	uint64_t z = random_state += 0x9e3779b97f4a7c15;
 
@@ -51,7 +51,7 @@ static uint64_t next_random(void)
 	return z ^ z >> 31;
 }
 
-static void test_random(void *p, size_t len)
+static inline void test_random(void *p, size_t len)
 {
 	uint8_t *at = p;
 
@@ -59,12 +59,12 @@ static void test_random(void *p, size_t len)
 		*at++ = (uint8_t)next_random();
 }
 
-static size_t input(const struct omni_endpoint *from, const void *bytes, size_t len)
+static inline size_t input(const struct omni_endpoint *from, const void *bytes, size_t len)
 {
 	return omni_nucleus_input(nucleus, &now, from, bytes, len, reply);
 }
 
-static void cluster_make(struct cluster *c, uint8_t seed_byte)
+static inline void cluster_make(struct cluster *c, uint8_t seed_byte)
 {
 	struct omni_key seed;
 
@@ -73,7 +73,7 @@ static void cluster_make(struct cluster *c, uint8_t seed_byte)
 }
 
 /* Edge number i, at an address of its own, with VIP 10.200.x.y. */
-static void edge_make(struct edge *e, const struct cluster *c, uint32_t i)
+static inline void edge_make(struct edge *e, const struct cluster *c, uint32_t i)
 {
 	struct omni_key seed = {.b = {0xed}};
 
@@ -87,7 +87,7 @@ static void edge_make(struct edge *e, const struct cluster *c, uint32_t i)
 	e->epoch.counter = 0;
 }
 
-static bool edge_hello(struct edge *e)
+static inline bool edge_hello(struct edge *e)
 {
 	struct omni_hello ask = {.type = OMNI_TYPE_HELLO, .code = OMNI_HELLO_ASK};
 	const struct omni_hello_answer *answer = (const void *)reply;
@@ -101,7 +101,7 @@ static bool edge_hello(struct edge *e)
 	return true;
 }
 
-static void edge_initiation(struct edge *e, struct omni_hs *hs, struct omni_initiation *out)
+static inline void edge_initiation(struct edge *e, struct omni_hs *hs, struct omni_initiation *out)
 {
 	struct omni_hs_offer offer = {
 		.cluster_id = e->cluster->id,
@@ -133,7 +133,7 @@ static void edge_initiation(struct edge *e, struct omni_hs *hs, struct omni_init
 }
 
 /* Returns the response's result, or -1 without one. */
-static int edge_handshake(struct edge *e)
+static inline int edge_handshake(struct edge *e)
 {
 	struct omni_initiation initiation;
 	struct omni_hs_answer answer;
@@ -152,7 +152,7 @@ static int edge_handshake(struct edge *e)
 }
 
 /* Seal a data message into e->last. */
-static void edge_seal(struct edge *e, uint8_t kind, const void *plain, size_t len)
+static inline void edge_seal(struct edge *e, uint8_t kind, const void *plain, size_t len)
 {
 	struct omni_data_hdr *h = (void *)e->last;
 	uint8_t nonce[OMNI_NONCE_LEN];
@@ -169,7 +169,7 @@ static void edge_seal(struct edge *e, uint8_t kind, const void *plain, size_t le
 }
 
 /* Open the Nucleus's answer of len bytes into m; false where it is none for this edge. */
-static bool edge_open(struct edge *e, size_t len, struct omni_signal *m)
+static inline bool edge_open(struct edge *e, size_t len, struct omni_signal *m)
 {
 	static uint8_t plain[OMNI_CBOR_MAX];
 	const struct omni_data_hdr *h = (const void *)reply;
@@ -186,7 +186,7 @@ static bool edge_open(struct edge *e, size_t len, struct omni_signal *m)
 }
 
 /* Send ask and open the answer into m. Returns its type, or 0 without one. */
-static unsigned int edge_ask(struct edge *e, struct omni_signal *ask, struct omni_signal *m)
+static inline unsigned int edge_ask(struct edge *e, struct omni_signal *ask, struct omni_signal *m)
 {
 	uint8_t plain[OMNI_CBOR_MAX];
 	size_t answer;
@@ -205,7 +205,8 @@ static unsigned int edge_ask(struct edge *e, struct omni_signal *ask, struct omn
 	return edge_open(e, answer, m) && m->id == ask->id ? (unsigned int)m->type : 0;
 }
 
-static size_t edge_record(const struct edge *e, uint64_t issued, uint8_t out[OMNI_RECORD_MAX])
+static inline size_t edge_record(const struct edge *e, uint64_t issued,
+				 uint8_t out[OMNI_RECORD_MAX])
 {
 	struct omni_record rec = {
 		.cluster_id = e->cluster->id,
@@ -225,7 +226,7 @@ static size_t edge_record(const struct edge *e, uint64_t issued, uint8_t out[OMN
 }
 
 /* Returns the REGISTER_ACK's result, or -1 without one. */
-static int edge_register_with(struct edge *e, const uint8_t *record, size_t len)
+static inline int edge_register_with(struct edge *e, const uint8_t *record, size_t len)
 {
 	struct omni_signal ask = {
 		.type = OMNI_SIGNAL_REGISTER, .record = record, .record_len = len};
@@ -240,7 +241,7 @@ static int edge_register_with(struct edge *e, const uint8_t *record, size_t len)
 	return (int)m.result;
 }
 
-static int edge_register(struct edge *e)
+static inline int edge_register(struct edge *e)
 {
 	uint8_t record[OMNI_RECORD_MAX];
 	size_t len = edge_record(e, now.real_s, record);
@@ -249,7 +250,7 @@ static int edge_register(struct edge *e)
 }
 
 /* Returns the answer's type: HEARTBEAT_ACK, or ERROR. */
-static unsigned int edge_heartbeat(struct edge *e, struct omni_signal *m)
+static inline unsigned int edge_heartbeat(struct edge *e, struct omni_signal *m)
 {
 	struct omni_signal ask = {.type = OMNI_SIGNAL_HEARTBEAT,
 				  .registration = e->registration,

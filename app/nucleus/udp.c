@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "socket.h"
+#include "udp.h"
 
 #define RECEIVE_BUFFER (4 << 20) /* a site's heartbeats at once; the kernel may grant less */
 
@@ -42,7 +42,7 @@ static int open_family(int family, const struct omni_endpoint *at, bool any)
 	return fd;
 }
 
-int socket_open(const struct omni_ip *listen, bool any, uint16_t port, struct omni_err *err)
+int udp_open(const struct omni_ip *listen, bool any, uint16_t port, struct omni_err *err)
 {
 	struct omni_endpoint at = {.port = port};
 	char text[OMNI_ENDPOINT_TEXT_LEN];
@@ -88,7 +88,7 @@ static void keep_arrival(struct arrival *a, struct msghdr *msg)
 	}
 }
 
-int socket_receive(int fd, uint8_t *buf, size_t len, struct arrival *a)
+int udp_receive(int fd, uint8_t *buf, size_t len, struct arrival *a)
 {
 	union {
 		struct cmsghdr align;
@@ -112,7 +112,7 @@ int socket_receive(int fd, uint8_t *buf, size_t len, struct arrival *a)
 	return (int)n;
 }
 
-int socket_answer(int fd, const void *buf, size_t len, struct arrival *a)
+int udp_answer(int fd, const void *buf, size_t len, struct arrival *a)
 {
 	/* The kernel reads only; the interface is older than const. */
 	union {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#ifndef NUCLEUS_SOCKET_H
-#define NUCLEUS_SOCKET_H
+#ifndef NUCLEUS_UDP_H
+#define NUCLEUS_UDP_H
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -20,12 +20,12 @@ struct arrival {
  * Open and bind the socket, non-blocking. any: both families where the kernel has IPv6, else
  * IPv4. Returns it, or negative errno with a sentence.
  */
-int socket_open(const struct omni_ip *listen, bool any, uint16_t port, struct omni_err *err);
+int udp_open(const struct omni_ip *listen, bool any, uint16_t port, struct omni_err *err);
 
 /* Returns a datagram's length, or negative errno (-EAGAIN: none). Too long ones are cut. */
-int socket_receive(int fd, uint8_t *buf, size_t len, struct arrival *a);
+int udp_receive(int fd, uint8_t *buf, size_t len, struct arrival *a);
 
 /* Returns 0 or negative errno. */
-int socket_answer(int fd, const void *buf, size_t len, struct arrival *a);
+int udp_answer(int fd, const void *buf, size_t len, struct arrival *a);
 
 #endif
