@@ -17,6 +17,8 @@
 
 /* A session is kept this long after its last handshake: longer than its keys and any cookie. */
 #define SESSION_LIFE_S 300
+/* One that no data message ever confirmed: whoever can answer makes them without end. */
+#define UNCONFIRMED_LIFE_S 10
 #define KEYS_PER_SESSION 3
 
 /* Rates: one each interval, and a burst. */
@@ -61,7 +63,7 @@ struct session {
 	uint8_t newest[OMNI_TAI64N_LEN];
 	struct keys *keys[KEYS_PER_SESSION];
 	struct omni_endpoint seen;
-	uint64_t seen_key_ns; /* age of the keys that seen came under */
+	uint64_t seen_key_ns; /* age of the keys that seen came under; 0: never confirmed */
 	uint64_t handshake_ns;
 	uint64_t newest_issued; /* of this key's records */
 	uint64_t request_tat;
@@ -73,7 +75,8 @@ struct member {
 	struct omni_key key;
 	struct omni_ip vip;
 	uint64_t registration, lease_end_ns;
-	size_t index; /* in the room's list */
+	uint64_t record_end_s; /* with what clocks may differ */
+	size_t index;	       /* in the room's list */
 	struct room *room;
 	struct session *session;
 	size_t record_len;

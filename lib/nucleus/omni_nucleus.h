@@ -47,7 +47,7 @@
 	X(drop_unknown, "dropped: not of this protocol, or not for a Nucleus")                  \
 	X(drop_length, "dropped: impossible length for its type")                               \
 	X(drop_suite, "dropped: handshake in a suite not spoken here")                          \
-	X(drop_source, "dropped: source address or port that cannot be answered")               \
+	X(drop_source, "dropped: from port 0, which cannot be answered")                        \
 	X(drop_rate, "dropped: unauthenticated, over the rate of its prefix")                   \
 	X(drop_stun, "dropped: STUN, but not a plain binding request")                          \
 	X(drop_mac1, "dropped: initiation not made for this Nucleus")                           \

@@ -98,10 +98,12 @@ static void serve_query(struct session *s, const struct omni_signal *m, struct o
 	answer->seen = peer->session->seen;
 }
 
-/* A member's lease may have ended since the last tick. */
-static bool is_registered(const struct session *s, const struct omni_signal *m, uint64_t now_ns)
+/* A lease may have ended since the last tick; a record that has expired serves nobody. */
+static bool is_registered(const struct session *s, const struct omni_signal *m,
+			  const struct omni_nucleus_time *now)
 {
-	if (s->member == NULL || s->member->lease_end_ns <= now_ns)
+	if (s->member == NULL || s->member->lease_end_ns <= now->boot_ns ||
+	    s->member->record_end_s < now->real_s)
 		return false;
 	return !omni_signal_has(m, OMNI_FIELD_REGISTRATION) ||
 	       m->registration == s->member->registration;
@@ -133,7 +135,7 @@ static void serve(struct omni_nucleus *n, const struct omni_nucleus_time *now, s
 {
 	if (m->type == OMNI_SIGNAL_REGISTER)
 		return serve_register(n, now, s, m, answer);
-	if (is_registered(s, m, now->boot_ns))
+	if (is_registered(s, m, now))
 		return serve_member(n, now, s, m, answer);
 	if (m->type == OMNI_SIGNAL_BYE)
 		return;

@@ -314,6 +314,7 @@ enum omni_signal_result room_join(struct omni_nucleus *n, struct session *s,
 		return OMNI_SIGNAL_FULL;
 	memcpy(m->record, record, record_len);
 	m->record_len = record_len;
+	m->record_end_s = rec->expires + OMNI_RECORD_SKEW_S;
 	m->lease_end_ns = now_ns + OMNI_LEASE_S * OMNI_NS_PER_S;
 	s->newest_issued = rec->issued;
 	return OMNI_SIGNAL_OK;

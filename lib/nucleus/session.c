@@ -113,6 +113,8 @@ void session_free(struct omni_nucleus *n, struct session *s)
 
 bool session_expire(struct omni_nucleus *n, struct session *s, uint64_t now_ns)
 {
+	uint64_t life_s = s->seen_key_ns != 0 ? SESSION_LIFE_S : UNCONFIRMED_LIFE_S;
+
 	for (size_t i = 0; i < KEYS_PER_SESSION; i++) {
 		struct keys *k = s->keys[i];
 
@@ -121,7 +123,7 @@ bool session_expire(struct omni_nucleus *n, struct session *s, uint64_t now_ns)
 			s->keys[i] = NULL;
 		}
 	}
-	return s->member == NULL && now_ns - s->handshake_ns >= SESSION_LIFE_S * OMNI_NS_PER_S;
+	return s->member == NULL && now_ns - s->handshake_ns >= life_s * OMNI_NS_PER_S;
 }
 
 /* NULL: a limit, or no memory. */

@@ -148,6 +148,40 @@ static void keys_end_after_180_s(void **state)
 	assert_int_equal(sizes().sessions, 0);
 }
 
+static void unconfirmed_sessions_end_soon(void **state)
+{
+	struct edge *e = &edges[1];
+
+	(void)state;
+	edge_make(e, &red, 1);
+	connect_edge(e);
+	wait_s(9);
+	assert_int_equal(sizes().sessions, 1);
+	wait_s(1);
+	assert_int_equal(sizes().sessions + sizes().keys, 0);
+}
+
+static void an_expired_record_serves_nobody(void **state)
+{
+	struct edge *e = &edges[1];
+	uint8_t record[OMNI_RECORD_MAX];
+	struct omni_signal m;
+
+	(void)state;
+	edge_make(e, &red, 1);
+	connect_edge(e);
+	assert_int_equal(
+		edge_register_with(e, record, edge_record(e, START_S - OMNI_RECORD_LIFE_S, record)),
+		OMNI_SIGNAL_OK);
+	now.real_s = START_S + OMNI_RECORD_SKEW_S;
+	assert_int_equal(edge_heartbeat(e, &m), OMNI_SIGNAL_HEARTBEAT_ACK);
+	now.real_s++;
+	assert_int_equal(edge_heartbeat(e, &m), OMNI_SIGNAL_ERROR);
+	assert_int_equal(m.code, OMNI_SIGNAL_E_UNREGISTERED);
+	assert_int_equal(edge_register(e), OMNI_SIGNAL_OK);
+	assert_int_equal(edge_heartbeat(e, &m), OMNI_SIGNAL_HEARTBEAT_ACK);
+}
+
 /* ---- Leases, deltas, lists ---- */
 
 static void lease_ends_and_takes_the_room_along(void **state)
@@ -514,6 +548,8 @@ int main(void)
 		T(seen_address_follows_the_newest_message),
 		T(rekey_keeps_the_registration),
 		T(keys_end_after_180_s),
+		T(unconfirmed_sessions_end_soon),
+		T(an_expired_record_serves_nobody),
 		T(lease_ends_and_takes_the_room_along),
 		T(delta_is_the_net_change),
 		T(member_moves_to_another_vip),
