@@ -97,7 +97,7 @@ enum omni_fdb_verdict {
 enum omni_fdb_verdict omni_fdb_learn(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
 				     uint32_t now_s);
 
-/* Forget entries older than ageing_s of the domain; looks at no more than budget. Control. */
+/* Forget entries of the domain (OMNI_FDB_ANY: all) older than ageing_s; how many. Control. */
 unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s, uint32_t ageing_s);
 
 /*

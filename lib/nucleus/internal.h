@@ -28,11 +28,14 @@
 #define HANDSHAKE_BURST 1024
 #define REQUEST_INTERVAL_NS (OMNI_NS_PER_S / 100) /* per session */
 #define REQUEST_BURST 500
+#define REGISTER_INTERVAL_NS (OMNI_NS_PER_S / 256) /* records verified, per prefix */
+#define REGISTER_BURST 1024
 #define RATE_SLOTS 8192 /* prefixes share these by their hash */
 
 /* Entries of one HEARTBEAT_ACK: with IPv6 VIPs they still fit. */
 #define DELTA_PEERS_MAX 14
 #define DELTA_REMOVED_MAX 20
+#define DELTA_STEPS_MAX 256 /* changes looked at, most of which may have been undone */
 #define LOG_MIN 64
 #define LOG_MAX 8192
 
@@ -51,7 +54,8 @@ struct keys {
 	uint64_t sequence; /* next to send */
 	struct omni_replay replay;
 	uint64_t created_ns;
-	bool confirmed; /* a data message came */
+	struct omni_endpoint proved; /* where the initiation came from, with its address cookie */
+	bool confirmed;		     /* a data message came */
 	struct session *session;
 };
 
@@ -114,7 +118,7 @@ struct omni_nucleus {
 	struct keys **slots; /* by the index in a session id */
 	uint64_t *slot_ids;  /* the last id that each had */
 	size_t n_slots, first_free;
-	uint64_t answer_tat[RATE_SLOTS], handshake_tat[RATE_SLOTS];
+	uint64_t answer_tat[RATE_SLOTS], handshake_tat[RATE_SLOTS], register_tat[RATE_SLOTS];
 	uint64_t counters[OMNI_NUCLEUS_COUNTER_COUNT];
 };
 

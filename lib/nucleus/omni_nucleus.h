@@ -44,6 +44,7 @@
 	X(error_malformed, "requests answered with an error: malformed")                        \
 	X(error_unexpected, "requests answered with an error: not a request")                   \
 	X(error_rate, "requests answered with an error: too many")                              \
+	X(unproved, "answers withheld: longer than their request, to an address not proved")    \
 	X(drop_unknown, "dropped: not of this protocol, or not for a Nucleus")                  \
 	X(drop_length, "dropped: impossible length for its type")                               \
 	X(drop_suite, "dropped: handshake in a suite not spoken here")                          \

@@ -130,11 +130,27 @@ static void serve_member(struct omni_nucleus *n, const struct omni_nucleus_time 
 	}
 }
 
+/* Two signatures to verify: the sessions of one source share a rate. */
+static bool may_register(struct omni_nucleus *n, const struct omni_nucleus_time *now,
+			 const struct session *s)
+{
+	return rate_take(&n->register_tat[source_rate_slot(n, &s->seen.ip)], now->boot_ns,
+			 REGISTER_INTERVAL_NS, REGISTER_BURST);
+}
+
+static void answer_rate(struct omni_nucleus *n, struct omni_signal *answer)
+{
+	COUNT(n, error_rate);
+	answer_error(answer, OMNI_SIGNAL_E_RATE, "too many requests");
+}
+
 static void serve(struct omni_nucleus *n, const struct omni_nucleus_time *now, struct session *s,
 		  const struct omni_signal *m, struct omni_signal *answer)
 {
-	if (m->type == OMNI_SIGNAL_REGISTER)
+	if (m->type == OMNI_SIGNAL_REGISTER && may_register(n, now, s))
 		return serve_register(n, now, s, m, answer);
+	if (m->type == OMNI_SIGNAL_REGISTER)
+		return answer_rate(n, answer);
 	if (is_registered(s, m, now))
 		return serve_member(n, now, s, m, answer);
 	if (m->type == OMNI_SIGNAL_BYE)
@@ -155,8 +171,7 @@ size_t request_serve(struct omni_nucleus *n, const struct omni_nucleus_time *now
 		answer_error(&answer, OMNI_SIGNAL_E_MALFORMED, "malformed");
 		m.id = 0;
 	} else if (!rate_take(&s->request_tat, now->boot_ns, REQUEST_INTERVAL_NS, REQUEST_BURST)) {
-		COUNT(n, error_rate);
-		answer_error(&answer, OMNI_SIGNAL_E_RATE, "too many requests");
+		answer_rate(n, &answer);
 	} else {
 		serve(n, now, s, &m, &answer);
 	}

@@ -87,7 +87,7 @@ static void delta_add(const struct room *room, const struct member *self, const 
 void room_delta(const struct room *room, const struct member *self, const struct omni_epoch *since,
 		struct omni_signal *answer)
 {
-	uint64_t behind = room->epoch.counter - since->counter;
+	uint64_t behind = room->epoch.counter - since->counter, steps = 0;
 
 	answer->epoch = room->epoch;
 	if (since->instance != room->epoch.instance || since->counter > room->epoch.counter ||
@@ -96,8 +96,8 @@ void room_delta(const struct room *room, const struct member *self, const struct
 		return;
 	}
 	answer->epoch.counter = since->counter;
-	while (answer->epoch.counter < room->epoch.counter && answer->n_peers < DELTA_PEERS_MAX &&
-	       answer->n_removed < DELTA_REMOVED_MAX)
+	while (answer->epoch.counter < room->epoch.counter && steps++ < DELTA_STEPS_MAX &&
+	       answer->n_peers < DELTA_PEERS_MAX && answer->n_removed < DELTA_REMOVED_MAX)
 		delta_add(room, self, change_at(room, ++answer->epoch.counter), answer);
 	answer->more = answer->epoch.counter < room->epoch.counter;
 }

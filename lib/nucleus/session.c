@@ -202,6 +202,7 @@ static struct keys *prepare_keys(struct omni_nucleus *n, const struct session_na
 	*place = k;
 	k->session = s;
 	k->created_ns = s->handshake_ns = now_ns;
+	k->proved = *from;
 	return k;
 no_keys:
 	keys_free(n, k);
@@ -375,6 +376,16 @@ static void data_accept(struct keys *k, uint64_t sequence, const struct omni_end
 	}
 }
 
+/*
+ * A member can write any source address into its datagrams. To one that no handshake proved goes
+ * nothing longer than what came from it; the edge starts over at HELLO, which proves it.
+ */
+static bool may_reach(const struct keys *k, const struct omni_endpoint *to, size_t asked,
+		      size_t answer)
+{
+	return answer <= asked || omni_endpoint_equal(&k->proved, to);
+}
+
 size_t session_data(struct omni_nucleus *n, const struct omni_nucleus_time *now,
 		    const struct omni_endpoint *from, const uint8_t *in, size_t len,
 		    uint8_t out[OMNI_NUCLEUS_OUT_MAX])
@@ -409,5 +420,11 @@ size_t session_data(struct omni_nucleus *n, const struct omni_nucleus_time *now,
 	}
 	answer = request_serve(n, now, k->session, plain, plain_len,
 			       out + sizeof(struct omni_data_hdr));
-	return answer > 0 ? data_seal(k, out, answer) : 0;
+	if (answer == 0)
+		return 0;
+	if (!may_reach(k, from, plain_len, answer)) {
+		COUNT(n, unproved);
+		return 0;
+	}
+	return data_seal(k, out, answer);
 }

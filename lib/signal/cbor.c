@@ -330,10 +330,11 @@ uint64_t omni_cbor_get_uint_max(struct omni_reader *r, uint64_t max)
 
 bool omni_cbor_get_bool(struct omni_reader *r)
 {
-	uint64_t v = get(r, SIMPLE, CBOR_CTRL_TRUE);
+	struct head h = read_head(r);
 
-	r->failed |= v < CBOR_CTRL_FALSE;
-	return !r->failed && v == CBOR_CTRL_TRUE;
+	/* By the head: half floats carry such values too. */
+	r->failed |= h.major != SIMPLE || (h.info != CBOR_CTRL_FALSE && h.info != CBOR_CTRL_TRUE);
+	return !r->failed && h.info == CBOR_CTRL_TRUE;
 }
 
 static const uint8_t *get_string(struct omni_reader *r, enum major major, size_t *len)

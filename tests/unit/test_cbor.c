@@ -154,6 +154,7 @@ static void claims_cost_nothing(void **state)
 static void reading_another_type_fails(void **state)
 {
 	static const uint8_t bytes[] = {0x01};
+	static const uint8_t half[] = {0xf9, 0x00, 0x15}; /* a float whose bits are true's */
 	struct omni_reader r = omni_reader_init(bytes, sizeof(bytes));
 	struct omni_endpoint ep;
 	struct omni_ip ip;
@@ -165,6 +166,10 @@ static void reading_another_type_fails(void **state)
 	assert_true(r.failed);
 	assert_int_equal(len, 0);
 	r = omni_reader_init(bytes, sizeof(bytes));
+	assert_false(omni_cbor_get_bool(&r));
+	assert_true(r.failed);
+	r = omni_reader_init(half, sizeof(half));
+	assert_int_equal(omni_cbor_check(half, sizeof(half)), 0);
 	assert_false(omni_cbor_get_bool(&r));
 	assert_true(r.failed);
 	r = omni_reader_init(bytes, sizeof(bytes));
