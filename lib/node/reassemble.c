@@ -81,6 +81,14 @@ static struct frame *set_of(struct reassembly *r, uint64_t session, uint16_t lan
 	return r->frame[h >> 32 & (SETS - 1)];
 }
 
+static struct frame *find_free(struct frame *set)
+{
+	for (unsigned int i = 0; i < WAYS; i++)
+		if (set[i].session == 0)
+			return &set[i];
+	return NULL;
+}
+
 static struct frame *find(struct frame *set, uint64_t session, uint16_t lane, uint32_t id)
 {
 	for (unsigned int i = 0; i < WAYS; i++)
@@ -102,7 +110,7 @@ static struct frame *begin(struct omni_worker *w, struct frame *set, const struc
 			   const struct piece *p, unsigned int *why)
 {
 	struct reassembly *r = w->reassembly;
-	struct frame *f = find(set, 0, 0, 0);
+	struct frame *f = find_free(set);
 
 	*why = OMNI_STAT_drop_reassembly_full;
 	if (f == NULL || r->of_peer[meta->peer] >= OMNI_REASSEMBLY_PEER_MAX)
