@@ -76,7 +76,7 @@ static bool kick(struct xdp_queue *q)
 	if (left == 0 || !xsk_ring_prod__needs_wakeup(&q->tx))
 		return true;
 	for (uint32_t tries = 1 + left / XDP_KICK_BATCH; tries > 0; tries--) {
-		if (sendto(q->fd, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0)
+		if (send(q->fd, "", 0, MSG_DONTWAIT) >= 0)
 			continue;
 		if (errno != EAGAIN && errno != EBUSY && errno != ENOBUFS) {
 			driver_count(&q->count.tx_kick_failed, 1);
@@ -98,10 +98,12 @@ uint32_t xdp_flush(struct xdp_port *p, struct xdp_queue *q)
 /* No frame was there: see that the kernel has what it needs to bring some. */
 static uint16_t rx_idle(struct xdp_port *p, struct xdp_queue *q)
 {
+	char none;
+
 	xdp_refill(p, q);
 	xdp_flush(p, q);
 	if (xsk_ring_prod__needs_wakeup(&q->fill))
-		(void)recvfrom(q->fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+		(void)recv(q->fd, &none, 0, MSG_DONTWAIT);
 	return 0;
 }
 

@@ -68,8 +68,10 @@ static int load(struct xdp_filter *f, const struct omni_port_conf *conf)
 static int attach(struct xdp_filter *f, unsigned int ifindex, bool generic)
 {
 	const struct bpf_program *program = bpf_object__find_program_by_name(f->object, "omni_xdp");
-	LIBBPF_OPTS(bpf_link_create_opts, opts,
-		    .flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE);
+	const struct bpf_link_create_opts opts = {
+		.sz = sizeof(opts),
+		.flags = generic ? XDP_FLAGS_SKB_MODE : XDP_FLAGS_DRV_MODE,
+	};
 
 	for (int tries = 0; tries < ATTACH_TRIES; tries++) {
 		f->link = bpf_link_create(bpf_program__fd(program), (int)ifindex, BPF_XDP, &opts);

@@ -132,16 +132,15 @@ uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 {
 	struct ethdev_port *p = port->priv;
 	struct ethdev_queue *q = &p->q[queue];
-	uint32_t len[DRIVER_BURST];
 	uint64_t bytes = 0;
 	uint16_t sent;
 
-	n = RTE_MIN(n, (uint16_t)DRIVER_BURST);
+	/* A frame that was sent is no longer ours to look at. */
 	for (uint16_t i = 0; i < n; i++)
-		len[i] = m[i]->pkt_len;
+		bytes += m[i]->pkt_len;
 	sent = rte_eth_tx_burst(p->dev, queue, m, n);
-	for (uint16_t i = 0; i < sent; i++)
-		bytes += len[i];
+	for (uint16_t i = sent; i < n; i++)
+		bytes -= m[i]->pkt_len;
 	driver_count(&q->tx_frames, sent);
 	driver_count(&q->tx_bytes, bytes);
 	return sent;

@@ -24,7 +24,8 @@
 
 #define POOL_SIZE 16383
 #define BURST 32
-#define MEM_MB 96
+#define ODD_SIZE 4095
+#define MEM_MB 128
 #define IDLE_POLLS 200
 
 enum role {
@@ -37,6 +38,8 @@ struct options {
 	struct omni_port_conf conf;
 	struct omni_prefix address; /* of a tap */
 	bool has_address, sleep;
+	bool odd;      /* send chains of mbufs of another pool */
+	uint64_t left; /* frames to send */
 	enum role role;
 	double seconds;
 	int rounds;
@@ -46,6 +49,7 @@ struct options {
 };
 
 static volatile sig_atomic_t stop;
+static struct rte_mempool *odd_pool;
 
 static void on_signal(int sig)
 {
@@ -109,6 +113,12 @@ static bool set_option(struct options *o, int option, const char *arg)
 	case 'w':
 		o->sleep = true;
 		return true;
+	case 'o':
+		o->odd = true;
+		return true;
+	case 'c':
+		o->left = strtoull(arg, NULL, 10);
+		return true;
 	case 't':
 		return parse_mac(o->to_mac, arg);
 	case 'F':
@@ -129,10 +139,11 @@ static bool parse(struct options *o, int argc, char **argv)
 		{"address", 1, NULL, 'a'}, {"role", 1, NULL, 'r'},	{"seconds", 1, NULL, 's'},
 		{"rounds", 1, NULL, 'n'},  {"size", 1, NULL, 'z'},	{"sleep", 0, NULL, 'w'},
 		{"to-mac", 1, NULL, 't'},  {"from", 1, NULL, 'F'},	{"to", 1, NULL, 'T'},
-		{NULL, 0, NULL, 0}};
+		{"odd", 0, NULL, 'o'},	   {"count", 1, NULL, 'c'},	{NULL, 0, NULL, 0}};
 	int option;
 
-	*o = (struct options){.seconds = 3600, .rounds = 1, .size = 64, .conf.name = "port"};
+	*o = (struct options){
+		.seconds = 3600, .rounds = 1, .size = 64, .left = UINT64_MAX, .conf.name = "port"};
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1)
 		if (!set_option(o, option, optarg))
@@ -173,6 +184,7 @@ static struct rte_mbuf *make_frame(const struct options *o, const struct omni_po
 	if (m == NULL)
 		return NULL;
 	eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, o->size);
+	RTE_VERIFY(eth != NULL);
 	memset(eth, 0, o->size);
 	ip = (struct rte_ipv4_hdr *)(eth + 1);
 	udp = (struct rte_udp_hdr *)(ip + 1);
@@ -189,7 +201,27 @@ static struct rte_mbuf *make_frame(const struct options *o, const struct omni_po
 	udp->src_port = rte_cpu_to_be_16(40000);
 	udp->dst_port = rte_cpu_to_be_16(o->conf.udp_ports[0]);
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(ip_len - sizeof(*ip)));
+	for (uint8_t *p = (uint8_t *)(udp + 1), i = 0; p < (uint8_t *)eth + o->size; p++)
+		*p = i++;
 	return m;
+}
+
+/* The same frame in two segments of another pool, which a driver cannot send as they are. */
+static struct rte_mbuf *make_odd(struct rte_mbuf *whole)
+{
+	struct rte_mbuf *part[2];
+	const char *data = rte_pktmbuf_mtod(whole, const char *);
+	uint16_t first = whole->data_len / 2;
+
+	if (rte_pktmbuf_alloc_bulk(odd_pool, part, 2) < 0)
+		rte_panic("the second pool is empty\n");
+	memcpy(rte_pktmbuf_append(part[0], first), data, first);
+	memcpy(rte_pktmbuf_append(part[1], (uint16_t)(whole->data_len - first)), data + first,
+	       whole->data_len - first);
+	if (rte_pktmbuf_chain(part[0], part[1]) < 0)
+		rte_panic("no chain\n");
+	rte_pktmbuf_free(whole);
+	return part[0];
 }
 
 static void send_all(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
@@ -200,7 +232,7 @@ static void send_all(struct omni_port *port, uint16_t queue, struct rte_mbuf **m
 }
 
 /* Frames handled in this turn. */
-static unsigned int turn(const struct options *o, struct omni_port *port, uint16_t queue)
+static unsigned int turn(struct options *o, struct omni_port *port, uint16_t queue)
 {
 	struct rte_mbuf *m[BURST];
 	uint16_t n = omni_port_rx(port, queue, m, BURST), made = 0;
@@ -213,8 +245,12 @@ static unsigned int turn(const struct options *o, struct omni_port *port, uint16
 	}
 	rte_pktmbuf_free_bulk(m, n);
 	if (o->role == ROLE_SEND) {
-		while (made < BURST && (m[made] = make_frame(o, port)) != NULL)
+		while (made < BURST && made < o->left && (m[made] = make_frame(o, port)) != NULL) {
+			if (o->odd)
+				m[made] = make_odd(m[made]);
 			made++;
+		}
+		o->left -= made;
 		send_all(port, queue, m, made);
 	}
 	return n + made;
@@ -246,13 +282,13 @@ static void print_close(struct omni_port *port, double seconds)
 		printf(",\"%s\":%lu", s.extra[i].name, s.extra[i].value);
 }
 
-static int run(const struct options *o, struct omni_port_table *table, struct rte_mempool *pool,
+static int run(struct options *o, struct omni_port_table *table, struct rte_mempool *pool,
 	       struct omni_err *err)
 {
 	const struct omni_port_ops *ops = omni_driver_find(o->conf.driver, err);
 	struct omni_port *port =
 		ops != NULL ? omni_port_open(table, ops, &o->conf, pool, err) : NULL;
-	uint64_t start, hz = rte_get_tsc_hz();
+	uint64_t start, left, hz = rte_get_tsc_hz();
 	unsigned int idle = 0;
 	double seconds;
 
@@ -277,11 +313,19 @@ static int run(const struct options *o, struct omni_port_table *table, struct rt
 			wait_for_frames(port);
 	}
 	seconds = (double)(rte_rdtsc() - start) / (double)hz;
+	left = o->left;
+	o->left = 0;
+	/* What arrived before the signal counts. */
+	for (uint64_t end = rte_rdtsc() + hz / 20; rte_rdtsc() < end;)
+		for (uint16_t q = 0; q < port->queues; q++)
+			(void)turn(o, port, q);
+	o->left = left;
 	omni_port_refresh(port);
 	print_close(port, seconds);
 	printf(",\"link_up\":%d", port->info.link_up);
 	omni_port_close(table, port);
-	printf(",\"mbufs_missing\":%u}\n", POOL_SIZE - rte_mempool_avail_count(pool));
+	printf(",\"mbufs_missing\":%u}\n", POOL_SIZE + ODD_SIZE - rte_mempool_avail_count(pool) -
+						   rte_mempool_avail_count(odd_pool));
 	return 0;
 }
 
@@ -321,13 +365,16 @@ int main(int argc, char **argv)
 	if (rc == 0) {
 		pool = omni_pool_create("echo", OMNI_POOL_AF_XDP, POOL_SIZE,
 					OMNI_PORT_MTU_DEFAULT + OMNI_PORT_L2_OVERHEAD, 0, &err);
-		for (int i = 0; pool != NULL && rc == 0 && i < o.rounds && !stop; i++)
+		odd_pool = omni_pool_create("odd", OMNI_POOL_PLAIN, ODD_SIZE, 512, 0, &err);
+		for (int i = 0;
+		     pool != NULL && odd_pool != NULL && rc == 0 && i < o.rounds && !stop; i++)
 			rc = run(&o, &table, pool, &err);
 	}
-	if (pool == NULL || rc < 0)
+	if (pool == NULL || odd_pool == NULL || rc < 0)
 		fprintf(stderr, "port_echo: %s\n", err.text);
+	rte_mempool_free(odd_pool);
 	rte_mempool_free(pool);
 	rte_eal_cleanup();
 	omni_eal_cleanup(&eal);
-	return pool == NULL || rc < 0;
+	return pool == NULL || odd_pool == NULL || rc < 0;
 }
