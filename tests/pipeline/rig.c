@@ -159,6 +159,7 @@ int rig_setup(void **state)
 	memset(r, 0, sizeof(*r));
 	r->pool = pool;
 	r->n = SITES;
+	r->free_before = rte_mempool_avail_count(pool);
 	for (unsigned int i = 0; i < r->n; i++)
 		site_open(&r->site[i], i);
 	*state = r;
@@ -172,8 +173,8 @@ int rig_teardown(void **state)
 
 	for (unsigned int i = 0; i < r->n; i++)
 		site_close(&r->site[i]);
+	missing = r->free_before - rte_mempool_avail_count(pool);
 	free(r);
-	missing = POOL_SIZE - rte_mempool_avail_count(pool);
 	if (missing != 0)
 		print_error("%u mbufs are missing\n", missing);
 	return missing == 0 ? 0 : -1;

@@ -54,7 +54,7 @@ struct site {
 
 struct rig {
 	struct rte_mempool *pool;
-	unsigned int n;
+	unsigned int n, free_before;
 	struct site site[SITES];
 	bool no_control; /* events are recorded, and nothing is learned from them */
 	bool unplugged;	 /* datagrams stay in the uplinks' rings */
