@@ -98,10 +98,13 @@ static void give_vip_to_tap(struct omni_config *config, const struct omni_config
 
 void config_finish(struct omni_config *config)
 {
+	bool rooms = false;
+
 	for (unsigned int i = 0; i < config->n_clusters; i++) {
 		struct omni_config_cluster *cluster = &config->clusters[i];
 
 		give_vip_to_tap(config, cluster);
+		rooms |= cluster->open || cluster->secret != NULL;
 		if (cluster->fdb_limit == 0)
 			cluster->fdb_limit = config->limits.fdb;
 		if (cluster->open)
@@ -112,9 +115,15 @@ void config_finish(struct omni_config *config)
 			config_warn(config, "cluster %s has no local port", cluster->name);
 	}
 	for (unsigned int i = 0; i < config->n_ports; i++) {
-		if (config->ports[i].carries == OMNI_ADDRESS_UNSET)
-			config->ports[i].carries = OMNI_ADDRESS_NONE;
+		struct omni_config_port *port = &config->ports[i];
+
+		if (port->carries == OMNI_ADDRESS_UNSET)
+			port->carries = OMNI_ADDRESS_NONE;
+		if (port->cluster < 0 && i != config->underlay.port)
+			config_warn(config, "port %s is in no cluster", port->name);
 	}
+	if (config->n_nucleus > 0 && !rooms)
+		config_warn(config, "no cluster has a secret or is open: Nucleus is not asked");
 }
 
 static void free_cluster(struct omni_config_cluster *cluster)

@@ -31,8 +31,9 @@ struct omni_cli {
 	enum omni_cli_action action;
 	struct omni_config *config; /* RUN, TEST; owned until taken (set it to NULL) */
 	char identity[OMNI_CONFIG_PATH_LEN];
-	int argc; /* NUCLEUS: arguments, program name first */
+	int argc; /* NUCLEUS: arguments, program name first; else 0 */
 	char **argv;
+	char program[16];
 };
 
 /*

@@ -47,7 +47,7 @@ int config_read_closed_file(const char *path, const char *what, char *out, size_
 	if (fstat(fd, &st) != 0)
 		n = -errno;
 	else if (!S_ISREG(st.st_mode))
-		n = omni_fail(err, -EINVAL, "%s %s: is not a regular file", what, path);
+		n = omni_fail(err, -EINVAL, "%s %s: is not a regular file, expected one", what, path);
 	else if ((st.st_mode & 077) != 0)
 		n = omni_fail(err, -EACCES,
 			      "%s %s: mode %04o lets others read it, expected 0600 "
@@ -101,11 +101,17 @@ char *omni_config_secret_read(const char *path, struct omni_err *err)
 {
 	char text[OMNI_CONFIG_SECRET_MAX + 2], *copy = NULL;
 	struct omni_err why;
+	int rc = config_read_closed_file(path, "secret file", text, sizeof(text), &why);
 
-	if (config_read_closed_file(path, "secret file", text, sizeof(text), err) == 0) {
+	if (rc == 0) {
 		copy = omni_config_secret_copy(text, &why);
 		if (copy == NULL)
 			omni_fail(err, -EINVAL, "secret file %s: %s", path, why.text);
+	} else if (rc == -ENOENT) {
+		omni_fail(err, rc, "%s (umask 077; omnictl gensecret > %s makes one)", why.text,
+			  path);
+	} else {
+		omni_fail(err, rc, "%s", why.text);
 	}
 	omni_wipe(text, sizeof(text));
 	return copy;

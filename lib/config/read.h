@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Sections of the file, each read into config. 0 or -EINVAL with the place in d->err. */
+#ifndef READ_H
+#define READ_H
+
+#include "config.h"
+#include "yaml_map.h"
+
+/* Index of the port with the name that stands at node, or -EINVAL. */
+int read_port_name(const struct doc *d, const yaml_node_t *node, const struct omni_config *config,
+		   const char *what);
+
+int read_ports(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
+int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
+/* After ports, underlay and limits. */
+int read_clusters(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
+
+/* Fill peers[] of cluster; limit is for all clusters together. */
+int read_peers(const struct doc *d, const yaml_node_t *node, struct omni_config_cluster *cluster,
+	       size_t limit);
+
+/* dir and path, unless path is absolute. 0 or -ENAMETOOLONG. */
+int read_join_path(char out[OMNI_CONFIG_PATH_LEN], const struct doc *d, const char *path);
+
+#endif

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Section `clusters`. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "read.h"
+#include "value.h"
+
+enum {
+	C_MODE,
+	C_SECRET_FILE,
+	C_SECRET,
+	C_OPEN,
+	C_VIP,
+	C_CIPHER,
+	C_PORTS,
+	C_PEERS,
+	C_DENY,
+	C_FLOOD,
+	C_FDB,
+	C_COUNT,
+};
+
+static int parse_mode(void *target, const char *text, struct omni_err *err)
+{
+	(void)target;
+	if (strcmp(text, "l3") == 0)
+		return omni_fail(err, -EINVAL, "l3 comes later and is not built, expected l2");
+	if (strcmp(text, "l2") != 0)
+		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected l2", text);
+	return 0;
+}
+
+#define AT(member) offsetof(struct omni_config_cluster, member)
+
+static const struct field fields[C_COUNT] = {
+	[C_MODE] = {"mode", FIELD_TEXT, 0, parse_mode},
+	[C_SECRET_FILE] = {"secret-file", FIELD_NODE},
+	[C_SECRET] = {"secret", FIELD_NODE},
+	[C_OPEN] = {"open", FIELD_BOOL, AT(open)},
+	[C_VIP] = {"vip", FIELD_TEXT, 0, value_vip},
+	[C_CIPHER] = {"cipher", FIELD_TEXT, AT(cipher), value_cipher},
+	[C_PORTS] = {"ports", FIELD_NODE},
+	[C_PEERS] = {"peers", FIELD_NODE},
+	[C_DENY] = {"deny", FIELD_NODE},
+	[C_FLOOD] = {"flood", FIELD_NODE},
+	[C_FDB] = {"fdb", FIELD_NODE},
+};
+
+static const struct field flood_fields[] = {
+	{"frames-per-second", FIELD_U32, AT(flood_fps), NULL, 1, 100000000},
+};
+
+enum {
+	F_AGEING,
+	F_LIMIT,
+	F_COUNT
+};
+
+static const struct field fdb_fields[F_COUNT] = {
+	[F_AGEING] = {"ageing", FIELD_U32, AT(fdb_ageing_s), NULL, 10, 1000000},
+	[F_LIMIT] = {"limit", FIELD_U32, AT(fdb_limit), NULL, 1, UINT32_MAX},
+};
+
+static int read_secret_file(const struct doc *d, const yaml_node_t *node,
+			    struct omni_config_cluster *cluster)
+{
+	const char *name = doc_text(d, node, "secret-file");
+	char path[OMNI_CONFIG_PATH_LEN];
+	struct omni_err why;
+
+	if (name == NULL)
+		return -EINVAL;
+	if (read_join_path(path, d, name) != 0)
+		return doc_fail(d, node, "secret-file: is too long, expected a path of at most %d",
+				OMNI_CONFIG_PATH_LEN - 1);
+	cluster->secret = omni_config_secret_read(path, &why);
+	return cluster->secret != NULL ? 0 : doc_fail(d, node, "%s", why.text);
+}
+
+static int read_secret(const struct doc *d, const yaml_node_t *node,
+		       struct omni_config_cluster *cluster)
+{
+	const char *text = doc_text(d, node, "secret");
+	struct omni_err why;
+
+	if (text == NULL)
+		return -EINVAL;
+	cluster->secret = omni_config_secret_copy(text, &why);
+	return cluster->secret != NULL ? 0 : doc_fail(d, node, "%s", why.text);
+}
+
+/* At most one of secret, secret-file and open: true. */
+static int read_membership(const struct doc *d, struct omni_config_cluster *cluster,
+			   const struct found *found)
+{
+	const yaml_node_t *file = found[C_SECRET_FILE].value, *secret = found[C_SECRET].value;
+
+	if (file != NULL && secret != NULL)
+		return doc_fail(d, found[C_SECRET].key,
+				"cluster %s has both secret-file and secret, expected one of them",
+				cluster->name);
+	if (cluster->open && (file != NULL || secret != NULL))
+		return doc_fail(d, found[C_OPEN].key,
+				"cluster %s is open and has a secret, expected one of them",
+				cluster->name);
+	if (file != NULL)
+		return read_secret_file(d, file, cluster);
+	return secret != NULL ? read_secret(d, secret, cluster) : 0;
+}
+
+static int read_cluster_ports(const struct doc *d, const yaml_node_t *node,
+			      struct omni_config *config, struct omni_config_cluster *cluster)
+{
+	int n = doc_seq_len(d, node, "ports of a cluster", OMNI_CONFIG_PORTS_MAX);
+	int self = (int)(cluster - config->clusters);
+
+	for (int i = 0; i < n; i++) {
+		const yaml_node_t *item = doc_item(d, node, i);
+		int index = read_port_name(d, item, config, "ports of a cluster");
+		struct omni_config_port *port;
+
+		if (index < 0)
+			return -EINVAL;
+		port = &config->ports[index];
+		if ((unsigned int)index == config->underlay.port)
+			return doc_fail(d, item,
+					"port %s is the underlay's, expected another for cluster "
+					"%s",
+					port->name, cluster->name);
+		if (port->cluster >= 0)
+			return doc_fail(d, item,
+					"port %s is in cluster %s already, expected it once",
+					port->name, config->clusters[port->cluster].name);
+		port->cluster = self;
+		cluster->ports[cluster->n_ports++] = (unsigned int)index;
+	}
+	return n < 0 ? n : 0;
+}
+
+static int read_deny(const struct doc *d, const yaml_node_t *node, size_t limit,
+		     struct omni_config_cluster *cluster)
+{
+	int n = doc_seq_len(d, node, "deny", limit);
+
+	if (n <= 0)
+		return n;
+	cluster->deny = calloc((size_t)n, sizeof(*cluster->deny));
+	if (cluster->deny == NULL)
+		return omni_fail(d->err, -ENOMEM, "%s: out of memory", d->name);
+	for (int i = 0; i < n; i++) {
+		struct omni_key *key = &cluster->deny[cluster->n_deny++];
+
+		if (doc_parse(d, doc_item(d, node, i), "deny", value_key, key) != 0)
+			return -EINVAL;
+	}
+	return 0;
+}
+
+/* A peer that is listed and denied. By sorting both: lists are long where files are hostile. */
+static int compare_keys(const void *a, const void *b)
+{
+	return memcmp(a, b, OMNI_KEY_LEN);
+}
+
+static int check_denied(const struct doc *d, const yaml_node_t *node,
+			struct omni_config_cluster *cluster)
+{
+	if (cluster->n_deny > 1)
+		qsort(cluster->deny, cluster->n_deny, sizeof(*cluster->deny), compare_keys);
+	for (unsigned int i = 0; cluster->n_deny > 0 && i < cluster->n_peers; i++) {
+		const struct omni_config_peer *peer = &cluster->peers[i];
+
+		if (bsearch(&peer->key, cluster->deny, cluster->n_deny, sizeof(*cluster->deny),
+			    compare_keys) != NULL)
+			return doc_fail(d, node,
+					"cluster %s lists and denies peer %s, expected one of "
+					"them",
+					cluster->name, peer->name);
+	}
+	return 0;
+}
+
+static int read_budgets(const struct doc *d, const struct omni_config *config,
+			struct omni_config_cluster *cluster, const struct found *found)
+{
+	struct found in[F_COUNT];
+
+	if (found[C_FLOOD].key != NULL &&
+	    doc_read_map(d, found[C_FLOOD].value, "flood", flood_fields, 1, cluster, in) != 0)
+		return -EINVAL;
+	if (found[C_FDB].key == NULL)
+		return 0;
+	if (doc_read_map(d, found[C_FDB].value, "fdb", fdb_fields, F_COUNT, cluster, in) != 0)
+		return -EINVAL;
+	if (cluster->fdb_limit > config->limits.fdb)
+		return doc_fail(d, in[F_LIMIT].value,
+				"limit: %u is more than limits: fdb, expected at most %u",
+				cluster->fdb_limit, config->limits.fdb);
+	return 0;
+}
+
+static int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_config *config,
+			struct omni_config_cluster *cluster, size_t peers_left)
+{
+	struct found found[C_COUNT];
+	char what[OMNI_CLUSTER_NAME_MAX + 16];
+
+	snprintf(what, sizeof(what), "cluster %s", cluster->name);
+	if (doc_read_map(d, node, what, fields, C_COUNT, cluster, found) != 0 ||
+	    read_membership(d, cluster, found) != 0 ||
+	    (found[C_PORTS].key != NULL &&
+	     read_cluster_ports(d, found[C_PORTS].value, config, cluster) != 0) ||
+	    (found[C_PEERS].key != NULL &&
+	     read_peers(d, found[C_PEERS].value, cluster, peers_left) != 0) ||
+	    (found[C_DENY].key != NULL &&
+	     read_deny(d, found[C_DENY].value, config->limits.peers, cluster) != 0) ||
+	    read_budgets(d, config, cluster, found) != 0)
+		return -EINVAL;
+	if (found[C_DENY].key != NULL && check_denied(d, found[C_DENY].value, cluster) != 0)
+		return -EINVAL;
+	if (cluster->secret == NULL && !cluster->open && cluster->n_peers == 0)
+		return doc_fail(d, node,
+				"cluster %s has no secret, is not open and lists no peers, "
+				"expected secret-file: (omnictl gensecret makes a secret), "
+				"open: true or peers:",
+				cluster->name);
+	return 0;
+}
+
+/* A VIP of ours stands in one cluster only: the tap that carries it would not know which. */
+static int check_clusters(const struct doc *d, const yaml_node_t *node,
+			  const struct omni_config *config, struct unique *all)
+{
+	size_t n_vips = 0;
+
+	for (unsigned int i = 0; i < config->n_clusters; i++) {
+		const char *name = config->clusters[i].name;
+
+		all[i] = (struct unique){name, strlen(name), doc_key(d, node, (int)i)};
+	}
+	if (doc_check_unique(d, all, config->n_clusters, "name of a cluster") != 0)
+		return -EINVAL;
+	for (unsigned int i = 0; i < config->n_clusters; i++) {
+		const struct omni_config_cluster *cluster = &config->clusters[i];
+
+		if (!cluster->vip_auto)
+			all[n_vips++] =
+				(struct unique){cluster->vip.ip.b, sizeof(cluster->vip.ip.b),
+						doc_key(d, node, (int)i)};
+	}
+	return doc_check_unique(d, all, n_vips, "VIP of a cluster");
+}
+
+int read_clusters(const struct doc *d, const yaml_node_t *node, struct omni_config *config)
+{
+	int rc, n = doc_map_len(d, node, "clusters", config->limits.clusters);
+	size_t peers = config->limits.peers;
+	struct unique *all;
+
+	if (n < 0)
+		return n;
+	if (n == 0)
+		return doc_fail(d, node, "clusters is empty, expected one or more");
+	for (int i = 0; i < n; i++) {
+		struct omni_config_cluster *cluster = config_add_cluster(config);
+
+		if (cluster == NULL)
+			return omni_fail(d->err, -ENOMEM, "%s: out of memory", d->name);
+		if (doc_parse(d, doc_key(d, node, i), "name of a cluster", value_cluster_name,
+			      cluster->name) != 0 ||
+		    read_cluster(d, doc_value(d, node, i), config, cluster, peers) != 0)
+			return -EINVAL;
+		peers -= cluster->n_peers;
+	}
+	all = calloc((size_t)n, sizeof(*all));
+	if (all == NULL)
+		return omni_fail(d->err, -ENOMEM, "%s: out of memory", d->name);
+	rc = check_clusters(d, node, config, all);
+	free(all);
+	return rc;
+}
