@@ -59,12 +59,26 @@ static enum omni_signal_result try_register(struct omni_nucleus *n,
 	return result;
 }
 
+/* The very record that was verified before: then it need not be again. */
+static bool is_renewal(const struct session *s, const struct omni_signal *m,
+		       const struct omni_nucleus_time *now)
+{
+	const struct member *self = s->member;
+
+	return self != NULL && self->lease_end_ns > now->boot_ns &&
+	       self->record_end_s >= now->real_s && self->record_len == m->record_len &&
+	       memcmp(self->record, m->record, m->record_len) == 0;
+}
+
 static void serve_register(struct omni_nucleus *n, const struct omni_nucleus_time *now,
 			   struct session *s, const struct omni_signal *m,
 			   struct omni_signal *answer)
 {
 	answer->type = OMNI_SIGNAL_REGISTER_ACK;
-	answer->result = try_register(n, now, s, m);
+	if (is_renewal(s, m, now))
+		s->member->lease_end_ns = now->boot_ns + OMNI_LEASE_S * OMNI_NS_PER_S;
+	else
+		answer->result = try_register(n, now, s, m);
 	if (answer->result != OMNI_SIGNAL_OK)
 		return;
 	answer->registration = s->member->registration;
@@ -132,8 +146,10 @@ static void serve_member(struct omni_nucleus *n, const struct omni_nucleus_time 
 
 /* Two signatures to verify: the sessions of one source share a rate. */
 static bool may_register(struct omni_nucleus *n, const struct omni_nucleus_time *now,
-			 const struct session *s)
+			 const struct session *s, const struct omni_signal *m)
 {
+	if (is_renewal(s, m, now))
+		return true;
 	return rate_take(&n->register_tat[source_rate_slot(n, &s->seen.ip)], now->boot_ns,
 			 REGISTER_INTERVAL_NS, REGISTER_BURST);
 }
@@ -147,7 +163,7 @@ static void answer_rate(struct omni_nucleus *n, struct omni_signal *answer)
 static void serve(struct omni_nucleus *n, const struct omni_nucleus_time *now, struct session *s,
 		  const struct omni_signal *m, struct omni_signal *answer)
 {
-	if (m->type == OMNI_SIGNAL_REGISTER && may_register(n, now, s))
+	if (m->type == OMNI_SIGNAL_REGISTER && may_register(n, now, s, m))
 		return serve_register(n, now, s, m, answer);
 	if (m->type == OMNI_SIGNAL_REGISTER)
 		return answer_rate(n, answer);

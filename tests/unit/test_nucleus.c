@@ -518,6 +518,54 @@ static void requests_are_limited(void **state)
 	assert_count(error_rate, errors);
 }
 
+/* The same record again costs no signature, and is not counted against the source. */
+static void renewal_is_cheap(void **state)
+{
+	uint8_t record[OMNI_RECORD_MAX];
+	struct edge *e = join(&red, 1);
+	size_t len = edge_record(e, START_S, record);
+
+	(void)state;
+	for (int i = 0; i < 2000; i++) {
+		now.boot_ns += 10 * OMNI_NS_PER_MS;
+		assert_int_equal(edge_register_with(e, record, len), OMNI_SIGNAL_OK);
+	}
+	wait_s(OMNI_LEASE_S - 1);
+	assert_int_equal(sizes().members, 1);
+	assert_count(registered, 1);
+	now.real_s = START_S + OMNI_RECORD_LIFE_S + OMNI_RECORD_SKEW_S + 1;
+	assert_int_equal(edge_register_with(e, record, len), OMNI_SIGNAL_EXPIRED);
+}
+
+struct walk {
+	unsigned int members;
+	uint64_t lease_left_s;
+};
+
+static void visit(void *arg, const struct omni_nucleus_member *member)
+{
+	struct walk *w = arg;
+
+	assert_memory_equal(member->cluster_id, &red.id, OMNI_KEY_LEN);
+	assert_true(omni_endpoint_equal(member->seen, &edges[1].at) ||
+		    omni_endpoint_equal(member->seen, &edges[2].at));
+	w->members++;
+	w->lease_left_s += member->lease_left_s;
+}
+
+static void members_can_be_walked(void **state)
+{
+	struct walk w = {0};
+
+	(void)state;
+	join(&red, 1);
+	wait_s(10);
+	join(&red, 2);
+	omni_nucleus_foreach(nucleus, &now, visit, &w);
+	assert_int_equal(w.members, 2);
+	assert_int_equal(w.lease_left_s, 80 + 90 - 1); /* a label took a nanosecond */
+}
+
 static void malformed_requests_are_answered(void **state)
 {
 	struct omni_signal m, ask = {.type = OMNI_SIGNAL_LIST_ACK};
@@ -562,6 +610,8 @@ int main(void)
 		T(limits_hold),
 		T(sources_are_forgotten),
 		T(requests_are_limited),
+		T(renewal_is_cheap),
+		T(members_can_be_walked),
 		T(malformed_requests_are_answered),
 	};
 
