@@ -220,7 +220,7 @@ static int open_best(struct xdp_port *p, struct omni_port *port, const struct om
 			continue;
 		rc = open_mode(p, conf, dev, (enum xdp_mode)mode, &why);
 		if (rc == 0) {
-			strcpy(port->info.mode, mode_names[mode]);
+			snprintf(port->info.mode, sizeof(port->info.mode), "%s", mode_names[mode]);
 			snprintf(port->info.why, sizeof(port->info.why), "%.*s",
 				 (int)sizeof(port->info.why) - 1, why.text);
 			return 0;
@@ -277,7 +277,7 @@ static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 	if (p == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
-	strcpy(p->interface, conf->interface);
+	memcpy(p->interface, conf->interface, sizeof(p->interface));
 	p->queues = (uint16_t)queues;
 	rc = lay_out(p, pool, err);
 	if (rc == 0)

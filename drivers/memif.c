@@ -20,7 +20,7 @@ static int check_folder(const struct omni_port_conf *conf, struct omni_err *err)
 	struct stat st;
 	const char *dir;
 
-	strcpy(path, conf->socket);
+	memcpy(path, conf->socket, sizeof(path));
 	dir = dirname(path);
 	if (stat(dir, &st) < 0 || !S_ISDIR(st.st_mode))
 		return omni_fail(err, -ENOENT, "port %s: no folder %s for the socket", conf->name,

@@ -40,6 +40,15 @@ static uint16_t rx_queues(const char *name)
 	return (uint16_t)(channels.rx_count + channels.combined_count);
 }
 
+/* The carrier itself where the driver tells it: IFF_RUNNING lags behind by up to a second. */
+static bool has_carrier(const char *name, bool running)
+{
+	struct ethtool_value link = {.cmd = ETHTOOL_GLINK};
+	struct ifreq ifr = {.ifr_data = (void *)&link};
+
+	return device_ioctl(name, SIOCETHTOOL, &ifr) < 0 ? running : link.data != 0;
+}
+
 int netdev_read(const char *name, struct netdev *dev)
 {
 	struct ifreq mtu = {0}, mac = {0}, flags = {0};
@@ -59,7 +68,7 @@ int netdev_read(const char *name, struct netdev *dev)
 	dev->mtu = (uint16_t)OMNI_MIN(mtu.ifr_mtu, UINT16_MAX);
 	memcpy(dev->mac, mac.ifr_hwaddr.sa_data, sizeof(dev->mac));
 	dev->up = flags.ifr_flags & IFF_UP;
-	dev->running = dev->up && (flags.ifr_flags & IFF_RUNNING);
+	dev->running = dev->up && has_carrier(name, flags.ifr_flags & IFF_RUNNING);
 	dev->rx_queues = rx_queues(name);
 	return 0;
 }

@@ -121,7 +121,7 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	if (p == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
-	strcpy(p->interface, conf->interface);
+	memcpy(p->interface, conf->interface, sizeof(p->interface));
 	p->queues = conf->queues != 0 ? conf->queues : 1;
 	p->pool = pool;
 	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);

@@ -11,6 +11,9 @@
 static int check_conf(const struct omni_port_table *table, const struct omni_port_conf *conf,
 		      struct omni_err *err)
 {
+	assert(memchr(conf->name, 0, sizeof(conf->name)) != NULL);
+	assert(memchr(conf->interface, 0, sizeof(conf->interface)) != NULL);
+	assert(memchr(conf->socket, 0, sizeof(conf->socket)) != NULL);
 	if (conf->name[0] == '\0')
 		return omni_fail(err, -EINVAL, "a port needs a name");
 	if (omni_port_find(table, conf->name) != NULL)

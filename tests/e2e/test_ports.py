@@ -294,6 +294,25 @@ def test_kill_leaves_nothing_and_it_opens_again(pair):
     again.stop()
 
 
+def test_link_goes_down_and_comes_back(pair):
+    p = pair.xdp()
+    with udp(pair.b) as s:
+        assert reflected(s, (ADDR_A, PORT), 20) == 20
+        ip("-n", pair.a, "link", "set", "va", "down")
+        ip("-n", pair.a, "link", "set", "va", "up")
+        until("an answer", 5, lambda: reflected(s, (ADDR_A, PORT), 1) == 1)
+        assert reflected(s, (ADDR_A, PORT), 20) == 20
+    assert p.stop()["link_up"] == 1
+
+
+def test_interface_vanishes(pair):
+    """The port falls silent, says so, and still gives every buffer back."""
+    mac = json.loads(ip("-n", pair.b, "-j", "link", "show", "vb"))[0]["address"]
+    p = pair.xdp("--role", "send", "--to-mac", mac, "--from", ADDR_A, "--to", ADDR_B)
+    ip("-n", pair.b, "link", "del", "vb")
+    assert p.stop()["link_up"] == 0
+
+
 def test_opens_and_closes_under_traffic(pair):
     """Five rounds while datagrams come in: every buffer is back after each."""
     p = pair.xdp("--rounds", "5", "--seconds", "0.2")
