@@ -158,7 +158,9 @@ struct ctl_hs {
 	struct ctl_hs_conf conf;
 	struct omni_hs hs;
 	struct omni_initiation packet; /* as sent: sent again where it crossed another */
+	uint64_t id;		       /* hs.local_id, which a wiped hs forgets */
 	uint64_t sent_ns;
+	bool unsent; /* to an address at least: its neighbour is being asked for */
 };
 
 /* Reserve an id, write the initiation. NULL (rte_errno) when no id, no memory, or a bad key. */
@@ -252,8 +254,12 @@ struct ctl_peer {
 	struct omni_endpoint endpoint; /* where we send; port 0: unknown */
 	bool endpoint_confirmed;       /* authenticated data came from there */
 	uint16_t path_mtu;	       /* configured; 0: probed */
+	uint16_t link_mtu;	       /* of the way's first link */
+	bool path_pending;	       /* the next hop is not known yet */
 	uint16_t keepalive_s;	       /* 0: none */
-	struct ctl_name *dns;	       /* resolve.c: its endpoint is a name; NULL */
+	char host[OMNI_HOST_LEN];      /* configured; "": none */
+	uint16_t host_port;
+	struct ctl_name *dns; /* resolve.c: host is a name, being looked up; NULL */
 
 	/* Keys: slots.c */
 	struct ctl_session slot[CTL_SLOTS];
@@ -262,6 +268,7 @@ struct ctl_peer {
 	bool refused_by_us;		 /* refused says why we refused it */
 	uint64_t confirmed_ns;		 /* of the current session */
 	uint64_t created_ns;
+	bool unconfirmed; /* counted in ctl->n_unconfirmed */
 
 	/* Handshake: handshake_init.c */
 	struct ctl_hs *hs; /* in flight */
@@ -269,6 +276,7 @@ struct ctl_peer {
 	uint64_t attempt_ns;	/* of the first try of this series; 0: no series */
 	uint64_t last_start_ns; /* of the newest try */
 	uint64_t retry_ns;	/* when to try (again) */
+	uint64_t not_before_ns; /* it refused us: not asked again before */
 	unsigned int tries, crossings;
 	uint64_t stale_ns; /* last answer to a stale initiation */
 
@@ -276,6 +284,7 @@ struct ctl_peer {
 	uint64_t due_ns;				   /* nothing to do before */
 	uint64_t rx_tsc, tx_tsc, rx_data_tsc, tx_data_tsc; /* as last seen */
 	uint64_t rx_ns, tx_ns, rx_data_ns, tx_data_ns;	   /* when that was new */
+	uint64_t owe_ns;  /* data came and nothing was sent since */
 	bool alive_armed; /* there was traffic since the last sign of life was asked for */
 	struct ctl_probe alive;
 	struct ctl_pmtu pmtu;
@@ -286,6 +295,8 @@ struct ctl_peer {
 struct ctl_peer *ctl_peer_find(struct omni_ctl *ctl, const struct ctl_cluster *c,
 			       const struct omni_key *key);
 struct ctl_peer *ctl_peer_of_index(struct omni_ctl *ctl, uint32_t index, uint32_t generation);
+/* It counts as unconfirmed no more: data came, a Nucleus listed it, or it goes. */
+void ctl_peer_is_known(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* Any confirmed or bound holder of an address first; NULL. */
 struct ctl_peer *ctl_peer_by_vip(struct omni_ctl *ctl, const struct ctl_cluster *c,
 				 const struct omni_ip *vip);
@@ -297,6 +308,8 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 		 struct omni_err *err) OMNI_MUST_CHECK;
 /* CLOSE its sessions with the reason, forget what was learned behind it, free. */
 void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_close_reason reason);
+/* CLOSE on the current key, if there is one. */
+void ctl_peer_say_close(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_close_reason reason);
 /* Key of the peer's text form, for logs: "name" or its base64 key. Static buffer of the call. */
 const char *ctl_peer_text(char out[OMNI_KEY_B64_LEN], const struct ctl_peer *peer);
 /* The peer's address is known (name resolved); call it if there is no session. */
@@ -311,9 +324,17 @@ int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct o
 		     const struct omni_endpoint *seen);
 /* No Nucleus lists it any more: a live session stays, without one the peer goes. */
 void ctl_peer_withdrawn(struct omni_ctl *ctl, struct ctl_peer *peer);
-/* peer->endpoint (or a next hop) changed: publish its path anew. */
+/* Send to ep from now on (port 0: nowhere). confirmed: authenticated data came from there. */
+void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
+			   const struct omni_endpoint *ep, bool confirmed,
+			   const struct omni_path *reflect);
+/* peer->endpoint (or a next hop, or the measured MTU) changed: publish its path anew. */
 void ctl_peer_publish_path(struct omni_ctl *ctl, struct ctl_peer *peer,
 			   const struct omni_path *reflect);
+/* peer->pmtu.low changed. */
+void ctl_peer_publish_mtu(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* Find out where the configured host is, if it is not known yet. */
+void ctl_peer_look_up(struct omni_ctl *ctl, struct ctl_peer *peer);
 bool ctl_peer_has_key(const struct ctl_peer *peer);
 
 /* Newest timestamps of keys that are no peers: stamps.c. */
@@ -333,7 +354,17 @@ void ctl_stamps_get(struct ctl_stamps *s, uint16_t cluster, const struct omni_ke
 void ctl_peer_initiate(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* As above at at_ns, if nothing earlier is planned. */
 void ctl_peer_initiate_at(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t at_ns);
-void ctl_peer_give_up(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* No handshake is wanted any more: there is a session, or no reason to have one. */
+void ctl_peer_series_end(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* Drop the handshake in flight; the series goes on at its next try. */
+void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* Its next hop may be known now: send what could not be sent. ip NULL: any. */
+void ctl_peer_hs_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
+/* True where the peer is kept without a session: configured, or listed by a Nucleus. */
+static inline bool ctl_peer_is_kept(const struct ctl_peer *peer)
+{
+	return peer->origin != CTL_ORIGIN_CALLED;
+}
 void ctl_handshake_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 			      const struct omni_initiation *in, const struct omni_endpoint *from,
 			      const struct omni_endpoint *to);
@@ -398,13 +429,22 @@ int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe
 
 /* ---- Sending: send.c ---- */
 
-/* Path to remote with OMNI_PATH_MTU_DEFAULT: 0, -EAGAIN, -ENETUNREACH. */
+/* Path to remote; its mtu is the first link's: 0, -EAGAIN, -ENETUNREACH. */
 int ctl_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote, struct omni_path *path);
-/* The way back of a punted datagram, by its own outer headers. */
+/* The way back of a punted datagram, by its own outer headers. mtu OMNI_PATH_MTU_DEFAULT. */
 void ctl_reflect(const struct omni_ctl *ctl, const struct rte_mbuf *m, struct omni_path *path);
+/* Path to remote as above, or the way back of m where its neighbour is not known yet. */
+int ctl_resolve_or_reflect(struct omni_ctl *ctl, const struct omni_endpoint *remote,
+			   const struct rte_mbuf *m, struct omni_path *path);
 /* One datagram with payload in the clear (handshakes, hello). 0, -ENOMEM, -ENOBUFS. */
 int ctl_send_plain(struct omni_ctl *ctl, const struct omni_path *path, const void *payload,
 		   size_t len);
+/* The size of a datagram of path that carries a sealed payload of 0 bytes. */
+static inline uint16_t ctl_path_overhead(const struct omni_path *path)
+{
+	return path->v6 ? OMNI_OVERHEAD_V6 : OMNI_OVERHEAD_V4;
+}
+
 /* One sealed message on lane 0 of kp. 0, -ENOMEM, -ENOBUFS, -EKEYREJECTED, -EMSGSIZE. */
 int ctl_send_sealed(struct omni_ctl *ctl, struct omni_keypair *kp, const struct omni_path *path,
 		    uint8_t kind, const void *payload, size_t len);
@@ -415,8 +455,8 @@ int ctl_send_peer(struct omni_ctl *ctl, struct ctl_peer *peer, uint8_t kind, con
 /* ---- Next hops: nexthop*.c ---- */
 
 int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err);
-void ctl_nexthop_stop(struct omni_ctl *ctl); /* closes its handles */
-void ctl_nexthop_fini(struct omni_ctl *ctl); /* after the loop ran them out */
+void ctl_nexthop_stop(struct omni_ctl *ctl);		   /* closes its handles */
+void ctl_nexthop_fini(struct omni_ctl *ctl);		   /* after the loop ran them out */
 void ctl_nexthop_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
 /*
  * Port, MACs and our own address towards remote, and the port's MTU in path->mtu:
@@ -497,6 +537,7 @@ struct omni_ctl {
 	struct omni_cookie_maker cookies;
 	uint64_t load_second_ns; /* handshakes counted since */
 	unsigned int load_count;
+	unsigned int hs_waiting; /* handshakes behind the present one */
 	uint64_t loaded_until_ns;
 	struct ctl_source *sources; /* rate limits under load: limits.c */
 	struct omni_key source_seed;
@@ -512,6 +553,8 @@ struct omni_ctl {
 	uv_poll_t bell;
 	uv_idle_t more; /* rings were not emptied in one turn */
 	uv_timer_t drain;
+	unsigned int drained_ms;
+	bool drain_empty;
 	unsigned int handles; /* open on the loop */
 	void (*done_cb)(void *arg);
 	void *done_arg;

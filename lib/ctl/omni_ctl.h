@@ -33,8 +33,8 @@ struct omni_ctl_world {
 	uint64_t (*boot_ns)(void *arg); /* CLOCK_BOOTTIME */
 	uint64_t (*real_ns)(void *arg); /* CLOCK_REALTIME */
 	/*
-	 * Fill path (but for its mtu) towards remote: 0, -EAGAIN (asked for, not known yet),
-	 * -ENETUNREACH. Takes the place of routes and neighbours.
+	 * Fill path towards remote, mtu with that of the first link: 0, -EAGAIN (asked for, not
+	 * known yet), -ENETUNREACH. Takes the place of routes and neighbours.
 	 */
 	int (*resolve)(void *arg, const struct omni_endpoint *remote, struct omni_path *path);
 	void *arg;

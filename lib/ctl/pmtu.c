@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Path MTU by padded PROBEs with DF set: the first link's MTU at once, then by halves between
+ * what was echoed and what was not. Trusts no ICMP.
+ */
+#include "ctl_priv.h"
+
+#define TRY_NS (400 * OMNI_NS_PER_MS)
+#define TRIES 3
+#define CLOSE_ENOUGH 8 /* bytes */
+
+static void finish(struct ctl_peer *peer)
+{
+	char key[OMNI_KEY_B64_LEN];
+
+	peer->pmtu.searching = false;
+	peer->pmtu.done = true;
+	peer->pmtu.probe.waiting = false;
+	omni_log_info(LOG_CTL, "path MTU measured", "cluster=%s peer=%s mtu=%u",
+		      peer->cluster->conf->name, ctl_peer_text(key, peer), peer->pmtu.low);
+}
+
+static void ask(struct omni_ctl *ctl, struct ctl_peer *peer, uint16_t size)
+{
+	uint8_t tries = peer->pmtu.probe.size == size ? peer->pmtu.probe.tries : 0;
+
+	peer->pmtu.probe.size = size;
+	(void)ctl_probe_send(ctl, peer, &peer->pmtu.probe, NULL);
+	peer->pmtu.probe.sent_ns = ctl_now(ctl);
+	peer->pmtu.probe.waiting = true;
+	peer->pmtu.probe.tries = (uint8_t)(tries + 1);
+}
+
+static void next_size(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	if (p->high - p->low < CLOSE_ENOUGH)
+		finish(peer);
+	else
+		ask(ctl, peer, (uint16_t)((p->low + p->high + 1) / 2));
+}
+
+void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	if (atomic_load(&peer->pub->path) == NULL)
+		return;
+	*p = (struct ctl_pmtu){
+		.low = OMNI_MIN(OMNI_PATH_MTU_DEFAULT, peer->link_mtu),
+		.high = peer->link_mtu,
+		.searching = true,
+	};
+	if (peer->path_mtu != 0 || p->high <= p->low) {
+		p->low = peer->path_mtu != 0 ? OMNI_MIN(peer->path_mtu, peer->link_mtu) : p->low;
+		p->searching = false;
+		p->done = true;
+		return;
+	}
+	ctl_peer_due(peer, ctl_now(ctl));
+	ask(ctl, peer, p->high);
+}
+
+void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	if (!p->searching)
+		return;
+	p->low = OMNI_MAX(p->low, p->probe.size);
+	ctl_peer_publish_mtu(ctl, peer);
+	next_size(ctl, peer);
+}
+
+void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	if (!p->searching || now - p->probe.sent_ns < TRY_NS)
+		return;
+	if (!ctl_peer_has_key(peer)) {
+		p->searching = false; /* begins anew with the next session */
+		return;
+	}
+	if (p->probe.tries < TRIES) {
+		ask(ctl, peer, p->probe.size);
+		return;
+	}
+	p->high = (uint16_t)(p->probe.size - 1);
+	next_size(ctl, peer);
+}

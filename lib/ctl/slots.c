@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * The keys of a peer: previous, current, and next (made as responder, not confirmed by data).
+ * All three open what comes; current alone seals.
+ */
+#include <rte_errno.h>
+
+#include "ctl_priv.h"
+
+static void forget_behind(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	omni_dest dest = omni_dest_make(OMNI_DEST_PEER, peer->pub->index, peer->pub->generation);
+
+	(void)omni_fdb_flush(ctl->conf.fdb, peer->cluster->number, dest, 0);
+}
+
+void ctl_slots_publish_tx(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct omni_keypair *old = atomic_load(&peer->pub->tx);
+	struct omni_keypair *kp = peer->slot[CTL_CURRENT].kp;
+
+	if (kp != NULL && (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)
+		kp = NULL;
+	if (kp == old)
+		return;
+	omni_peer_set_tx(peer->pub, kp);
+	if ((kp == NULL) == (old == NULL))
+		return;
+	peer->cluster->flood_dirty = true;
+	if (kp != NULL) {
+		peer->cluster->n_sessions++;
+	} else {
+		peer->cluster->n_sessions--;
+		peer->vip_held = false;
+		forget_behind(ctl, peer);
+	}
+}
+
+void ctl_slot_drop(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot slot)
+{
+	struct ctl_session *s = &peer->slot[slot];
+	struct omni_keypair *kp = s->kp;
+
+	if (kp == NULL)
+		return;
+	memset(s, 0, sizeof(*s));
+	if (slot == CTL_CURRENT)
+		ctl_slots_publish_tx(ctl, peer);
+	omni_sessions_release(ctl->conf.sessions, kp->local_id);
+	(void)omni_rcu_defer(ctl->conf.rcu, omni_keypair_free, kp);
+	ctl_count(ctl, OMNI_STAT_ctl_keys_wiped);
+}
+
+void ctl_slots_drop_all(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	for (unsigned int i = 0; i < CTL_SLOTS; i++)
+		ctl_slot_drop(ctl, peer, (enum ctl_slot)i);
+}
+
+static void rotate_in(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_session *s)
+{
+	ctl_slot_drop(ctl, peer, CTL_PREVIOUS);
+	peer->slot[CTL_PREVIOUS] = peer->slot[CTL_CURRENT];
+	peer->slot[CTL_CURRENT] = *s;
+	ctl_slots_publish_tx(ctl, peer);
+}
+
+/* There is a session: everything that waited for one is settled. */
+static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_session *s = &peer->slot[CTL_CURRENT];
+	char key[OMNI_KEY_B64_LEN], ep[OMNI_ENDPOINT_TEXT_LEN];
+	uint64_t now = ctl_now(ctl);
+
+	ctl_count(ctl, OMNI_STAT_ctl_handshakes_done);
+	ctl_peer_series_end(ctl, peer);
+	ctl_peer_is_known(ctl, peer);
+	peer->refused = OMNI_RESULT_ACCEPTED;
+	peer->refused_by_us = false;
+	peer->not_before_ns = 0;
+	peer->confirmed_ns = peer->rx_ns = now;
+	peer->alive = (struct ctl_probe){0};
+	peer->alive_armed = true;
+	ctl_peer_set_endpoint(ctl, peer, &s->from, true, &s->reflect);
+	ctl_peer_due(peer, now);
+	ctl_clusters_flush(ctl);
+	omni_log_info(LOG_CTL, "session up", "cluster=%s peer=%s endpoint=%s cipher=%s lanes=%u/%u",
+		      peer->cluster->conf->name, ctl_peer_text(key, peer),
+		      omni_endpoint_text(ep, &s->from), omni_cipher_name(s->kp->cipher),
+		      s->kp->lanes_tx, s->kp->lanes_rx);
+	if (!peer->pmtu.done && !peer->pmtu.searching)
+		ctl_pmtu_start(ctl, peer);
+}
+
+int ctl_slots_initiated(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_hs_done *done)
+{
+	const struct omni_hs_answer *a = done->answer;
+	uint64_t now = ctl_now(ctl), jitter;
+	struct omni_keypair_conf conf = {
+		.local_id = done->local_id,
+		.remote_id = done->remote_id,
+		.created_ns = now,
+		.peer = peer->pub->index,
+		.peer_gen = peer->pub->generation,
+		.cluster = peer->cluster->number,
+		.lanes_tx = a->lanes_you_send,
+		.lanes_rx = a->lanes_i_send,
+		.frame_max = a->largest_frame,
+		.features = a->features,
+		.cipher = a->cipher,
+		.initiator = true,
+		.confirmed = true,
+		.rx_key = &done->keys->recv,
+		.tx_key = &done->keys->send,
+	};
+	struct ctl_session s = {.from = done->from, .vip = a->vip};
+
+	s.kp = omni_keypair_create(ctl->conf.aead, &conf);
+	if (s.kp == NULL)
+		return -rte_errno;
+	omni_random(&jitter, sizeof(jitter));
+	s.rekey_ns = now + OMNI_REKEY_AFTER_S * OMNI_NS_PER_S + jitter % CTL_REKEY_JITTER_NS;
+	omni_sessions_publish(ctl->conf.sessions, s.kp);
+	rotate_in(ctl, peer, &s);
+	ctl_vip_set(ctl, peer, &a->vip, false);
+	/* First, for the other side may send nothing before it has seen data on this key. */
+	ctl_peer_set_endpoint(ctl, peer, &done->from, true, NULL);
+	(void)ctl_send_peer(ctl, peer, OMNI_KIND_KEEPALIVE, NULL, 0);
+	session_up(ctl, peer);
+	return 0;
+}
+
+int ctl_slots_answered(struct omni_ctl *ctl, struct ctl_peer *peer,
+		       const struct omni_keypair_conf *conf, const struct ctl_session *s)
+{
+	struct omni_keypair *kp = omni_keypair_create(ctl->conf.aead, conf);
+
+	if (kp == NULL)
+		return -rte_errno;
+	ctl_slot_drop(ctl, peer, CTL_NEXT);
+	peer->slot[CTL_NEXT] = *s;
+	peer->slot[CTL_NEXT].kp = kp;
+	omni_sessions_publish(ctl->conf.sessions, kp);
+	ctl_peer_due(peer, ctl_now(ctl));
+	return 0;
+}
+
+void ctl_slots_confirmed(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_session s = peer->slot[CTL_NEXT];
+
+	if (s.kp == NULL)
+		return;
+	if (ctl_vip_check(ctl, peer->cluster, &s.vip, &peer->key) < 0) {
+		/* Somebody else was confirmed with it since. */
+		ctl_count(ctl, OMNI_STAT_ctl_vip_conflict);
+		ctl_slot_drop(ctl, peer, CTL_NEXT);
+		return;
+	}
+	memset(&peer->slot[CTL_NEXT], 0, sizeof(peer->slot[CTL_NEXT]));
+	atomic_fetch_and(&s.kp->marks, ~(uint32_t)OMNI_KEYPAIR_UNCONFIRMED);
+	rotate_in(ctl, peer, &s);
+	ctl_vip_set(ctl, peer, &s.vip, true);
+	session_up(ctl, peer);
+}
