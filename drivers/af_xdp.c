@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include <rte_eal.h>
@@ -47,24 +48,26 @@ static int xdp_check(const struct omni_port_conf *conf, struct omni_err *err)
 	return netdev_check(conf->interface, err);
 }
 
-static int choose_queues(const struct omni_port_conf *conf, const struct netdev *dev,
-			 struct omni_err *err)
+/*
+ * A socket for each receive queue of the interface, because the frames of a queue without one
+ * would pass us by unseen; shared out over the queues that workers poll.
+ */
+static int choose_queues(struct xdp_port *p, const struct omni_port_conf *conf,
+			 const struct netdev *dev, struct omni_err *err)
 {
-	uint16_t have = dev->rx_queues != 0 ? dev->rx_queues : 1;
-	uint16_t want = conf->queues != 0 ? conf->queues : have;
-
-	/* Fewer sockets than queues: the frames of the others would pass us by unseen. */
-	if (want == have && want <= OMNI_PORT_QUEUES_MAX)
-		return want;
-	if (have > OMNI_PORT_QUEUES_MAX)
+	p->queues = conf->queues != 0 ? conf->queues : 1;
+	p->sockets = dev->rx_queues != 0 ? dev->rx_queues : 1;
+	if (p->sockets > XDP_SOCKETS_MAX)
 		return omni_fail(err, -EINVAL,
 				 "port %s: %s has %u receive queues, at most %d can be used "
 				 "(ethtool -L %s combined N)",
-				 conf->name, conf->interface, have, OMNI_PORT_QUEUES_MAX,
+				 conf->name, conf->interface, p->sockets, XDP_SOCKETS_MAX,
 				 conf->interface);
-	return omni_fail(err, -EINVAL,
-			 "port %s: %u queues, but %s has %u (ethtool -L %s combined %u)",
-			 conf->name, want, conf->interface, have, conf->interface, want);
+	if (p->queues <= p->sockets && p->queues <= OMNI_PORT_QUEUES_MAX)
+		return 0;
+	return omni_fail(
+		err, -EINVAL, "port %s: %u queues, but %s has %u (ethtool -L %s combined %u)",
+		conf->name, p->queues, conf->interface, p->sockets, conf->interface, p->queues);
 }
 
 static int lay_out(struct xdp_port *p, struct rte_mempool *pool, struct omni_err *err)
@@ -86,7 +89,7 @@ static int lay_out(struct xdp_port *p, struct rte_mempool *pool, struct omni_err
 				 "the pool's objects have %u bytes, AF_XDP wants 2048 to 4096",
 				 p->chunk);
 	/* A quarter of the pool at most lies in fill rings. */
-	p->fill_want = RTE_MIN((uint32_t)XDP_RING, pool->size / 4 / p->queues);
+	p->fill_want = RTE_MIN((uint32_t)XDP_RING, pool->size / 4 / p->sockets);
 	p->held_len = p->umem_len / p->chunk + 1;
 	p->held = calloc(p->held_len, 1);
 	return p->held != NULL ? 0 : omni_fail(err, -ENOMEM, "no memory");
@@ -129,7 +132,7 @@ static void give_back(struct rte_mempool *pool, void *opaque, void *object, unsi
 
 static void close_sockets(struct xdp_port *p, bool zero_copy)
 {
-	for (uint16_t i = p->queues; i-- > 0;) {
+	for (uint16_t i = p->sockets; i-- > 0;) {
 		if (p->q[i].xsk != NULL)
 			xsk_socket__delete(p->q[i].xsk);
 		p->q[i].xsk = NULL;
@@ -159,7 +162,7 @@ static int open_sockets_once(struct xdp_port *p, enum xdp_mode mode)
 
 	if (rc < 0)
 		p->umem = NULL;
-	for (uint16_t i = 0; rc == 0 && i < p->queues; i++)
+	for (uint16_t i = 0; rc == 0 && i < p->sockets; i++)
 		rc = open_socket(p, i, mode);
 	if (rc < 0)
 		close_sockets(p, mode == MODE_ZERO_COPY);
@@ -194,7 +197,7 @@ static int open_mode(struct xdp_port *p, const struct omni_port_conf *conf,
 		omni_fail(err, rc, "cannot bind a %s AF_XDP socket to %s: %s%s", mode_names[mode],
 			  conf->interface, strerror(-rc),
 			  rc == -EBUSY ? " (another process has the queue)" : "");
-	for (uint16_t i = 0; rc == 0 && i < p->queues; i++) {
+	for (uint16_t i = 0; rc == 0 && i < p->sockets; i++) {
 		rc = xdp_filter_add(p->filter, i, p->q[i].fd);
 		if (rc < 0) {
 			omni_fail(err, rc, "cannot give frames to the socket: %s", strerror(-rc));
@@ -252,12 +255,54 @@ static void xdp_refresh(struct omni_port *port)
 			 __ATOMIC_RELAXED);
 }
 
+static void drop_fds(struct xdp_port *p)
+{
+	for (uint16_t i = 0; i < p->queues; i++)
+		if (p->of_worker[i].fd > 0 && p->of_worker[i].fd != p->q[i].fd)
+			close(p->of_worker[i].fd);
+}
+
+/* What a worker sleeps on: its only socket, or a descriptor that stands for all of its own. */
+static int gather_fds(struct xdp_port *p, struct omni_err *err)
+{
+	for (uint16_t i = 0; i < p->queues; i++) {
+		p->of_worker[i].fd = p->q[i].fd;
+		p->of_worker[i].first = i;
+		if (i + p->queues >= p->sockets)
+			continue;
+		p->of_worker[i].fd = epoll_create1(EPOLL_CLOEXEC);
+		for (uint16_t s = i; s < p->sockets; s = (uint16_t)(s + p->queues)) {
+			struct epoll_event ev = {.events = EPOLLIN};
+
+			if (epoll_ctl(p->of_worker[i].fd, EPOLL_CTL_ADD, p->q[s].fd, &ev) == 0)
+				continue;
+			return omni_fail(err, -errno, "no descriptor to sleep on: %s",
+					 strerror(errno));
+		}
+	}
+	return 0;
+}
+
+static void close_all(struct xdp_port *p, const struct omni_port *port)
+{
+	drop_fds(p);
+	if (p->filter != NULL)
+		xdp_filter_close(p->filter);
+	for (uint16_t i = 0; p->umem != NULL && i < p->sockets; i++)
+		for (int tries = 0; tries < DRAIN_TRIES && xdp_flush(p, &p->q[i]) > 0; tries++)
+			usleep(DRAIN_PAUSE_US);
+	if (p->umem != NULL)
+		close_sockets(p, strcmp(port->info.mode, mode_names[MODE_ZERO_COPY]) == 0);
+	free(p->held);
+	free(p);
+}
+
 static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 		    struct rte_mempool *pool, struct omni_err *err)
 {
 	struct xdp_port *p;
 	struct netdev dev;
-	int queues, rc = netdev_read(conf->interface, &dev);
+	int rc = netdev_read(conf->interface, &dev);
 
 	if (rc < 0)
 		return omni_fail(err, rc, "port %s: cannot read %s: %s", conf->name,
@@ -270,21 +315,20 @@ static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 				 "port %s: MTU %u, but %s has %u (ip link set %s mtu %u)",
 				 conf->name, conf->mtu, conf->interface, dev.mtu, conf->interface,
 				 conf->mtu);
-	queues = choose_queues(conf, &dev, err);
-	if (queues < 0)
-		return queues;
 	p = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*p));
 	if (p == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
 	memcpy(p->interface, conf->interface, sizeof(p->interface));
-	p->queues = (uint16_t)queues;
-	rc = lay_out(p, pool, err);
+	rc = choose_queues(p, conf, &dev, err);
+	if (rc == 0)
+		rc = lay_out(p, pool, err);
 	if (rc == 0)
 		rc = open_best(p, port, conf, &dev, err);
+	if (rc == 0)
+		rc = gather_fds(p, err);
 	if (rc < 0) {
-		free(p->held);
-		free(p);
+		close_all(p, port);
 		return rc;
 	}
 	port->priv = p;
@@ -298,21 +342,13 @@ static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 
 static void xdp_close(struct omni_port *port)
 {
-	struct xdp_port *p = port->priv;
-
-	xdp_filter_close(p->filter);
-	for (uint16_t i = 0; i < p->queues; i++)
-		for (int tries = 0; tries < DRAIN_TRIES && xdp_flush(p, &p->q[i]) > 0; tries++)
-			usleep(DRAIN_PAUSE_US);
-	close_sockets(p, strcmp(port->info.mode, mode_names[MODE_ZERO_COPY]) == 0);
-	free(p->held);
-	free(p);
+	close_all(port->priv, port);
 	port->priv = NULL;
 }
 
 static int xdp_rx_fd(struct omni_port *port, uint16_t queue)
 {
-	return ((struct xdp_port *)port->priv)->q[queue].fd;
+	return ((struct xdp_port *)port->priv)->of_worker[queue].fd;
 }
 
 static void add_queue(struct xdp_counters *sum, struct xdp_statistics *kernel,
@@ -341,7 +377,7 @@ static void xdp_stats(struct omni_port *port, struct omni_port_stats *s)
 	struct xdp_counters c = {0};
 	struct xdp_statistics k = {0};
 
-	for (uint16_t i = 0; i < p->queues; i++)
+	for (uint16_t i = 0; i < p->sockets; i++)
 		add_queue(&c, &k, &p->q[i]);
 	s->rx_frames = c.rx_frames;
 	s->rx_bytes = c.rx_bytes;

@@ -16,6 +16,8 @@
 
 /* Entries of each of the four rings of a queue. */
 #define XDP_RING 2048
+/* Receive queues of an interface; a socket stands behind each. */
+#define XDP_SOCKETS_MAX 64
 /* Descriptors that the kernel's copy mode sends per call. */
 #define XDP_KICK_BATCH 32
 
@@ -46,7 +48,8 @@ struct xdp_port {
 	uint32_t data_at;   /* from object start to the data room */
 	uint32_t tx_max;    /* longest frame to send; control writes */
 	uint32_t fill_want; /* buffers kept in a fill ring */
-	uint16_t queues;
+	uint16_t queues;    /* of workers: queue i has the sockets i, i + queues, i + 2 queues... */
+	uint16_t sockets;   /* one for each receive queue of the interface */
 	uint8_t *
 		held; /* by (object - base) / chunk; each byte is written by one thread at a time */
 	size_t held_len;
@@ -54,7 +57,11 @@ struct xdp_port {
 	struct rte_mempool *pool;
 	struct xsk_umem *umem;
 	struct xdp_filter *filter;
-	struct xdp_queue q[OMNI_PORT_QUEUES_MAX];
+	struct xdp_queue q[XDP_SOCKETS_MAX];
+	struct {
+		int fd;		/* socket's, or an epoll descriptor over several */
+		uint16_t first; /* socket to look at first in the next rx; worker */
+	} of_worker[OMNI_PORT_QUEUES_MAX];
 };
 
 static inline struct rte_mbuf *xdp_mbuf(const struct xdp_port *p, uint64_t chunk_addr)

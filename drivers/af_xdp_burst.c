@@ -107,10 +107,10 @@ static uint16_t rx_idle(struct xdp_port *p, struct xdp_queue *q)
 	return 0;
 }
 
-uint16_t xdp_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+static uint16_t rx_socket(struct omni_port *port, struct xdp_queue *q, struct rte_mbuf **m,
+			  uint16_t n)
 {
 	struct xdp_port *p = port->priv;
-	struct xdp_queue *q = &p->q[queue];
 	uint64_t bytes = 0;
 	uint32_t at, got = xsk_ring_cons__peek(&q->rx, n, &at);
 
@@ -136,6 +136,26 @@ uint16_t xdp_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uin
 	driver_count(&q->count.rx_frames, got);
 	driver_count(&q->count.rx_bytes, bytes);
 	return (uint16_t)got;
+}
+
+/* The socket after s of the same worker queue. */
+static uint16_t next_socket(const struct xdp_port *p, uint16_t queue, uint16_t s)
+{
+	return s + p->queues < p->sockets ? (uint16_t)(s + p->queues) : queue;
+}
+
+/* One socket after the other, beginning with another one each time, until the burst is full. */
+uint16_t xdp_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	struct xdp_port *p = port->priv;
+	uint16_t first = p->of_worker[queue].first, s = first, got = 0;
+
+	do {
+		got = (uint16_t)(got + rx_socket(port, &p->q[s], m + got, (uint16_t)(n - got)));
+		s = next_socket(p, queue, s);
+	} while (s != first && got < n);
+	p->of_worker[queue].first = next_socket(p, queue, first);
+	return got;
 }
 
 /* The frame in a buffer of the UMEM that nobody else holds; NULL: no buffer for the copy. */
@@ -230,10 +250,8 @@ uint16_t xdp_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uin
 	return sent;
 }
 
-bool xdp_arm(struct omni_port *port, uint16_t queue)
+static bool arm_socket(struct xdp_port *p, struct xdp_queue *q)
 {
-	struct xdp_port *p = port->priv;
-	struct xdp_queue *q = &p->q[queue];
 	uint32_t at;
 
 	if (xsk_ring_cons__peek(&q->rx, 1, &at) > 0) {
@@ -243,4 +261,14 @@ bool xdp_arm(struct omni_port *port, uint16_t queue)
 	rx_idle(p, q);
 	/* Nothing would wake us to send the rest, unless the kernel cannot send it anyway. */
 	return kick(q) && unsent(q) > 0;
+}
+
+bool xdp_arm(struct omni_port *port, uint16_t queue)
+{
+	struct xdp_port *p = port->priv;
+	bool waiting = false;
+
+	for (uint16_t s = queue; s < p->sockets; s = (uint16_t)(s + p->queues))
+		waiting |= arm_socket(p, &p->q[s]);
+	return waiting;
 }

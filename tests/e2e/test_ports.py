@@ -343,11 +343,13 @@ def test_without_hugepages(pair):
     p.stop()
 
 
-def test_two_queues():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_two_queues(workers):
+    """Every receive queue has a socket, however many workers share them."""
     pair = Pair(queues=2)
     try:
-        p = pair.xdp()
-        assert p.opened["queues"] == 2
+        p = pair.xdp("--queues", str(workers))
+        assert p.opened["queues"] == workers
         for _ in range(8):
             with udp(pair.b) as s:
                 assert reflected(s, (ADDR_A, PORT), 10) == 10
