@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The operator's command line: a client of the management socket without logic of its own. */
+#ifndef OMNICTL_H
+#define OMNICTL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <omni_base.h>
+
+#define OMNICTL_SOCKET "/run/omni/gateway.sock"
+
+enum exit_status {
+	EXIT_OK = 0,
+	EXIT_REFUSED = 1, /* the gateway answered an error, or a local command failed */
+	EXIT_USAGE = 2,
+	EXIT_NO_GATEWAY = 3,
+};
+
+/*
+ * Call method at the socket and wait for the answer. EXIT_OK and a new reference in *result, or
+ * another status with a sentence in err. params is borrowed, NULL for none.
+ */
+enum exit_status client_call(const char *path, const char *method, json_t *params, json_t **result,
+			     struct omni_err *err);
+
+/*
+ * Print a result for people: an array of objects as a table, an object as a list. columns (names
+ * separated by spaces, or NULL) are the heading of an empty table; zeros: print members that are
+ * 0 too. 0 or -ENOMEM.
+ */
+int print_result(FILE *out, const json_t *result, const char *columns, bool zeros);
+
+/* Commands that need no gateway. */
+enum exit_status local_gensecret(void);
+enum exit_status local_pubkey(const char *path);
+
+extern const char help_text[];
+
+#endif
