@@ -285,6 +285,7 @@ struct ctl_peer {
 	uint64_t rx_tsc, tx_tsc, rx_data_tsc, tx_data_tsc; /* as last seen */
 	uint64_t rx_ns, tx_ns, rx_data_ns, tx_data_ns;	   /* when that was new */
 	uint64_t owe_ns;  /* data came and nothing was sent since */
+	uint64_t past_rx_bytes, past_tx_bytes; /* of keys that are gone: ctl_slot_drop adds */
 	bool alive_armed; /* there was traffic since the last sign of life was asked for */
 	struct ctl_probe alive;
 	struct ctl_pmtu pmtu;

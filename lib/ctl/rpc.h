@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Management methods: one handler each, by subject in rpc_*.c. */
+#ifndef CTL_RPC_H
+#define CTL_RPC_H
+
+#include <jansson.h>
+
+#include <omni_mgmt.h>
+
+#include "ctl_priv.h"
+
+#define RPC_TEXT_LEN 512
+
+#define RPC_HANDLER(name) \
+	int name(void *ctx, const json_t *params, json_t **result, struct omni_err *err)
+
+RPC_HANDLER(rpc_status);
+RPC_HANDLER(rpc_peers);
+RPC_HANDLER(rpc_sessions);
+RPC_HANDLER(rpc_ports);
+RPC_HANDLER(rpc_fdb);
+RPC_HANDLER(rpc_fdb_flush);
+RPC_HANDLER(rpc_stats);
+RPC_HANDLER(rpc_stages);
+RPC_HANDLER(rpc_config);
+RPC_HANDLER(rpc_log_level);
+RPC_HANDLER(rpc_peer_add);
+RPC_HANDLER(rpc_peer_remove);
+RPC_HANDLER(rpc_nucleus_forget);
+RPC_HANDLER(rpc_version);
+
+/*
+ * The parameters are an object (or none), and each is among the names, which stand separated by
+ * spaces; else -EINVAL and a sentence.
+ */
+int rpc_params(const json_t *params, const char *names, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* A cluster named by the parameter "cluster": 0 (NULL where it is not given), -EINVAL, -ENOENT. */
+int rpc_param_cluster(struct omni_ctl *ctl, const json_t *params, struct ctl_cluster **cluster,
+		      struct omni_err *err) OMNI_MUST_CHECK;
+
+/* A peer by its name or base64 key, in one cluster or (NULL) in any; NULL. */
+struct ctl_peer *rpc_find_peer(struct omni_ctl *ctl, const struct ctl_cluster *only,
+			       const char *name);
+
+/* New JSON values. A text that is none is null. */
+json_t *rpc_key(const struct omni_key *key);
+json_t *rpc_ip(const struct omni_ip *ip);
+json_t *rpc_endpoint(const struct omni_endpoint *ep);
+json_t *rpc_mac(const uint8_t mac[6]);
+/* Whole seconds from then until now; null where then is 0 ("never"). */
+json_t *rpc_age(const struct omni_ctl *ctl, uint64_t then_ns);
+
+/* Hand the (new or NULL) value over as the result: 0 or -ENOMEM. */
+int rpc_give(json_t **result, json_t *value);
+
+/* Words for why the way to an address is not there; false (and "") where it is. */
+bool rpc_no_way(struct omni_ctl *ctl, const struct omni_endpoint *ep, char out[RPC_TEXT_LEN]);
+
+const char *rpc_mode_name(enum omni_mode mode);
+
+#endif

@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* peers, sessions, peer.add, peer.remove. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "rpc.h"
+
+static const char *const origins[] = {
+	[CTL_ORIGIN_STATIC] = "static",
+	[CTL_ORIGIN_NUCLEUS] = "nucleus",
+	[CTL_ORIGIN_CALLED] = "called",
+};
+
+static const char *const slots[CTL_SLOTS] = {
+	[CTL_PREVIOUS] = "previous",
+	[CTL_CURRENT] = "current",
+	[CTL_NEXT] = "next",
+};
+
+/* ---- peers ---- */
+
+static const char *peer_state(const struct ctl_peer *peer)
+{
+	if (ctl_peer_has_key(peer))
+		return "up";
+	if (peer->refused != OMNI_RESULT_ACCEPTED)
+		return "refused";
+	return peer->hs != NULL || peer->attempt_ns != 0 ? "connecting" : "waiting";
+}
+
+/* Where it was looked for last, or would be first. */
+static const struct omni_endpoint *looked_at(const struct ctl_peer *peer)
+{
+	if (peer->endpoint.port != 0)
+		return &peer->endpoint;
+	return peer->n_candidates > 0 ? &peer->candidate[0] : NULL;
+}
+
+static void why_refused(const struct ctl_peer *peer, char out[RPC_TEXT_LEN])
+{
+	char vip[OMNI_IP_TEXT_LEN];
+
+	if (peer->refused == OMNI_RESULT_VIP_HELD && !peer->refused_by_us)
+		snprintf(out, RPC_TEXT_LEN, "it refused us: our VIP %s is held by another",
+			 omni_ip_text(vip, &peer->cluster->vip));
+	else
+		snprintf(out, RPC_TEXT_LEN, "%s: %s",
+			 peer->refused_by_us ? "we refused it" : "it refused us",
+			 omni_result_name(peer->refused));
+}
+
+static const char *peer_reason(struct omni_ctl *ctl, const struct ctl_peer *peer,
+			       char out[RPC_TEXT_LEN])
+{
+	const struct omni_endpoint *at = looked_at(peer);
+	char text[OMNI_ENDPOINT_TEXT_LEN];
+
+	out[0] = '\0';
+	if (at != NULL && rpc_no_way(ctl, at, out))
+		return out;
+	if (ctl_peer_has_key(peer))
+		return out;
+	if (peer->refused != OMNI_RESULT_ACCEPTED)
+		why_refused(peer, out);
+	else if (at == NULL)
+		snprintf(out, RPC_TEXT_LEN, "%s",
+			 peer->dns != NULL ? "the name of its endpoint does not resolve"
+					   : "no address is known: it has to call");
+	else if (peer->attempt_ns != 0)
+		snprintf(out, RPC_TEXT_LEN, "no answer from %s for %" PRIu64 " s",
+			 omni_endpoint_text(text, at),
+			 (ctl_now(ctl) - peer->attempt_ns) / OMNI_NS_PER_S);
+	else
+		snprintf(out, RPC_TEXT_LEN, "no answer from %s: tried again later",
+			 omni_endpoint_text(text, at));
+	return out;
+}
+
+static void peer_bytes(const struct ctl_peer *peer, uint64_t *rx, uint64_t *tx)
+{
+	struct omni_keypair_use use;
+
+	*rx = peer->past_rx_bytes;
+	*tx = peer->past_tx_bytes;
+	for (unsigned int i = 0; i < CTL_SLOTS; i++) {
+		if (peer->slot[i].kp == NULL)
+			continue;
+		omni_keypair_use(peer->slot[i].kp, &use);
+		*rx += use.rx_bytes;
+		*tx += use.tx_bytes;
+	}
+}
+
+static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
+{
+	const struct omni_keypair *kp = peer->slot[CTL_CURRENT].kp;
+	const struct omni_path *path = atomic_load(&peer->pub->path);
+	char reason[RPC_TEXT_LEN];
+	uint64_t rx, tx;
+
+	peer_bytes(peer, &rx, &tx);
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:s}", "cluster",
+		peer->cluster->conf->name, "name", peer->name, "key", rpc_key(&peer->key), "vip",
+		peer->has_vip ? rpc_ip(&peer->vip) : json_null(), "endpoint",
+		rpc_endpoint(&peer->endpoint), "state", peer_state(peer), "origin",
+		origins[peer->origin], "last_handshake_s",
+		rpc_age(ctl, kp != NULL ? kp->created_ns : 0), "last_rx_s",
+		rpc_age(ctl, peer->rx_ns), "path_mtu",
+		path != NULL ? json_integer(path->mtu) : json_null(), "rx_bytes", (json_int_t)rx,
+		"tx_bytes", (json_int_t)tx, "reason", peer_reason(ctl, peer, reason));
+}
+
+static json_t *session_json(const struct omni_ctl *ctl, const struct ctl_peer *peer,
+			    enum ctl_slot slot)
+{
+	const struct omni_keypair *kp = peer->slot[slot].kp;
+	char key[OMNI_KEY_B64_LEN], id[20];
+	struct omni_keypair_use use;
+
+	omni_keypair_use(kp, &use);
+	snprintf(id, sizeof(id), "%016" PRIx64, kp->local_id);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:o, s:I, s:I, s:I, s:I}", "cluster",
+			 peer->cluster->conf->name, "peer", ctl_peer_text(key, peer), "slot",
+			 slots[slot], "id", id, "cipher", omni_cipher_name(kp->cipher), "lanes_tx",
+			 (int)kp->lanes_tx, "lanes_rx", (int)kp->lanes_rx, "age_s",
+			 rpc_age(ctl, kp->created_ns), "rx_frames", (json_int_t)use.rx_frames,
+			 "tx_frames", (json_int_t)use.tx_frames, "rx_bytes",
+			 (json_int_t)use.rx_bytes, "tx_bytes", (json_int_t)use.tx_bytes);
+}
+
+static void add_peer(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list)
+{
+	json_array_append_new(list, peer_json(ctl, peer));
+}
+
+static void add_sessions(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list)
+{
+	for (unsigned int i = 0; i < CTL_SLOTS; i++) {
+		if (peer->slot[i].kp != NULL)
+			json_array_append_new(list, session_json(ctl, peer, (enum ctl_slot)i));
+	}
+}
+
+static int each_peer(struct omni_ctl *ctl, const json_t *params, json_t **result,
+		     struct omni_err *err,
+		     void (*add)(struct omni_ctl *, const struct ctl_peer *, json_t *))
+{
+	struct ctl_cluster *only;
+	struct ctl_peer *peer;
+	json_t *list;
+	int rc = rpc_params(params, "cluster", err);
+
+	if (rc == 0)
+		rc = rpc_param_cluster(ctl, params, &only, err);
+	if (rc != 0)
+		return rc;
+	list = json_array();
+	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
+		if (only != NULL && only != &ctl->cluster[i])
+			continue;
+		TAILQ_FOREACH (peer, &ctl->cluster[i].peers, entry)
+			add(ctl, peer, list);
+	}
+	return rpc_give(result, list);
+}
+
+RPC_HANDLER(rpc_peers)
+{
+	return each_peer(ctx, params, result, err, add_peer);
+}
+
+RPC_HANDLER(rpc_sessions)
+{
+	return each_peer(ctx, params, result, err, add_sessions);
+}
+
+/* ---- peer.add ---- */
+
+static int take_name(struct omni_ctl *ctl, const struct ctl_cluster *c, const json_t *params,
+		     struct omni_config_peer *p, struct omni_err *err)
+{
+	const char *text;
+	int rc = omni_mgmt_param_string(params, "name", &text, err);
+
+	if (rc != 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (text[0] == '\0' || strlen(text) >= sizeof(p->name))
+		return omni_fail(err, -EINVAL, "name: 1 to %zu characters were expected",
+				 sizeof(p->name) - 1);
+	for (const char *at = text; *at != '\0'; at++) {
+		if (!isalnum((unsigned char)*at) && strchr("-_.", *at) == NULL)
+			return omni_fail(err, -EINVAL,
+					 "name: letters, digits, '-', '_' and '.' were expected");
+	}
+	if (rpc_find_peer(ctl, c, text) != NULL)
+		return omni_fail(err, -EINVAL, "name: there is a peer %s in cluster %s already",
+				 text, c->conf->name);
+	strcpy(p->name, text);
+	return 0;
+}
+
+static int take_key(const json_t *params, const char *name, struct omni_key *key,
+		    struct omni_err *err)
+{
+	const char *text;
+	int rc = omni_mgmt_param_string(params, name, &text, err);
+
+	if (rc != 0)
+		return rc;
+	if (omni_key_parse(key, text) != 0)
+		return omni_fail(err, -EINVAL, "%s: base64 of 32 bytes was expected", name);
+	return 0;
+}
+
+static int take_endpoint(const json_t *params, struct omni_config_peer *p, struct omni_err *err)
+{
+	const char *text;
+	int rc = omni_mgmt_param_string(params, "endpoint", &text, err);
+
+	if (rc != 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (omni_host_port_split(p->host, &p->port, text, OMNI_WIRE_DEFAULT_PORT) != 0)
+		return omni_fail(err, -EINVAL, "endpoint: HOST:PORT was expected");
+	return 0;
+}
+
+static int take_vip(struct omni_ctl *ctl, const struct ctl_cluster *c, const json_t *params,
+		    struct omni_config_peer *p, struct omni_err *err)
+{
+	const char *text;
+	int rc = omni_mgmt_param_string(params, "vip", &text, err);
+
+	if (rc != 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (omni_ip_parse(&p->vip, text) != 0 || !omni_ip_is_unicast(&p->vip))
+		return omni_fail(err, -EINVAL, "vip: an IPv4 or IPv6 address was expected");
+	if (omni_ip_equal(&p->vip, &c->vip))
+		return omni_fail(err, -EINVAL, "vip: %s is this box's own in cluster %s", text,
+				 c->conf->name);
+	if (ctl_vip_check(ctl, c, &p->vip, &p->key) != 0)
+		return omni_fail(err, -EADDRINUSE, "vip: %s is held by another peer", text);
+	return 0;
+}
+
+static int take_number(const json_t *params, const char *name, json_int_t min, json_int_t max,
+		       uint16_t *out, struct omni_err *err)
+{
+	json_int_t v;
+	int rc = omni_mgmt_param_int(params, name, min, max, &v, err);
+
+	if (rc == 0)
+		*out = (uint16_t)v;
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const json_t *params,
+		     struct omni_config_peer *p, struct omni_err *err)
+{
+	int rc = take_key(params, "key", &p->key, err);
+
+	if (rc == -ENOENT)
+		return omni_fail(err, -EINVAL, "key: the peer's public key is missing");
+	if (rc == 0)
+		rc = take_name(ctl, c, params, p, err);
+	if (rc == 0)
+		rc = take_endpoint(params, p, err);
+	if (rc == 0)
+		rc = take_vip(ctl, c, params, p, err);
+	if (rc == 0)
+		rc = take_number(params, "keepalive", 0, UINT16_MAX, &p->keepalive_s, err);
+	if (rc == 0)
+		rc = take_number(params, "path_mtu", OMNI_PATH_MTU_MIN, OMNI_CONFIG_MTU_MAX,
+				 &p->path_mtu, err);
+	if (rc == 0) {
+		rc = take_key(params, "psk", &p->psk, err);
+		p->has_psk = rc == 0;
+		rc = rc == -ENOENT ? 0 : rc;
+	}
+	return rc;
+}
+
+RPC_HANDLER(rpc_peer_add)
+{
+	struct omni_config_peer p = {.keepalive_s = OMNI_MESH_KEEPALIVE_S};
+	struct omni_ctl *ctl = ctx;
+	struct ctl_cluster *c;
+	int rc = rpc_params(params, "cluster key name endpoint vip psk keepalive path_mtu", err);
+
+	if (rc == 0)
+		rc = rpc_param_cluster(ctl, params, &c, err);
+	if (rc != 0)
+		return rc;
+	if (c == NULL)
+		return omni_fail(err, -EINVAL, "cluster: the name of a cluster is missing");
+	rc = take_peer(ctl, c, params, &p, err);
+	if (rc == 0)
+		rc = ctl_peer_add(ctl, c, &p, err);
+	if (rc == 0)
+		rc = rpc_give(result, json_pack("{s:s, s:o, s:s}", "cluster", c->conf->name, "key",
+						rpc_key(&p.key), "name", p.name));
+	omni_wipe(&p, sizeof(p));
+	return rc;
+}
+
+/* ---- peer.remove ---- */
+
+RPC_HANDLER(rpc_peer_remove)
+{
+	struct omni_ctl *ctl = ctx;
+	struct ctl_cluster *only;
+	struct ctl_peer *peer;
+	struct omni_key key;
+	const char *name;
+	int rc = rpc_params(params, "peer cluster", err);
+
+	if (rc == 0)
+		rc = rpc_param_cluster(ctl, params, &only, err);
+	if (rc != 0)
+		return rc;
+	rc = omni_mgmt_param_string(params, "peer", &name, err);
+	if (rc == -ENOENT)
+		return omni_fail(err, -EINVAL, "peer: a name or key is missing");
+	if (rc != 0)
+		return rc;
+	peer = rpc_find_peer(ctl, only, name);
+	if (peer == NULL)
+		return omni_fail(err, -ENOENT, "no peer %.64s here", name);
+	if (peer->origin != CTL_ORIGIN_STATIC)
+		return omni_fail(err, -EPERM,
+				 "%.64s is no static peer: it would come back; deny its key in the "
+				 "configuration",
+				 name);
+	key = peer->key;
+	ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);
+	return rpc_give(result, json_pack("{s:o}", "removed", rpc_key(&key)));
+}
