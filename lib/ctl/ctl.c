@@ -160,11 +160,11 @@ int omni_ctl_start(struct omni_ctl *ctl, struct omni_err *err)
 		return omni_fail(err, rc, "event loop: %s", uv_strerror(rc));
 	ctl->running = true;
 	ctl_state_tick(ctl);
-	if (ctl->conf.loop != NULL) {
+	rc = ctl_nexthop_start(ctl, err);
+	if (rc == 0)
 		rc = ctl_rpc_init(ctl, err);
-		if (rc < 0)
-			return rc;
-	}
+	if (rc < 0)
+		return rc;
 	call_peers(ctl);
 	ctl_nucleus_start(ctl);
 	return 0;

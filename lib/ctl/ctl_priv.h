@@ -284,8 +284,8 @@ struct ctl_peer {
 	uint64_t due_ns;				   /* nothing to do before */
 	uint64_t rx_tsc, tx_tsc, rx_data_tsc, tx_data_tsc; /* as last seen */
 	uint64_t rx_ns, tx_ns, rx_data_ns, tx_data_ns;	   /* when that was new */
-	uint64_t owe_ns;  /* data came and nothing was sent since */
-	uint64_t past_rx_bytes, past_tx_bytes; /* of keys that are gone: ctl_slot_drop adds */
+	uint64_t owe_ns;		       /* data came and nothing was sent since */
+	uint64_t past_rx_bytes, past_tx_bytes; /* of keys that are gone */
 	bool alive_armed; /* there was traffic since the last sign of life was asked for */
 	struct ctl_probe alive;
 	struct ctl_pmtu pmtu;
@@ -456,6 +456,7 @@ int ctl_send_peer(struct omni_ctl *ctl, struct ctl_peer *peer, uint8_t kind, con
 /* ---- Next hops: nexthop*.c ---- */
 
 int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err);
+int ctl_nexthop_start(struct omni_ctl *ctl, struct omni_err *err);
 void ctl_nexthop_stop(struct omni_ctl *ctl);		   /* closes its handles */
 void ctl_nexthop_fini(struct omni_ctl *ctl);		   /* after the loop ran them out */
 void ctl_nexthop_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */

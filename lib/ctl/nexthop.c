@@ -14,6 +14,9 @@
 #define SALT_NEIGH 2
 #define EXPECTED 1024
 #define ANNOUNCED_MAX 256
+#define GROUPS                                                                  \
+	(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | \
+	 RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE | 1U << (RTNLGRP_IPV6_RULE - 1))
 
 /* ---- Static ---- */
 
@@ -491,30 +494,10 @@ void ctl_nexthop_tick(struct omni_ctl *ctl, uint64_t now)
 
 /* ---- Begin and end ---- */
 
-static int watch_begin(struct omni_ctl *ctl)
-{
-	struct ctl_nexthops *nh = ctl->nexthops;
-	int rc;
-
-	nh->watch = netlink_open(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR |
-				 RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE |
-				 RTMGRP_IPV4_RULE | 1U << (RTNLGRP_IPV6_RULE - 1));
-	if (nh->watch == NULL)
-		return -errno;
-	rc = uv_poll_init(ctl->conf.loop, &nh->poll, mnl_socket_get_fd(nh->watch));
-	if (rc != 0)
-		return rc;
-	nh->poll.data = ctl;
-	nh->polling = true;
-	ctl->handles++;
-	return uv_poll_start(&nh->poll, UV_READABLE, on_readable);
-}
-
 int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err)
 {
 	struct omni_port *port = omni_port_get(ctl->conf.ports, ctl->uplink);
 	struct ctl_nexthops *nh;
-	int rc = 0;
 
 	if (port == NULL || port->info.ifindex == 0)
 		return 0;
@@ -528,18 +511,31 @@ int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err)
 	TAILQ_INIT(&nh->all);
 	if (ctl_index_init(&nh->hops, EXPECTED) != 0 || ctl_index_init(&nh->neighs, EXPECTED) != 0)
 		return omni_fail(err, -ENOMEM, "out of memory");
-	if (ctl->conf.loop != NULL)
-		rc = watch_begin(ctl); /* first, so that no change is missed */
-	if (rc == 0) {
-		nh->ask = netlink_open(0);
-		rc = nh->ask != NULL ? 0 : -errno;
-	}
-	if (rc != 0)
-		return omni_fail(err, rc, "cannot read routes and neighbours (netlink): %s",
-				 strerror(-rc));
+	nh->watch = netlink_open(GROUPS); /* before anything is read: no change is missed */
+	nh->ask = nh->watch != NULL ? netlink_open(0) : NULL;
+	if (nh->ask == NULL)
+		return omni_fail(err, -errno, "cannot read routes and neighbours (netlink): %s",
+				 strerror(errno));
 	addresses_read(nh);
 	nh->routes_dirty = nh->addresses_dirty;
 	return 0;
+}
+
+int ctl_nexthop_start(struct omni_ctl *ctl, struct omni_err *err)
+{
+	struct ctl_nexthops *nh = ctl->nexthops;
+	int rc;
+
+	if (nh == NULL || ctl->conf.loop == NULL)
+		return 0;
+	rc = uv_poll_init(ctl->conf.loop, &nh->poll, mnl_socket_get_fd(nh->watch));
+	if (rc == 0) {
+		nh->poll.data = ctl;
+		nh->polling = true;
+		ctl->handles++;
+		rc = uv_poll_start(&nh->poll, UV_READABLE, on_readable);
+	}
+	return rc == 0 ? 0 : omni_fail(err, rc, "netlink: %s", uv_strerror(rc));
 }
 
 void ctl_nexthop_stop(struct omni_ctl *ctl)

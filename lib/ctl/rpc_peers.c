@@ -64,9 +64,9 @@ static const char *peer_reason(struct omni_ctl *ctl, const struct ctl_peer *peer
 	if (peer->refused != OMNI_RESULT_ACCEPTED)
 		why_refused(peer, out);
 	else if (at == NULL)
-		snprintf(out, RPC_TEXT_LEN, "%s",
-			 peer->dns != NULL ? "the name of its endpoint does not resolve"
-					   : "no address is known: it has to call");
+		snprintf(out, RPC_TEXT_LEN, "%s%s", peer->host,
+			 peer->host[0] != '\0' ? " does not resolve to an address"
+					       : "no address is known: it has to call");
 	else if (peer->attempt_ns != 0)
 		snprintf(out, RPC_TEXT_LEN, "no answer from %s for %" PRIu64 " s",
 			 omni_endpoint_text(text, at),

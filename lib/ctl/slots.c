@@ -40,9 +40,13 @@ void ctl_slot_drop(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot sl
 {
 	struct ctl_session *s = &peer->slot[slot];
 	struct omni_keypair *kp = s->kp;
+	struct omni_keypair_use use;
 
 	if (kp == NULL)
 		return;
+	omni_keypair_use(kp, &use);
+	peer->past_rx_bytes += use.rx_bytes;
+	peer->past_tx_bytes += use.tx_bytes;
 	memset(s, 0, sizeof(*s));
 	if (slot == CTL_CURRENT)
 		ctl_slots_publish_tx(ctl, peer);
