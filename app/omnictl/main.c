@@ -19,22 +19,23 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{"fdb", "flush", "fdb.flush", NULL, false, "cluster port mac", NULL},
-	{"peer", "add", "peer.add", NULL, false, "cluster key name endpoint vip keepalive path-mtu",
-	 NULL},
-	{"peer", "remove", "peer.remove", NULL, false, "cluster key", NULL},
-	{"nucleus", "forget", "nucleus.forget", NULL, false, "endpoint", NULL},
-	{"log-level", NULL, "log.level", "level", true, "", NULL},
+	{"fdb", "flush", "fdb.flush", NULL, false, "cluster port peer mac", NULL},
+	{"peer", "add", "peer.add", NULL, false,
+	 "cluster key name endpoint vip psk keepalive path-mtu", NULL},
+	{"peer", "remove", "peer.remove", "peer", true, "cluster", NULL},
+	{"nucleus", "forget", "nucleus.forget", "endpoint", false, "", NULL},
+	{"log-level", NULL, "log.level", "level", false, "", NULL},
 	{"status", NULL, "status", NULL, false, "", NULL},
-	{"peers", NULL, "peers", NULL, false, "",
-	 "cluster key vip endpoint state origin last_handshake_s last_rx_s path_mtu rx_bytes "
+	{"peers", NULL, "peers", NULL, false, "cluster",
+	 "cluster name key vip endpoint state origin last_handshake_s last_rx_s path_mtu rx_bytes "
 	 "tx_bytes reason"},
-	{"sessions", NULL, "sessions", NULL, false, "",
-	 "cluster peer slot id cipher lanes_tx lanes_rx age_s rx_frames tx_frames"},
+	{"sessions", NULL, "sessions", NULL, false, "cluster",
+	 "cluster peer slot id cipher lanes_tx lanes_rx age_s rx_frames tx_frames rx_bytes "
+	 "tx_bytes"},
 	{"ports", NULL, "ports", NULL, false, "",
-	 "name driver mode queues mtu offloads mac link rx_frames tx_frames rx_dropped tx_dropped "
-	 "cluster"},
-	{"fdb", NULL, "fdb", NULL, false, "", "cluster mac via age_s static"},
+	 "name role driver mode why queues mtu offloads mac link cluster rx_frames tx_frames "
+	 "rx_bytes tx_bytes rx_dropped tx_dropped"},
+	{"fdb", NULL, "fdb", NULL, false, "cluster", "cluster mac via kind age_s"},
 	{"stages", NULL, "stages", NULL, false, "", "stage frames bursts cycles_per_frame share"},
 	{"config", NULL, "config", NULL, false, "", NULL},
 	{"version", NULL, "version", NULL, false, "", NULL},
