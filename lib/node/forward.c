@@ -130,29 +130,24 @@ static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, omni
 	}
 }
 
-/* Destinations of the burst; those that follow each other are looked up once. */
+/* Destinations of the burst's frames; each address is looked up once. */
 static void look_up(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
 		    omni_dest *dest)
 {
-	uint64_t key[BURST];
 	omni_dest found[BURST + 1];
 	uint32_t slot[BURST];
 	uint8_t of[BURST];
-	unsigned int keys = 0;
+	struct keyset set;
 
+	keyset_init(&set);
 	for (unsigned int i = 0; i < n; i++) {
 		const uint8_t *eth = rte_pktmbuf_mtod(m[i], const uint8_t *);
-		uint64_t k = omni_fdb_key(omni_meta(m[i])->cluster, eth);
+		uint64_t key = omni_fdb_key(omni_meta(m[i])->cluster, eth);
 
-		of[i] = BURST;
-		if ((eth[0] & MULTICAST_BIT) != 0)
-			continue;
-		if (keys == 0 || k != key[keys - 1])
-			key[keys++] = k;
-		of[i] = (uint8_t)(keys - 1);
+		of[i] = (eth[0] & MULTICAST_BIT) != 0 ? BURST : (uint8_t)keyset_index(&set, key, 0);
 	}
-	if (keys > 0)
-		omni_fdb_lookup(w->conf.fdb, key, keys, found, slot);
+	if (set.n > 0)
+		omni_fdb_lookup(w->conf.fdb, set.key, set.n, found, slot);
 	found[BURST] = OMNI_DEST_MISS;
 	for (unsigned int i = 0; i < n; i++)
 		dest[i] = found[of[i]];

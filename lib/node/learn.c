@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * learn: where source addresses live. The table is control's; here its entries are looked up,
- * their age is stamped, and what is new or elsewhere is reported. Frames of one source that
- * follow each other are looked up once.
+ * their age is stamped, and what is new or elsewhere is reported. Each source of a burst is
+ * looked up once.
  */
 #include "worker.h"
 
 #define MULTICAST_BIT 0x01
 
 struct sources {
-	unsigned int n;
-	uint64_t key[BURST];
-	omni_dest from[BURST]; /* where it was seen */
+	struct keyset set;     /* tag: where it was seen */
 	omni_dest dest[BURST]; /* where the table has it */
 	uint32_t slot[BURST];
 };
@@ -23,12 +21,12 @@ static inline omni_dest seen_at(const struct omni_worker *w, const struct omni_m
 	return omni_dest_make(OMNI_DEST_PORT, meta->port, w->rx.port->generation);
 }
 
-/* Enter the frame's source unless it is that of the frame before. KEEP, or why not. */
-static inline unsigned int enter(const struct omni_worker *w, struct sources *s, struct rte_mbuf *m)
+/* Where the frame's source stands among the burst's; KEEP, or why not. */
+static inline unsigned int enter(const struct omni_worker *w, struct sources *s, struct rte_mbuf *m,
+				 uint8_t *of)
 {
 	const struct omni_meta *meta = omni_meta(m);
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
-	omni_dest from;
 	uint64_t key;
 
 	if (unlikely(rte_pktmbuf_data_len(m) < OMNI_ETHER_HDR_LEN))
@@ -36,11 +34,7 @@ static inline unsigned int enter(const struct omni_worker *w, struct sources *s,
 	key = omni_fdb_key(meta->cluster, eth + 6);
 	if (unlikely((eth[6] & MULTICAST_BIT) != 0 || key << 16 == 0))
 		return OMNI_STAT_drop_bad_source;
-	from = seen_at(w, meta);
-	if (s->n > 0 && key == s->key[s->n - 1] && from == s->from[s->n - 1])
-		return KEEP;
-	s->key[s->n] = key;
-	s->from[s->n++] = from;
+	*of = (uint8_t)keyset_index(&s->set, key, seen_at(w, meta));
 	return KEEP;
 }
 
@@ -49,9 +43,9 @@ static void report(struct omni_worker *w, const struct sources *s, unsigned int 
 {
 	const struct omni_event ev = {
 		.type = (uint8_t)type,
-		.cluster = (uint16_t)(s->key[i] >> 48),
-		.mac = s->key[i] & UINT64_C(0xffffffffffff),
-		.dest = s->from[i],
+		.cluster = (uint16_t)(s->set.key[i] >> 48),
+		.mac = s->set.key[i] & UINT64_C(0xffffffffffff),
+		.dest = s->set.tag[i],
 	};
 
 	omni_node_event(w, &ev);
@@ -60,7 +54,7 @@ static void report(struct omni_worker *w, const struct sources *s, unsigned int 
 /* False where the source's frames are dropped. */
 static inline bool settle(struct omni_worker *w, const struct sources *s, unsigned int i)
 {
-	if (likely(s->dest[i] == s->from[i])) {
+	if (likely(s->dest[i] == s->set.tag[i])) {
 		omni_fdb_touch(w->conf.fdb, s->slot[i], w->now_s);
 		return true;
 	}
@@ -81,19 +75,17 @@ unsigned int omni_node_learn(struct omni_worker *w, struct rte_mbuf **m, unsigne
 	uint8_t of[BURST];
 	struct sources s;
 
-	s.n = 0;
+	keyset_init(&s.set);
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int why = enter(w, &s, m[i]);
+		unsigned int why = enter(w, &s, m[i], &of[left]);
 
-		if (unlikely(why != KEEP)) {
+		if (likely(why == KEEP))
+			m[left++] = m[i];
+		else
 			omni_node_drop(w, m[i], why);
-			continue;
-		}
-		of[left] = (uint8_t)(s.n - 1);
-		m[left++] = m[i];
 	}
-	omni_fdb_lookup(w->conf.fdb, s.key, s.n, s.dest, s.slot);
-	for (unsigned int i = 0; i < s.n; i++)
+	omni_fdb_lookup(w->conf.fdb, s.set.key, s.set.n, s.dest, s.slot);
+	for (unsigned int i = 0; i < s.set.n; i++)
 		damped |= (uint64_t)!settle(w, &s, i) << i;
 	if (likely(damped == 0)) {
 		stage_end(w, OMNI_STAGE_learn, n);

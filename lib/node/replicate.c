@@ -74,46 +74,48 @@ static void send_local(struct omni_worker *w, struct rte_mbuf *m, uint16_t port)
 	count(w, OMNI_STAT_flooded, 1);
 }
 
-/* May a flooded frame leave by that port? Not where it came in, nor where it does not fit. */
-static bool goes_to(struct omni_worker *w, struct rte_mbuf *frame, uint16_t id)
+/* May a flooded frame leave by that port? Not where it came in. */
+static const struct omni_port *exit_port(const struct omni_worker *w, struct rte_mbuf *frame,
+					 uint16_t id)
 {
 	const struct omni_meta *meta = omni_meta(frame);
 	const struct omni_port *port = port_get(w, id);
 
 	if (port == NULL || domain_of_port(w, id) != meta->cluster)
-		return false;
-	if (id == meta->port && (meta->flags & OMNI_META_FROM_PEER) == 0)
-		return false;
-	if (port_carries(port, rte_pktmbuf_data_len(frame)))
-		return true;
-	count(w, OMNI_STAT_drop_too_long, 1);
-	return false;
+		return NULL;
+	return id == meta->port && (meta->flags & OMNI_META_FROM_PEER) == 0 ? NULL : port;
 }
 
 static void to_ports(struct omni_worker *w, struct rte_mbuf *frame)
 {
-	const struct omni_flood *to = omni_bridge_flood(w->conf.bridges, omni_meta(frame)->cluster);
+	const struct omni_meta *meta = omni_meta(frame);
+	const struct omni_flood *to = omni_bridge_flood(w->conf.bridges, meta->cluster);
+	bool from_peer = (meta->flags & OMNI_META_FROM_PEER) != 0;
+	bool counted = to != NULL && to->n_peers > 0 && !from_peer; /* copies, or their drops */
+	uint8_t *data = rte_pktmbuf_mtod(frame, uint8_t *);
+	uint32_t len = rte_pktmbuf_data_len(frame);
 	int last = -1;
 
 	for (uint16_t i = 0; to != NULL && i < to->n_ports; i++) {
+		const struct omni_port *port = exit_port(w, frame, to->port[i]);
 		struct rte_mbuf *copy;
 
-		if (!goes_to(w, frame, to->port[i]))
+		if (port == NULL)
 			continue;
-		if (last >= 0) {
-			copy = omni_node_copy(w, omni_meta(frame),
-					      rte_pktmbuf_mtod(frame, uint8_t *),
-					      rte_pktmbuf_data_len(frame));
-			if (copy != NULL)
-				send_local(w, copy, (uint16_t)last);
+		if (!port_carries(port, len)) {
+			count(w, OMNI_STAT_drop_too_long, 1);
+			counted = true;
+			continue;
 		}
-		last = to->port[i];
+		copy = last >= 0 ? omni_node_copy(w, meta, data, len) : NULL;
+		if (copy != NULL)
+			send_local(w, copy, (uint16_t)last);
+		last = port->id;
 	}
 	if (last >= 0)
 		send_local(w, frame, (uint16_t)last);
-	else if (to != NULL && to->n_peers > 0 &&
-		 (omni_meta(frame)->flags & OMNI_META_FROM_PEER) == 0)
-		omni_node_release(w, frame); /* its copies went to peers, or were dropped by name */
+	else if (counted)
+		omni_node_release(w, frame);
 	else
 		omni_node_drop(w, frame, OMNI_STAT_drop_nobody);
 }
