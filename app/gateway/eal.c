@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_lcore.h>
+
+#include <omni_log.h>
+
+#include "gateway.h"
+
+#define ARGS_MAX 64
+/* Tables at their default limits: MAC table, RCU, rings. */
+#define TABLES_MB 96
+
+/* True where the user says which CPUs to use. */
+static bool has_lcore_option(int argc, char **argv)
+{
+	static const char *const shorts[] = {"-l", "-c", "-s", "-S"};
+
+	for (int i = 1; i < argc; i++) {
+		for (size_t j = 0; j < OMNI_ARRAY_SIZE(shorts); j++) {
+			if (strncmp(argv[i], shorts[j], 2) == 0)
+				return true;
+		}
+		if (strncmp(argv[i], "--lcores", 8) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Control and one worker on the first two CPUs that we may use, or both on the only one. */
+static int default_lcores(char *out, size_t len)
+{
+	int cpu[2] = {-1, -1};
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return -errno;
+	for (int i = 0, n = 0; i < CPU_SETSIZE && n < 2; i++) {
+		if (CPU_ISSET(i, &set))
+			cpu[n++] = i;
+	}
+	if (cpu[1] < 0)
+		cpu[1] = cpu[0];
+	snprintf(out, len, "--lcores=0@%d,1@%d", cpu[0], cpu[1]);
+	return 0;
+}
+
+static int check_lcores(struct omni_err *err)
+{
+	unsigned int workers = rte_lcore_count() - 1;
+
+	if (workers < 1)
+		return omni_fail(
+			err, -EINVAL,
+			"one lcore is not enough: control needs one and the worker another, "
+			"for example -l 0-1 (on one CPU: --lcores '0@0,1@0')");
+	if (workers > GATEWAY_WORKERS)
+		return omni_fail(
+			err, -EINVAL,
+			"%u worker lcores were asked for, and this version runs one: it cannot "
+			"hand frames from worker to worker yet; give two lcores, for example "
+			"-l 0-1",
+			workers);
+	return 0;
+}
+
+int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err *err)
+{
+	static char *args[ARGS_MAX];
+	static char lcores[32];
+	struct omni_eal_request request = {
+		.argv = args,
+		.mem_mb = TABLES_MB + gateway_pools_mb(gw),
+		.free_huge_mb = omni_eal_free_huge_mb(),
+	};
+	int rc;
+
+	if (argc + 1 >= ARGS_MAX)
+		return omni_fail(err, -E2BIG, "more than %d arguments before --", ARGS_MAX - 2);
+	memcpy(args, argv, (size_t)argc * sizeof(*argv));
+	request.argc = argc;
+	if (!has_lcore_option(argc, argv)) {
+		rc = default_lcores(lcores, sizeof(lcores));
+		if (rc < 0)
+			return omni_fail(err, rc, "cannot read the CPU affinity: %s",
+					 strerror(-rc));
+		args[request.argc++] = lcores;
+	}
+	rc = omni_eal_build_args(&gw->eal, &request, err);
+	if (rc < 0)
+		return rc;
+	if (gw->eal.warning[0] != '\0')
+		omni_log_warn("eal", gw->eal.warning, "%s", "");
+	if (rte_eal_init(gw->eal.argc, gw->eal.argv) < 0)
+		return omni_fail(err, -rte_errno,
+				 "DPDK did not start: %s (its own lines above say more)",
+				 rte_strerror(rte_errno));
+	gw->eal_started = true;
+	return check_lcores(err);
+}
+
+void gateway_eal_stop(struct gateway *gw)
+{
+	if (!gw->eal_started)
+		return;
+	rte_eal_cleanup();
+	omni_eal_cleanup(&gw->eal);
+}

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rte_errno.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+
+#include <omni_log.h>
+
+#include "gateway.h"
+#include "guard.h"
+
+#define EXIT_CONFIG 2
+/* Receive indices: three keys and a handshake in flight for each peer, and some that rest. */
+#define IDS_PER_PEER 4
+#define IDS_EXTRA 256
+
+/* ---- Tables ---- */
+
+static int tables_create(struct gateway *gw, struct omni_err *err)
+{
+	const struct omni_config *config = gw->config;
+	/* A session with a Nucleus stands in the same tables, one per server and cluster. */
+	uint32_t peers = config->limits.peers + config->n_nucleus * config->n_clusters;
+
+	if (omni_meta_register() < 0)
+		return omni_fail(err, -rte_errno, "no room in the mbuf for the frame's facts");
+	gw->rcu = omni_rcu_create(GATEWAY_WORKERS);
+	if (gw->rcu == NULL)
+		goto fail;
+	gw->sessions = omni_sessions_create(
+		OMNI_MIN(peers * IDS_PER_PEER + IDS_EXTRA, OMNI_SESSION_INDEX_MAX + 1));
+	gw->peers = omni_peers_create(peers);
+	gw->bridges = omni_bridges_create();
+	gw->fdb = omni_fdb_create("fdb", config->limits.fdb, gw->rcu);
+	gw->aead = omni_aead_create(0);
+	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
+	    gw->aead == NULL)
+		goto fail;
+	gw->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (gw->bell < 0)
+		return omni_fail(err, -errno, "no eventfd: %s", strerror(errno));
+	return 0;
+fail:
+	return omni_fail(err, -ENOMEM, "no memory for the tables (limits in the configuration)");
+}
+
+static void tables_free(struct gateway *gw)
+{
+	omni_aead_free(gw->aead);
+	omni_fdb_free(gw->fdb);
+	omni_bridges_free(gw->bridges);
+	omni_rcu_free(gw->rcu);
+	omni_peers_free(gw->peers);
+	omni_sessions_free(gw->sessions);
+	if (gw->bell >= 0)
+		close(gw->bell);
+}
+
+/* ---- Workers ---- */
+
+static int worker_create(struct gateway *gw, unsigned int id, unsigned int lcore,
+			 struct omni_err *err)
+{
+	struct worker *w = &gw->worker[id];
+	struct omni_worker_conf conf = {
+		.id = id,
+		.workers = GATEWAY_WORKERS,
+		.lcore = lcore,
+		.ports = &gw->ports,
+		.sessions = gw->sessions,
+		.peers = gw->peers,
+		.bridges = gw->bridges,
+		.fdb = gw->fdb,
+		.rcu = gw->rcu,
+		.pool = gw->local_pool,
+		.uplink = gw->port_of[gw->config->underlay.port]->id,
+		.udp_port = {gw->config->underlay.listen},
+		.n_udp_ports = 1,
+	};
+
+	w->lcore = lcore;
+	w->idle.adaptive = gw->config->idle == OMNI_IDLE_ADAPTIVE;
+	w->aead = omni_aead_create(0);
+	w->stats = rte_zmalloc("omni_stats", sizeof(*w->stats), RTE_CACHE_LINE_SIZE);
+	w->xring = omni_xring_create("w0", gw->bell);
+	if (w->aead == NULL || w->stats == NULL || w->xring == NULL)
+		return omni_fail(err, -ENOMEM, "no memory for worker %u", id);
+	conf.aead = w->aead;
+	conf.stats = w->stats;
+	conf.xring = w->xring;
+	w->node = omni_node_worker_create(&conf);
+	if (w->node == NULL)
+		return omni_fail(err, -rte_errno, "worker %u: %s", id, rte_strerror(rte_errno));
+	return 0;
+}
+
+static void worker_free(struct worker *w)
+{
+	omni_node_worker_free(w->node);
+	omni_xring_free(w->xring);
+	rte_free(w->stats);
+	omni_aead_free(w->aead);
+}
+
+/* ---- Signals ---- */
+
+static void stopped(void *arg)
+{
+	struct gateway *gw = arg;
+
+	uv_close((uv_handle_t *)&gw->sigterm, NULL);
+	uv_close((uv_handle_t *)&gw->sigint, NULL);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+	struct gateway *gw = signal->data;
+
+	if (gw->stopping)
+		return;
+	gw->stopping = true;
+	omni_log_info("gateway", "stopping", "signal=%d", number);
+	omni_ctl_stop(gw->ctl, stopped, gw);
+}
+
+static void signals_start(struct gateway *gw)
+{
+	uv_signal_init(gw->loop, &gw->sigterm);
+	uv_signal_init(gw->loop, &gw->sigint);
+	gw->sigterm.data = gw;
+	gw->sigint.data = gw;
+	uv_signal_start(&gw->sigterm, on_signal, SIGTERM);
+	uv_signal_start(&gw->sigint, on_signal, SIGINT);
+}
+
+/* ---- The ladder ---- */
+
+static int control_create(struct gateway *gw, struct omni_err *err)
+{
+	static struct omni_xring *xrings[GATEWAY_WORKERS];
+	static struct omni_stats *stats[GATEWAY_WORKERS];
+	struct omni_ctl_conf conf = {
+		.loop = gw->loop,
+		.config = gw->config,
+		.identity = &gw->identity,
+		.ports = &gw->ports,
+		.sessions = gw->sessions,
+		.peers = gw->peers,
+		.bridges = gw->bridges,
+		.fdb = gw->fdb,
+		.rcu = gw->rcu,
+		.aead = gw->aead,
+		.pool = gw->control_pool,
+		.xrings = xrings,
+		.worker_stats = stats,
+		.n_workers = GATEWAY_WORKERS,
+		.bell = gw->bell,
+		.version = OMNI_VERSION,
+	};
+
+	for (unsigned int i = 0; i < GATEWAY_WORKERS; i++) {
+		xrings[i] = gw->worker[i].xring;
+		stats[i] = gw->worker[i].stats;
+	}
+	gw->ctl = omni_ctl_create(&conf, err);
+	return gw->ctl == NULL ? -rte_errno : 0;
+}
+
+/* What can be known to be wrong before DPDK starts, which cannot be tried twice. */
+static int prepare(struct gateway *gw, struct omni_err *err)
+{
+	int rc = omni_identity_load(&gw->identity, gw->config->identity, err);
+
+	return rc < 0 ? rc : gateway_ports_check(gw, err);
+}
+
+static int build(struct gateway *gw, int argc, char **argv, struct omni_err *err)
+{
+	int rc;
+
+	rc = gateway_eal_start(gw, argc, argv, err);
+	if (rc < 0)
+		return rc;
+	rc = tables_create(gw, err);
+	if (rc < 0)
+		return rc;
+	gw->guard = guard_open(gw->config->underlay.listen, err);
+	if (gw->guard < 0)
+		return gw->guard;
+	rc = gateway_ports_open(gw, err);
+	if (rc < 0)
+		return rc;
+	rc = worker_create(gw, 0, rte_get_next_lcore(-1, 1, 0), err);
+	if (rc < 0)
+		return rc;
+	return control_create(gw, err);
+}
+
+static int run(struct gateway *gw, struct omni_err *err)
+{
+	int rc = worker_launch(&gw->worker[0]);
+
+	if (rc < 0)
+		return omni_fail(err, rc, "the worker did not start: %s", strerror(-rc));
+	signals_start(gw);
+	rc = omni_ctl_start(gw->ctl, err);
+	if (rc < 0) {
+		stopped(gw);
+		uv_run(gw->loop, UV_RUN_DEFAULT);
+		return rc;
+	}
+	omni_log_info("gateway", "running", "version=%s worker_lcore=%u hugepages=%s idle=%s",
+		      OMNI_VERSION, gw->worker[0].lcore, gw->eal.hugepages ? "yes" : "no",
+		      gw->worker[0].idle.adaptive ? "adaptive" : "poll");
+	uv_run(gw->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+/* In the reverse order of build(); every step knows whether its counterpart was taken. */
+static void take_down(struct gateway *gw)
+{
+	worker_join(&gw->worker[0]);
+	omni_ctl_free(gw->ctl);
+	worker_free(&gw->worker[0]);
+	gateway_ports_close(gw);
+	if (gw->guard >= 0)
+		close(gw->guard);
+	tables_free(gw);
+	gateway_pools_free(gw);
+	gateway_eal_stop(gw);
+	omni_identity_wipe(&gw->identity);
+	omni_config_free(gw->config);
+}
+
+int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv)
+{
+	struct gateway *gw = calloc(1, sizeof(*gw));
+	struct omni_err err = {""};
+	int rc, status;
+
+	if (gw == NULL) {
+		omni_config_free(config);
+		return EXIT_FAILURE;
+	}
+	gw->config = config;
+	gw->bell = -1;
+	gw->guard = -1;
+	gw->loop = uv_default_loop();
+	omni_log_set_level(config->log_level);
+	for (unsigned int i = 0; i < config->n_warnings; i++)
+		omni_log_warn("config", config->warnings[i], "%s", "");
+	rc = prepare(gw, &err);
+	status = rc < 0 ? EXIT_CONFIG : EXIT_FAILURE;
+	if (rc == 0)
+		rc = build(gw, eal_argc, eal_argv, &err);
+	if (rc == 0)
+		rc = run(gw, &err);
+	if (rc < 0)
+		omni_log_error("gateway", "cannot run", "reason=\"%s\"", err.text);
+	take_down(gw);
+	uv_loop_close(gw->loop);
+	free(gw);
+	if (rc == 0)
+		omni_log_info("gateway", "stopped", "%s", "");
+	return rc < 0 ? status : EXIT_SUCCESS;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Everything one gateway process owns, and the ladders that build it up and take it down. */
+#ifndef GATEWAY_H
+#define GATEWAY_H
+
+#include <uv.h>
+
+#include <omni_config.h>
+#include <omni_ctl.h>
+#include <omni_eal.h>
+#include <omni_identity.h>
+#include <omni_port.h>
+
+#include "worker.h"
+
+/* One until frames can be handed from worker to worker. */
+#define GATEWAY_WORKERS 1
+
+/*
+ * All fields belong to control. Workers see the tables through their omni_worker_conf; what they
+ * may write there, docs/architecture.md lists.
+ */
+struct gateway {
+	struct omni_config *config;
+	struct omni_identity identity;
+	struct omni_eal_args eal;
+	bool eal_started;
+	struct rte_mempool *uplink_pool, *local_pool, *control_pool;
+	struct omni_port_table ports;
+	struct omni_port *port_of[OMNI_CONFIG_PORTS_MAX]; /* by index in config->ports */
+	struct omni_rcu *rcu;
+	struct omni_sessions *sessions;
+	struct omni_peers *peers;
+	struct omni_bridges *bridges;
+	struct omni_fdb *fdb;
+	struct omni_aead *aead; /* control's own */
+	struct omni_stats ctl_stats;
+	int bell;  /* eventfd: a worker put something on a ring */
+	int guard; /* kernel's socket on our UDP port */
+	struct worker worker[GATEWAY_WORKERS];
+	uv_loop_t *loop;
+	uv_signal_t sigterm, sigint;
+	struct omni_ctl *ctl;
+	bool stopping;
+};
+
+/*
+ * Run a gateway until SIGTERM or SIGINT. eal_argv: program name and EAL's options as the user
+ * gave them. Takes ownership of config. Returns the exit status; errors are logged.
+ */
+int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv);
+
+/* ports.c: check all configured ports without opening one. 0 or -errno, sentence in err. */
+int gateway_ports_check(const struct gateway *gw, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* ports.c: make the pools, open and publish all ports, give TAPs their addresses. */
+int gateway_ports_open(struct gateway *gw, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* ports.c: no worker runs any more. */
+void gateway_ports_close(struct gateway *gw);
+
+/* ports.c: every mbuf is back. */
+void gateway_pools_free(struct gateway *gw);
+
+/* ports.c: megabytes that pools of the configured ports need. */
+unsigned int gateway_pools_mb(const struct gateway *gw);
+
+/* eal.c: build EAL's arguments and start it; checks the number of lcores. */
+int gateway_eal_start(struct gateway *gw, int argc, char **argv,
+		      struct omni_err *err) OMNI_MUST_CHECK;
+void gateway_eal_stop(struct gateway *gw);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What a worker does between turns that found nothing. */
+#ifndef GATEWAY_IDLE_H
+#define GATEWAY_IDLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <omni_node.h>
+
+/* Spin so long after the last frame before the first sleep. */
+#define IDLE_SPIN_US 20
+
+struct idle {
+	bool adaptive; /* else poll without end */
+	struct omni_worker *node;
+	uint64_t spin_cycles;
+	uint64_t empty_since; /* TSC of the first empty turn in a row; 0: the last one had work */
+};
+
+/*
+ * After a turn that handled `frames` frames: return at once, pause, or sleep until a port's
+ * descriptor or control's bell wakes us. Where a port has no descriptor, nap instead: its frames
+ * are looked for every IDLE_NAP_US. Worker.
+ */
+void idle_after_turn(struct idle *idle, unsigned int frames);
+
+#endif

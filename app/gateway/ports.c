@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <rte_errno.h>
+#include <rte_mempool.h>
+
+#include <omni_drivers.h>
+#include <omni_keytree.h>
+#include <omni_log.h>
+
+#include <netdev.h>
+
+#include "gateway.h"
+
+/*
+ * Buffers: two AF_XDP rings of 2048 and what is on its way, twice over; reassembly and bursts on
+ * the local side; control's own few, so that a flood of traffic cannot silence it.
+ */
+#define UPLINK_MBUFS 16383
+#define LOCAL_MBUFS 16383
+#define CONTROL_MBUFS 2047
+#define BYTES_PER_MB (1024 * 1024)
+/* Around a frame: mbuf, object header, AF_XDP's headroom, tailroom, rounding. */
+#define MBUF_EXTRA 1024
+
+static void conf_of(struct omni_port_conf *out, const struct omni_config *config,
+		    unsigned int index)
+{
+	const struct omni_config_port *port = &config->ports[index];
+
+	memset(out, 0, sizeof(*out));
+	snprintf(out->name, sizeof(out->name), "%s", port->name);
+	snprintf(out->driver, sizeof(out->driver), "%s", port->driver);
+	snprintf(out->interface, sizeof(out->interface), "%s", port->interface);
+	snprintf(out->mode, sizeof(out->mode), "%s", port->mode);
+	snprintf(out->socket, sizeof(out->socket), "%s", port->socket);
+	out->queues = port->queues;
+	out->mtu = port->mtu;
+	out->has_mac = port->has_mac;
+	memcpy(out->mac, port->mac, sizeof(out->mac));
+	out->memif_id = port->memif_id;
+	out->server = port->server;
+	if (index == config->underlay.port) {
+		out->udp_ports[0] = config->underlay.listen;
+		out->n_udp_ports = 1;
+	}
+}
+
+int gateway_ports_check(const struct gateway *gw, struct omni_err *err)
+{
+	for (unsigned int i = 0; i < gw->config->n_ports; i++) {
+		struct omni_port_conf conf;
+		const struct omni_port_ops *ops;
+		struct omni_err why;
+		int rc;
+
+		conf_of(&conf, gw->config, i);
+		ops = omni_driver_find(conf.driver, &why);
+		rc = ops == NULL ? -ENOENT : ops->check(&conf, &why);
+		if (rc < 0)
+			return omni_fail(err, rc, "%s", why.text);
+	}
+	return 0;
+}
+
+static bool is_af_xdp(const struct omni_config_port *port)
+{
+	return strcmp(port->driver, "af_xdp") == 0;
+}
+
+/* The interface's own MTU where the configuration leaves it to that. */
+static unsigned int mtu_of(const struct omni_config_port *port)
+{
+	struct netdev dev;
+
+	if (port->mtu != 0)
+		return port->mtu;
+	if (is_af_xdp(port) && netdev_read(port->interface, &dev) == 0)
+		return dev.mtu;
+	return OMNI_PORT_MTU_DEFAULT;
+}
+
+/* The largest frame that any port of that side carries, in bytes from the Ethernet header on. */
+static unsigned int frame_max(const struct gateway *gw, bool uplink)
+{
+	unsigned int mtu = OMNI_PORT_MTU_DEFAULT;
+
+	for (unsigned int i = 0; i < gw->config->n_ports; i++) {
+		if ((i == gw->config->underlay.port) == uplink)
+			mtu = OMNI_MAX(mtu, mtu_of(&gw->config->ports[i]));
+	}
+	return mtu + OMNI_PORT_L2_OVERHEAD;
+}
+
+static enum omni_pool_kind kind_of_side(const struct gateway *gw, bool uplink)
+{
+	for (unsigned int i = 0; i < gw->config->n_ports; i++) {
+		if ((i == gw->config->underlay.port) == uplink && is_af_xdp(&gw->config->ports[i]))
+			return OMNI_POOL_AF_XDP;
+	}
+	return OMNI_POOL_PLAIN;
+}
+
+/*
+ * One pool for both sides where the uplink's buffers hold the local frames too: what a local port
+ * received is then sealed in place and sent from where it lies.
+ */
+static bool sides_share(const struct gateway *gw)
+{
+	return frame_max(gw, false) <= frame_max(gw, true) &&
+	       kind_of_side(gw, false) == OMNI_POOL_PLAIN;
+}
+
+unsigned int gateway_pools_mb(const struct gateway *gw)
+{
+	unsigned int uplink = frame_max(gw, true) + MBUF_EXTRA,
+		     local = sides_share(gw) ? 0 : frame_max(gw, false) + MBUF_EXTRA;
+
+	return (UPLINK_MBUFS * uplink + LOCAL_MBUFS * local + CONTROL_MBUFS * uplink) /
+		       BYTES_PER_MB +
+	       1;
+}
+
+static int pools_create(struct gateway *gw, struct omni_err *err)
+{
+	gw->uplink_pool = omni_pool_create("uplink", kind_of_side(gw, true), UPLINK_MBUFS,
+					   frame_max(gw, true), 0, err);
+	if (gw->uplink_pool == NULL)
+		return -rte_errno;
+	gw->local_pool = sides_share(gw)
+				 ? gw->uplink_pool
+				 : omni_pool_create("local", kind_of_side(gw, false), LOCAL_MBUFS,
+						    frame_max(gw, false), 0, err);
+	if (gw->local_pool == NULL)
+		return -rte_errno;
+	gw->control_pool = omni_pool_create("control", OMNI_POOL_PLAIN, CONTROL_MBUFS,
+					    frame_max(gw, true), 0, err);
+	return gw->control_pool == NULL ? -rte_errno : 0;
+}
+
+void gateway_pools_free(struct gateway *gw)
+{
+	rte_mempool_free(gw->control_pool);
+	if (gw->local_pool != gw->uplink_pool)
+		rte_mempool_free(gw->local_pool);
+	rte_mempool_free(gw->uplink_pool);
+}
+
+static int open_one(struct gateway *gw, unsigned int index, struct omni_err *err)
+{
+	bool uplink = index == gw->config->underlay.port;
+	const struct omni_port_ops *ops;
+	struct omni_port_conf conf;
+	struct omni_port *port;
+	struct omni_err why;
+
+	conf_of(&conf, gw->config, index);
+	ops = omni_driver_find(conf.driver, &why);
+	if (ops == NULL)
+		return omni_fail(err, -ENOENT, "%s", why.text);
+	port = omni_port_open(&gw->ports, ops, &conf, uplink ? gw->uplink_pool : gw->local_pool,
+			      &why);
+	if (port == NULL)
+		return omni_fail(err, -rte_errno, "%s", why.text);
+	gw->port_of[index] = port;
+	omni_log_info("port", "open", "name=%s driver=%s mode=%s mtu=%u%s%s", port->name,
+		      port->info.driver, port->info.mode, port->info.mtu,
+		      port->info.why[0] != '\0' ? " why=" : "", port->info.why);
+	return 0;
+}
+
+/* The kernel's side of a TAP carries its own address, or its cluster's VIP. */
+static int give_address(struct gateway *gw, unsigned int index, struct omni_err *err)
+{
+	const struct omni_config_port *port = &gw->config->ports[index];
+	const struct omni_config_cluster *cluster;
+	struct omni_prefix prefix;
+
+	if (strcmp(port->driver, "tap") != 0)
+		return 0;
+	if (port->carries == OMNI_ADDRESS_OWN)
+		return omni_tap_set_address(gw->port_of[index], &port->address, err);
+	if (port->carries != OMNI_ADDRESS_VIP || port->cluster < 0)
+		return 0;
+	cluster = &gw->config->clusters[port->cluster];
+	prefix = cluster->vip;
+	if (cluster->vip_auto)
+		prefix.ip = omni_vip_auto(&gw->identity.dh.public);
+	return omni_tap_set_address(gw->port_of[index], &prefix, err);
+}
+
+int gateway_ports_open(struct gateway *gw, struct omni_err *err)
+{
+	int rc = pools_create(gw, err);
+
+	for (unsigned int i = 0; rc == 0 && i < gw->config->n_ports; i++) {
+		rc = open_one(gw, i, err);
+		if (rc == 0)
+			rc = give_address(gw, i, err);
+		if (rc == 0)
+			omni_port_publish(&gw->ports, gw->port_of[i]);
+	}
+	return rc;
+}
+
+void gateway_ports_close(struct gateway *gw)
+{
+	for (unsigned int i = 0; i < OMNI_CONFIG_PORTS_MAX; i++) {
+		omni_port_close(&gw->ports, gw->port_of[i]);
+		gw->port_of[i] = NULL;
+	}
+}
