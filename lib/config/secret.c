@@ -47,7 +47,8 @@ int config_read_closed_file(const char *path, const char *what, char *out, size_
 	if (fstat(fd, &st) != 0)
 		n = -errno;
 	else if (!S_ISREG(st.st_mode))
-		n = omni_fail(err, -EINVAL, "%s %s: is not a regular file, expected one", what, path);
+		n = omni_fail(err, -EINVAL, "%s %s: is not a regular file, expected one", what,
+			      path);
 	else if ((st.st_mode & 077) != 0)
 		n = omni_fail(err, -EACCES,
 			      "%s %s: mode %04o lets others read it, expected 0600 "

@@ -112,8 +112,8 @@ static const struct bad bad[] = {
 	{HEAD "? [ a ]\n: b\n", "5:3: a key is a list, expected a single value"},
 	/* keys and types */
 	{HEAD OPEN "metric: 1\n", "6:1: the file has no key \"metric\", expected one of identity,"},
-	{HEAD OPEN "log: { levle: info }\n",
-	 "6:8: log has no key \"levle\", expected one of level"},
+	{HEAD OPEN "log: { volume: info }\n",
+	 "6:8: log has no key \"volume\", expected one of level"},
 	{HEAD OPEN "log: { level: loud }\n",
 	 "6:15: level: \"loud\" is not known, expected error, warn, info or debug"},
 	{HEAD OPEN "log: debug\n", "6:6: log is a single value, expected a mapping"},
