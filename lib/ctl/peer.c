@@ -55,8 +55,14 @@ struct ctl_peer *ctl_peer_new(struct omni_ctl *ctl, struct ctl_cluster *c,
 			      const struct omni_key *key, enum ctl_origin origin)
 {
 	const struct omni_key *self = &ctl->conf.identity->dh.public;
-	struct ctl_peer *peer = calloc(1, sizeof(*peer));
+	struct ctl_peer *peer;
 
+	/* The table holds more: sessions with a Nucleus have entries there too. */
+	if (ctl->peers_by_key.count >= ctl->conf.config->limits.peers) {
+		rte_errno = ENOSPC;
+		return NULL;
+	}
+	peer = calloc(1, sizeof(*peer));
 	if (peer == NULL) {
 		rte_errno = ENOMEM;
 		return NULL;

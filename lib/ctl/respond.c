@@ -97,7 +97,7 @@ static bool there_is_room(struct omni_ctl *ctl, const struct call *call)
 	if (call->peer != NULL)
 		return true;
 	return ctl->n_unconfirmed < CTL_UNCONFIRMED_MAX &&
-	       call->c->n_peers < ctl->conf.config->limits.peers &&
+	       ctl->peers_by_key.count < ctl->conf.config->limits.peers &&
 	       (call->c->tree.kind == OMNI_CLUSTER_STATIC ||
 		call->c->n_peers < ctl->conf.config->limits.mesh);
 }
@@ -274,6 +274,8 @@ void ctl_handshake_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 	struct call call = {.m = m, .in = in, .from = from, .to = to};
 	int rc;
 
+	if (ctl->stopping)
+		return;
 	if (!omni_hs_initiation_mac1_valid(in, &self->public)) {
 		ctl_count(ctl, OMNI_STAT_ctl_bad_mac1);
 		return;

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Paths and tables that control keeps: path MTU, roaming, members, MAC addresses, the mark. */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl_rig.h"
+
+static struct site *a, *b;
+
+/* a calls b, which learns where a is. */
+static void make_pair(void)
+{
+	a = site_new("192.0.2.1:51820", "10.200.0.1/24");
+	b = site_new("192.0.2.2:51820", "10.200.0.2/24");
+	(void)site_lists(a, b, true);
+	(void)site_lists(b, a, false);
+}
+
+static void start_pair(void)
+{
+	site_start(a);
+	site_start(b);
+	net_settle();
+	assert_true(has_session(a, b));
+	assert_true(has_session(b, a));
+}
+
+static unsigned int mtu_to(const struct site *s, const struct site *other)
+{
+	const struct omni_path *path = atomic_load(&peer_of(s, other)->pub->path);
+
+	return path->mtu;
+}
+
+static void full_mtu_is_found_at_once(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	assert_int_equal(mtu_to(a, b), 1500);
+	assert_int_equal(mtu_to(b, a), 1500);
+	assert_int_equal(a->max_datagram, 1500);
+}
+
+static void smaller_mtu_is_searched(void **state)
+{
+	(void)state;
+	make_pair();
+	net.path_mtu = 1420;
+	start_pair();
+	assert_int_equal(mtu_to(a, b), OMNI_PATH_MTU_DEFAULT);
+	rig_run(20000);
+	assert_in_range(mtu_to(a, b), 1420 - 8, 1420);
+	assert_in_range(mtu_to(b, a), 1420 - 8, 1420);
+	assert_true(a->max_datagram <= 1420);
+	assert_false(peer_of(a, b)->pmtu.searching);
+}
+
+static void no_more_than_the_default_is_believed(void **state)
+{
+	(void)state;
+	make_pair();
+	net.path_mtu = 1280;
+	start_pair();
+	rig_run(30000);
+	assert_int_equal(mtu_to(a, b), OMNI_PATH_MTU_DEFAULT);
+	assert_true(has_session(a, b));
+	assert_true(frame(a, b));
+}
+
+static void configured_mtu_is_believed(void **state)
+{
+	(void)state;
+	make_pair();
+	a->peer[0].path_mtu = 1400;
+	start_pair();
+	assert_int_equal(mtu_to(a, b), 1400);
+	assert_true(b->max_datagram < 600); /* no padded probe */
+}
+
+static void renumber(struct site *s, const char *to)
+{
+	assert_int_equal(omni_endpoint_parse(&s->address, to), 0);
+}
+
+static void peer_moves_when_the_old_address_is_silent(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	rig_run(5000);
+	renumber(a, "198.51.100.7:4000");
+	assert_true(frame(a, b)); /* from elsewhere now */
+	assert_false(omni_endpoint_equal(&peer_of(b, a)->endpoint, &a->address));
+	rig_run(2000);
+	assert_true(omni_endpoint_equal(&peer_of(b, a)->endpoint, &a->address));
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_roamed), 1);
+	assert_true(frame(b, a));
+	rig_run(3000);
+	assert_int_equal(mtu_to(b, a), 1500); /* measured again */
+}
+
+/* A copy of a datagram from elsewhere moves nothing while the true address answers. */
+static void copies_do_not_move_a_peer(void **state)
+{
+	struct omni_endpoint before;
+	struct ctl_peer *peer;
+	struct omni_event ev;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	rig_run(2000);
+	peer = peer_of(b, a);
+	before = peer->endpoint;
+	ev = (struct omni_event){
+		.type = OMNI_EVENT_ROAM,
+		.peer = peer->pub->index,
+		.peer_gen = peer->pub->generation,
+		.datagram_len = 200,
+	};
+	assert_int_equal(omni_endpoint_parse(&ev.from, "203.0.113.9:1"), 0);
+	ctl_event(b->ctl, &ev);
+	assert_true(peer->roam.running);
+	rig_run(2000);
+	assert_false(peer->roam.running);
+	assert_true(omni_endpoint_equal(&peer->endpoint, &before));
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_roamed), 0);
+	/* What caused it was shorter than a probe: nothing is sent there. */
+	ev.datagram_len = OMNI_DATA_MIN_LEN;
+	ctl_event(b->ctl, &ev);
+	assert_false(peer->roam.running);
+}
+
+static void probes_to_strangers_are_limited(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	before = count_of(b, OMNI_STAT_ctl_probes_sent);
+	for (unsigned int i = 0; i < 1000; i++) {
+		struct omni_endpoint from = {.port = (uint16_t)(1 + i)};
+
+		assert_int_equal(omni_ip_parse(&from.ip, "203.0.113.9"), 0);
+		peer_of(b, a)->roam.running = false;
+		ctl_roam_seen(b->ctl, peer_of(b, a), &from, 100, false);
+		net_settle();
+	}
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_probes_limited), 1000 - CTL_PROBES_PER_S);
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_probes_sent) - before, 1000 + CTL_PROBES_PER_S);
+}
+
+/* ---- Members ---- */
+
+static struct omni_record record_of(const struct site *s)
+{
+	struct omni_record rec = {
+		.key = s->identity.dh.public,
+		.ed25519 = s->identity.sign_public,
+		.vip = s->cluster.vip.ip,
+		.n_candidates = 1,
+		.candidates = {s->address},
+		.issued = rig_real_ns(NULL) / OMNI_NS_PER_S,
+	};
+
+	rec.expires = rec.issued + OMNI_RECORD_LIFE_S;
+	return rec;
+}
+
+static int learns(struct site *s, const struct omni_record *rec)
+{
+	return ctl_peer_learned(s->ctl, &s->ctl->cluster[0], rec, NULL);
+}
+
+static void members_meet_once(void **state)
+{
+	struct omni_record ra, rb;
+
+	(void)state;
+	make_pair();
+	a->cluster.n_peers = b->cluster.n_peers = 0;
+	site_start(a);
+	site_start(b);
+	ra = record_of(a);
+	rb = record_of(b);
+	assert_int_equal(learns(a, &ra), -EALREADY);
+	assert_int_equal(learns(a, &rb), 0);
+	assert_int_equal(learns(b, &ra), 0);
+	net_settle();
+	rig_run(4000);
+	assert_true(has_session(a, b));
+	assert_true(frame(a, b));
+	/* The lower key called, the other had no reason to. */
+	assert_int_equal(a->n_initiations + b->n_initiations, 1);
+	/* Off the list, but the session lives; then it ends, and the member is forgotten. */
+	ctl_peer_withdrawn(a->ctl, peer_of(a, b));
+	rig_run(10000);
+	assert_true(has_session(a, b));
+	site_kill(b);
+	rig_run(600000);
+	assert_null(peer_of(a, b));
+}
+
+static void idle_mesh_keeps_its_sessions(void **state)
+{
+	uint64_t sent;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	rig_run(5000);
+	sent = b->datagrams_in;
+	rig_run(100000);
+	assert_in_range(b->datagrams_in - sent, 3, 12);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_handshakes_done), 1);
+	rig_run(3600000);
+	assert_true(frame(a, b));
+	assert_true(frame(b, a));
+	assert_in_range(count_of(a, OMNI_STAT_ctl_handshakes_done), 28, 32);
+}
+
+static void first_record_holds_the_vip(void **state)
+{
+	struct omni_record rb, rc;
+	struct site *c;
+
+	(void)state;
+	make_pair();
+	c = site_new("192.0.2.3:51820", "10.200.0.2/24");
+	a->cluster.n_peers = 0;
+	site_start(a);
+	rb = record_of(b);
+	rc = record_of(c);
+	assert_int_equal(learns(a, &rb), 0);
+	assert_int_equal(learns(a, &rc), -EADDRINUSE);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_vip_conflict), 1);
+	assert_ptr_equal(ctl_peer_by_vip(a->ctl, &a->ctl->cluster[0], &rb.vip), peer_of(a, b));
+	rc.vip = a->cluster.vip.ip; /* ours */
+	assert_int_equal(learns(a, &rc), -EADDRINUSE);
+}
+
+static void impossible_candidates_are_left_out(void **state)
+{
+	struct omni_record rb;
+
+	(void)state;
+	make_pair();
+	a->cluster.n_peers = 0;
+	site_start(a);
+	rb = record_of(b);
+	rb.n_candidates = 4;
+	assert_int_equal(omni_endpoint_parse(&rb.candidates[1], "127.0.0.1:51820"), 0);
+	assert_int_equal(omni_endpoint_parse(&rb.candidates[2], "224.0.0.1:51820"), 0);
+	assert_int_equal(omni_endpoint_parse(&rb.candidates[3], "10.200.0.9:51820"), 0);
+	assert_int_equal(learns(a, &rb), 0);
+	assert_int_equal(peer_of(a, b)->n_candidates, 1);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_candidates_filtered), 3);
+}
+
+static void mesh_has_a_limit(void **state)
+{
+	struct omni_record rb, rc;
+	struct site *c;
+
+	(void)state;
+	make_pair();
+	c = site_new("192.0.2.3:51820", "10.200.0.3/24");
+	a->cluster.n_peers = 0;
+	a->config.limits.mesh = 1;
+	site_start(a);
+	rb = record_of(b);
+	rc = record_of(c);
+	assert_int_equal(learns(a, &rb), 0);
+	assert_int_equal(learns(a, &rc), -ENOSPC);
+	ctl_peer_withdrawn(a->ctl, peer_of(a, b));
+	assert_null(peer_of(a, b));
+	assert_int_equal(learns(a, &rc), 0);
+}
+
+/* ---- MAC addresses ---- */
+
+static omni_dest where(const struct site *s, uint64_t mac)
+{
+	uint32_t slot;
+	omni_dest dest;
+
+	omni_fdb_lookup(s->fdb, &mac, 1, &dest, &slot);
+	return dest;
+}
+
+static void macs_live_as_long_as_their_peer(void **state)
+{
+	struct omni_peer *pub;
+	struct omni_event ev;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	pub = peer_of(a, b)->pub;
+	ev = (struct omni_event){
+		.type = OMNI_EVENT_LEARN,
+		.mac = UINT64_C(0x020000000005),
+		.dest = omni_dest_make(OMNI_DEST_PEER, pub->index, pub->generation + 1),
+	};
+	ctl_event(a->ctl, &ev); /* a peer that has gone */
+	assert_int_equal(where(a, ev.mac), OMNI_DEST_MISS);
+	ev.dest = omni_dest_make(OMNI_DEST_PEER, pub->index, pub->generation);
+	ctl_event(a->ctl, &ev);
+	assert_int_equal(where(a, ev.mac), ev.dest);
+	assert_int_equal(count_of(a, OMNI_STAT_fdb_learned), 1);
+	ev.type = OMNI_EVENT_MOVE;
+	ev.dest = omni_dest_make(OMNI_DEST_PORT, 1, 1);
+	ctl_event(a->ctl, &ev);
+	assert_int_equal(where(a, ev.mac), ev.dest);
+	ev.dest = omni_dest_make(OMNI_DEST_PORT, 0, 1); /* the uplink is in no bridge */
+	ctl_event(a->ctl, &ev);
+	assert_int_equal(count_of(a, OMNI_STAT_fdb_moved), 1);
+	ev.dest = omni_dest_make(OMNI_DEST_PEER, pub->index, pub->generation);
+	ctl_event(a->ctl, &ev);
+	omni_ctl_stop(b->ctl, NULL, NULL);
+	net_settle();
+	assert_int_equal(where(a, ev.mac), OMNI_DEST_MISS);
+}
+
+static void macs_age(void **state)
+{
+	struct omni_event ev = {.type = OMNI_EVENT_LEARN, .mac = 5};
+
+	(void)state;
+	make_pair();
+	site_start(a);
+	ev.dest = omni_dest_make(OMNI_DEST_PORT, 1, 1);
+	ctl_event(a->ctl, &ev);
+	rig_run(299000);
+	assert_int_equal(where(a, 5), ev.dest);
+	rig_run(5000);
+	assert_int_equal(where(a, 5), OMNI_DEST_MISS);
+	assert_int_equal(count_of(a, OMNI_STAT_fdb_aged), 1);
+}
+
+/* ---- Timestamps ---- */
+
+static void timestamps_grow_over_restarts(void **state)
+{
+	uint8_t before[OMNI_TAI64N_LEN], after[OMNI_TAI64N_LEN];
+	char dir[] = "/tmp/omni-path-XXXXXX", mark[64];
+	struct stat st;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	make_pair();
+	snprintf(a->config.identity, sizeof(a->config.identity), "%s/id", dir);
+	snprintf(mark, sizeof(mark), "%s/id.clock", dir);
+	site_start(a);
+	ctl_timestamp(a->ctl, before);
+	ctl_timestamp(a->ctl, after);
+	assert_true(memcmp(after, before, sizeof(after)) > 0);
+	assert_int_equal(stat(mark, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0600);
+	for (unsigned int i = 0; i < 3; i++) { /* set back by a day, and started again and again */
+		memcpy(before, after, sizeof(before));
+		site_kill(a);
+		net.real_offset_ns -= i == 0 ? 86400 * OMNI_NS_PER_S : 0;
+		site_start(a);
+		ctl_timestamp(a->ctl, after);
+		assert_true(memcmp(after, before, sizeof(after)) > 0);
+	}
+	site_kill(a);
+	assert_int_equal(unlink(mark), 0);
+	assert_int_equal(rmdir(dir), 0);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_begin, rig_end)
+	const struct CMUnitTest tests[] = {
+		T(full_mtu_is_found_at_once),
+		T(smaller_mtu_is_searched),
+		T(no_more_than_the_default_is_believed),
+		T(configured_mtu_is_believed),
+		T(peer_moves_when_the_old_address_is_silent),
+		T(copies_do_not_move_a_peer),
+		T(probes_to_strangers_are_limited),
+		T(members_meet_once),
+		T(idle_mesh_keeps_its_sessions),
+		T(first_record_holds_the_vip),
+		T(impossible_candidates_are_left_out),
+		T(mesh_has_a_limit),
+		T(macs_live_as_long_as_their_peer),
+		T(macs_age),
+		T(timestamps_grow_over_restarts),
+	};
+
+	return cmocka_run_group_tests(tests, rig_setup, eal_teardown);
+}
