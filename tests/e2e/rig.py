@@ -222,22 +222,26 @@ class Gateway(Process):
 
     def counters(self):
         """Every counter by name."""
-        return counters_of(self.rpc("stats"))
+        return self.rpc("stats")
 
     def counter(self, name):
         return self.counters()[name]
 
     def peers(self):
-        return rows_of(self.rpc("peers"), "peers")
+        return self.rpc("peers")
 
     def sessions(self):
-        return rows_of(self.rpc("sessions"), "sessions")
+        return self.rpc("sessions")
 
     def fdb(self):
-        return rows_of(self.rpc("fdb"), "fdb")
+        return self.rpc("fdb")
 
     def ports(self):
-        return rows_of(self.rpc("ports"), "ports")
+        return self.rpc("ports")
+
+    def ciphers(self):
+        """Of the sessions that are sent on."""
+        return [s["cipher"] for s in self.sessions() if s["slot"] == "current"]
 
     def status(self):
         return self.rpc("status")
@@ -250,15 +254,6 @@ class Gateway(Process):
         until(f"gateway {self.name} to have {count} peers up", seconds,
               lambda: len(self.up_peers()) == count)
         return self
-
-
-def rows_of(result, name):
-    return result[name] if isinstance(result, dict) else result
-
-
-def counters_of(result):
-    rows = rows_of(result, "counters")
-    return {r["name"]: r["value"] for r in rows} if isinstance(rows, list) else rows
 
 
 class Rig:
@@ -298,7 +293,8 @@ class Rig:
         conf = {
             "identity": keyfile,
             "ports": {"uplink0": {"driver": "af_xdp", "interface": "up0"},
-                      "host0": {"driver": "tap", "interface": TAP}},
+                      "host0": {"driver": "tap", "interface": TAP,
+                                "address": "none" if self.topo.hosts else "vip"}},
             "underlay": {"port": "uplink0", "listen": PORT},
             "clusters": {CLUSTER: {k: v for k, v in c.items() if v is not None}},
             "management": {"socket": os.path.join(self.dir, f"{site}.sock")},

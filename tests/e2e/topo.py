@@ -142,7 +142,6 @@ class Topo:
     def join_tap(self, site, tap="omni0"):
         """Put a gateway's TAP into its site's bridge: the host stands behind it then."""
         ns = self.gw(site)
-        ip("-n", ns, "addr", "flush", "dev", tap)
         ip("-n", ns, "link", "set", tap, "master", "br0", "up")
 
     def exec(self, ns, *cmd, check=True, timeout=60):
