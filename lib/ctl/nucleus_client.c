@@ -121,6 +121,15 @@ void nc_lost(struct nc_session *s)
 	nc_restart(s, ctl_now(s->ctl));
 }
 
+void nc_forget_key(struct nc_session *s)
+{
+	s->registered = false;
+	s->has_key = s->has_wrong_key = false;
+	s->wrong_key = (struct omni_key){0};
+	s->backoff_ns = 0;
+	nc_lost(s);
+}
+
 static void keying_failed(struct nc_session *s, uint64_t wait_ns)
 {
 	s->backoff_ns = s->backoff_ns == 0 ? NC_BACKOFF_MIN_NS
@@ -279,7 +288,7 @@ static void hello_taken(struct nc_session *s, const struct omni_hello_answer *in
 	memcpy(key.b, in->nucleus_key, sizeof(key.b));
 	if (pin != NULL && memcmp(pin, &key, sizeof(key)) != 0) {
 		ctl_count(s->ctl, OMNI_STAT_ctl_nucleus_wrong_key);
-		if (!s->has_wrong_key)
+		if (memcmp(&s->wrong_key, &key, sizeof(key)) != 0)
 			omni_log_warn(
 				LOG_CTL, "nucleus answers with another key than the pinned one",
 				"nucleus=%s key=%s", s->server->text, omni_key_text(text, &key));

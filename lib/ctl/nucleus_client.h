@@ -133,6 +133,8 @@ struct ctl_nucleus {
 
 /* Nothing is answered any more: hello again, and register again with the new keys. */
 void nc_lost(struct nc_session *s);
+/* Begin anew, as if for the first time. */
+void nc_forget_key(struct nc_session *s);
 /* Begin with hello no later than at_ns. */
 void nc_restart(struct nc_session *s, uint64_t at_ns);
 /* One message on the current keys. 0 or -errno. */

@@ -149,7 +149,7 @@ int nc_pins_forget(struct omni_ctl *ctl, const char *text)
 		struct nc_session *s = &nc->session[i];
 
 		if (s->server->has_pin && (text == NULL || strcmp(text, s->server->text) == 0))
-			nc_lost(s);
+			nc_forget_key(s);
 	}
 	for (unsigned int i = 0; nc != NULL && i < nc->n_servers; i++) {
 		struct nc_server *server = &nc->server[i];
