@@ -162,12 +162,13 @@ static int by_value(const void *a, const void *b)
 /* Median of one field of all passes, per frame. */
 static double median(const struct pass *pass, unsigned int n, size_t field)
 {
-	uint64_t v[PASSES];
+	uint64_t v[PASSES] = {0};
+	unsigned int middle = n / 2;
 
 	for (unsigned int i = 0; i < n; i++)
-		memcpy(&v[i], (const uint8_t *)&pass[i] + field, sizeof(v[i]));
+		v[i] = *(const uint64_t *)(const void *)((const uint8_t *)&pass[i] + field);
 	qsort(v, n, sizeof(v[0]), by_value);
-	return (double)v[n / 2] / BENCH_BUFFERS;
+	return (double)v[middle] / BENCH_BUFFERS;
 }
 
 static void conclude(struct bench_result *res, const struct pass *pass, unsigned int n)

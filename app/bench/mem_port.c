@@ -14,7 +14,7 @@ static uint16_t mem_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf *
 	(void)queue;
 	if (n > left)
 		n = (uint16_t)left;
-	memcpy(m, p->in + p->taken, n * sizeof(*m));
+	memcpy(m, p->in + p->taken, n * sizeof(void *));
 	p->taken += n;
 	return n;
 }
@@ -26,7 +26,7 @@ static uint16_t mem_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf *
 	(void)queue;
 	if (n > BENCH_BUFFERS - p->n_out)
 		n = (uint16_t)(BENCH_BUFFERS - p->n_out);
-	memcpy(p->out + p->n_out, m, n * sizeof(*m));
+	memcpy(p->out + p->n_out, m, n * sizeof(void *));
 	p->n_out += n;
 	return n;
 }

@@ -8,12 +8,6 @@
 
 #define MULTICAST_BIT 0x01
 
-struct sources {
-	struct keyset set;     /* tag: where it was seen */
-	omni_dest dest[BURST]; /* where the table has it */
-	uint32_t slot[BURST];
-};
-
 static inline omni_dest seen_at(const struct omni_worker *w, const struct omni_meta *meta)
 {
 	if ((meta->flags & OMNI_META_FROM_PEER) != 0)
@@ -22,7 +16,7 @@ static inline omni_dest seen_at(const struct omni_worker *w, const struct omni_m
 }
 
 /* Where the frame's source stands among the burst's; KEEP, or why not. */
-static inline unsigned int enter(const struct omni_worker *w, struct sources *s, struct rte_mbuf *m,
+static inline unsigned int enter(const struct omni_worker *w, struct keyset *s, struct rte_mbuf *m,
 				 uint8_t *of)
 {
 	const struct omni_meta *meta = omni_meta(m);
@@ -34,37 +28,40 @@ static inline unsigned int enter(const struct omni_worker *w, struct sources *s,
 	key = omni_fdb_key(meta->cluster, eth + 6);
 	if (unlikely((eth[6] & MULTICAST_BIT) != 0 || key << 16 == 0))
 		return OMNI_STAT_drop_bad_source;
-	*of = (uint8_t)keyset_index(&s->set, key, seen_at(w, meta));
+	*of = (uint8_t)keyset_index(s, key, seen_at(w, meta));
 	return KEEP;
 }
 
-static void report(struct omni_worker *w, const struct sources *s, unsigned int i,
-		   enum omni_event_type type)
+static void report(struct omni_worker *w, uint64_t key, omni_dest from, enum omni_event_type type)
 {
 	const struct omni_event ev = {
 		.type = (uint8_t)type,
-		.cluster = (uint16_t)(s->set.key[i] >> 48),
-		.mac = s->set.key[i] & UINT64_C(0xffffffffffff),
-		.dest = s->set.tag[i],
+		.cluster = (uint16_t)(key >> 48),
+		.mac = key & UINT64_C(0xffffffffffff),
+		.dest = from,
 	};
 
 	omni_node_event(w, &ev);
 }
 
-/* False where the source's frames are dropped. */
-static inline bool settle(struct omni_worker *w, const struct sources *s, unsigned int i)
+/*
+ * A source that was seen at from and that the table (entry slot) has at dest. False where its
+ * frames are dropped.
+ */
+static inline bool settle(struct omni_worker *w, uint64_t key, omni_dest from, omni_dest dest,
+			  uint32_t slot)
 {
-	if (likely(s->dest[i] == s->set.tag[i])) {
-		omni_fdb_touch(w->conf.fdb, s->slot[i], w->now_s);
+	if (likely(dest == from)) {
+		omni_fdb_touch(w->conf.fdb, slot, w->now_s);
 		return true;
 	}
-	if (s->slot[i] == OMNI_FDB_MISS || s->dest[i] == OMNI_DEST_MISS) {
-		report(w, s, i, OMNI_EVENT_LEARN);
+	if (slot == OMNI_FDB_MISS || dest == OMNI_DEST_MISS) {
+		report(w, key, from, OMNI_EVENT_LEARN);
 		return true;
 	}
-	if (omni_fdb_is_damped(w->conf.fdb, s->slot[i]))
+	if (omni_fdb_is_damped(w->conf.fdb, slot))
 		return false;
-	report(w, s, i, OMNI_EVENT_MOVE);
+	report(w, key, from, OMNI_EVENT_MOVE);
 	return true;
 }
 
@@ -72,10 +69,12 @@ unsigned int omni_node_learn(struct omni_worker *w, struct rte_mbuf **m, unsigne
 {
 	unsigned int left = 0, kept = 0;
 	uint64_t damped = 0;
+	omni_dest dest[BURST];
+	uint32_t slot[BURST];
 	uint8_t of[BURST];
-	struct sources s;
+	struct keyset s; /* tag: where it was seen */
 
-	keyset_init(&s.set);
+	keyset_init(&s);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int why = enter(w, &s, m[i], &of[left]);
 
@@ -84,9 +83,10 @@ unsigned int omni_node_learn(struct omni_worker *w, struct rte_mbuf **m, unsigne
 		else
 			omni_node_drop(w, m[i], why);
 	}
-	omni_fdb_lookup(w->conf.fdb, s.set.key, s.set.n, s.dest, s.slot);
-	for (unsigned int i = 0; i < s.set.n; i++)
-		damped |= (uint64_t)!settle(w, &s, i) << i;
+	if (s.n > 0)
+		omni_fdb_lookup(w->conf.fdb, s.key, s.n, dest, slot);
+	for (unsigned int i = 0; i < s.n; i++)
+		damped |= (uint64_t)!settle(w, s.key[i], s.tag[i], dest[i], slot[i]) << i;
 	if (likely(damped == 0)) {
 		stage_end(w, OMNI_STAGE_learn, n);
 		return left;

@@ -5,35 +5,7 @@
  * frame whose pieces contradict each other is dropped, and stays known as dead until its time
  * is over, so that its other pieces begin nothing. Bounded in number, time and per peer.
  */
-#include <stdlib.h>
-#include <sys/queue.h>
-
-#include <rte_malloc.h>
-#include <rte_random.h>
-
-#include "worker.h"
-
-#define WAYS 8
-#define SETS (OMNI_REASSEMBLY_MAX / WAYS)
-
-static_assert((SETS & (SETS - 1)) == 0, "sets are picked by a mask");
-
-struct frame {
-	TAILQ_ENTRY(frame) by_age;
-	uint64_t session; /* our id of it; 0: the entry is free */
-	uint64_t deadline;
-	struct rte_mbuf *m; /* NULL: dead */
-	uint32_t id, peer;
-	uint16_t lane, whole, got, pieces;
-	uint16_t begin[OMNI_FRAGMENT_MAX_PIECES], end[OMNI_FRAGMENT_MAX_PIECES];
-};
-
-struct reassembly {
-	uint64_t salt, timeout;
-	TAILQ_HEAD(, frame) by_age; /* the oldest first */
-	uint8_t *of_peer;	    /* frames of each peer */
-	struct frame frame[SETS][WAYS];
-};
+#include "reassemble.h"
 
 /* One piece as its header describes it. */
 struct piece {
@@ -42,48 +14,17 @@ struct piece {
 	const uint8_t *data;
 };
 
-static_assert(OMNI_REASSEMBLY_PEER_MAX <= UINT8_MAX, "of_peer counts in bytes");
-
-int omni_node_reassemble_init(struct omni_worker *w)
-{
-	struct reassembly *r = rte_zmalloc("omni_reassembly", sizeof(*r), RTE_CACHE_LINE_SIZE);
-
-	w->reassembly = r;
-	if (r == NULL)
-		return -ENOMEM;
-	r->of_peer = calloc(w->conf.peers->size, sizeof(*r->of_peer));
-	if (r->of_peer == NULL)
-		return -ENOMEM;
-	r->salt = rte_rand();
-	r->timeout = w->hz / 1000 * OMNI_REASSEMBLY_TIMEOUT_MS;
-	TAILQ_INIT(&r->by_age);
-	return 0;
-}
-
-void omni_node_reassemble_fini(struct omni_worker *w)
-{
-	struct reassembly *r = w->reassembly;
-	struct frame *f;
-
-	if (r == NULL)
-		return;
-	TAILQ_FOREACH (f, &r->by_age, by_age)
-		rte_pktmbuf_free(f->m);
-	free(r->of_peer);
-	rte_free(r);
-}
-
 static struct frame *set_of(struct reassembly *r, uint64_t session, uint16_t lane, uint32_t id)
 {
 	uint64_t h = (session ^ r->salt) * UINT64_C(0x9e3779b97f4a7c15);
 
 	h = (h ^ h >> 32 ^ id ^ (uint64_t)lane << 32) * UINT64_C(0xff51afd7ed558ccd);
-	return r->frame[h >> 32 & (SETS - 1)];
+	return r->frame[h >> 32 & (REASSEMBLY_SETS - 1)];
 }
 
 static struct frame *find_free(struct frame *set)
 {
-	for (unsigned int i = 0; i < WAYS; i++)
+	for (unsigned int i = 0; i < REASSEMBLY_WAYS; i++)
 		if (set[i].session == 0)
 			return &set[i];
 	return NULL;
@@ -91,7 +32,7 @@ static struct frame *find_free(struct frame *set)
 
 static struct frame *find(struct frame *set, uint64_t session, uint16_t lane, uint32_t id)
 {
-	for (unsigned int i = 0; i < WAYS; i++)
+	for (unsigned int i = 0; i < REASSEMBLY_WAYS; i++)
 		if (set[i].session == session && set[i].id == id && set[i].lane == lane)
 			return &set[i];
 	return NULL;
