@@ -109,6 +109,7 @@ void gateway_eal_stop(struct gateway *gw)
 {
 	if (!gw->eal_started)
 		return;
+	omni_eal_settle();
 	rte_eal_cleanup();
 	omni_eal_cleanup(&gw->eal);
 }

@@ -426,6 +426,7 @@ static int stop_eal(void **state)
 {
 	(void)state;
 	rte_mempool_free(pool);
+	omni_eal_settle();
 	return rte_eal_cleanup();
 }
 
