@@ -43,7 +43,7 @@
 #define CTL_STAMPS_MAX 4096 /* newest timestamps kept of keys that are no peers */
 #define CTL_CANDIDATES_MAX (OMNI_RECORD_CANDIDATES_MAX + 2)
 #define CTL_SHOTS_MAX 5	    /* datagrams of one attempt towards unconfirmed addresses */
-#define CTL_PATIENT_TRIES 3 /* with the confirmed address alone, before all candidates */
+#define CTL_PATIENT_TRIES 1 /* with the confirmed address alone, before all candidates */
 #define CTL_CROSSINGS_MAX 2 /* initiations ignored in favour of ours, in a row */
 #define CTL_LOAD_PER_S 500  /* handshakes a second from which on cookies are asked for */
 #define CTL_SOURCE_PER_S 20 /* handshakes of one source under load */
@@ -214,7 +214,9 @@ struct ctl_probe {
 
 struct ctl_pmtu {
 	struct ctl_probe probe;
+	uint16_t told;	    /* last logged */
 	uint16_t low, high; /* echoed; not yet known to fail */
+	bool verifying;	    /* what was measured, at a new session: a path may have shrunk */
 	bool searching, done;
 	uint64_t again_ns;
 };
@@ -418,7 +420,10 @@ void ctl_probe_message(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_
 
 /* ---- Probes: probe.c, roam.c, pmtu.c ---- */
 
+/* Measure from the beginning: the path is another one. */
 void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* Is what was measured still so? At each new session. */
+void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_endpoint *from,

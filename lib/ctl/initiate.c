@@ -138,7 +138,7 @@ static void try_now(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 		ctl_peer_series_end(ctl, peer);
 		return;
 	}
-	if (peer->tries == CTL_PATIENT_TRIES)
+	if (peer->tries == CTL_PATIENT_TRIES + 1)
 		ctl_name_again(ctl, peer->dns);
 	peer->last_start_ns = now;
 	peer->retry_ns = next_try(peer, now);

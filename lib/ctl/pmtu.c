@@ -16,6 +16,9 @@ static void finish(struct ctl_peer *peer)
 	peer->pmtu.searching = false;
 	peer->pmtu.done = true;
 	peer->pmtu.probe.waiting = false;
+	if (peer->pmtu.told == peer->pmtu.low)
+		return;
+	peer->pmtu.told = peer->pmtu.low;
 	omni_log_info(LOG_CTL, "path MTU measured", "cluster=%s peer=%s mtu=%u",
 		      peer->cluster->conf->name, ctl_peer_text(key, peer), peer->pmtu.low);
 }
@@ -47,13 +50,19 @@ void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 	if (atomic_load(&peer->pub->path) == NULL)
 		return;
+	if (peer->path_mtu != 0) {
+		*p = (struct ctl_pmtu){
+			.low = OMNI_MIN(peer->path_mtu, peer->link_mtu),
+			.done = true,
+		};
+		return;
+	}
 	*p = (struct ctl_pmtu){
 		.low = OMNI_MIN(OMNI_PATH_MTU_DEFAULT, peer->link_mtu),
 		.high = peer->link_mtu,
 		.searching = true,
 	};
-	if (peer->path_mtu != 0 || p->high <= p->low) {
-		p->low = peer->path_mtu != 0 ? OMNI_MIN(peer->path_mtu, peer->link_mtu) : p->low;
+	if (p->high <= p->low) {
 		p->searching = false;
 		p->done = true;
 		return;
@@ -62,14 +71,47 @@ void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer)
 	ask(ctl, peer, p->high);
 }
 
+void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	if (p->searching)
+		return;
+	if (!p->done) {
+		ctl_pmtu_start(ctl, peer);
+		return;
+	}
+	if (peer->path_mtu != 0 || p->low <= OMNI_PATH_MTU_DEFAULT)
+		return;
+	p->searching = p->verifying = true;
+	p->high = peer->link_mtu;
+	p->probe.size = 0;
+	ctl_peer_due(peer, ctl_now(ctl));
+	ask(ctl, peer, p->low);
+}
+
+/* Smaller than it was: carry what every path carries, and measure again. */
+static void shrunk(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	p->verifying = false;
+	p->high = (uint16_t)(p->probe.size - 1);
+	p->low = OMNI_MIN(OMNI_PATH_MTU_DEFAULT, peer->link_mtu);
+	ctl_peer_publish_mtu(ctl, peer);
+}
+
 void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct ctl_pmtu *p = &peer->pmtu;
 
 	if (!p->searching)
 		return;
-	p->low = OMNI_MAX(p->low, p->probe.size);
-	ctl_peer_publish_mtu(ctl, peer);
+	if (!p->verifying) {
+		p->low = OMNI_MAX(p->low, p->probe.size);
+		ctl_peer_publish_mtu(ctl, peer);
+	}
+	p->verifying = false;
 	next_size(ctl, peer);
 }
 
@@ -87,6 +129,9 @@ void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 		ask(ctl, peer, p->probe.size);
 		return;
 	}
-	p->high = (uint16_t)(p->probe.size - 1);
+	if (p->verifying)
+		shrunk(ctl, peer);
+	else
+		p->high = (uint16_t)(p->probe.size - 1);
 	next_size(ctl, peer);
 }

@@ -92,8 +92,7 @@ static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 		      peer->cluster->conf->name, ctl_peer_text(key, peer),
 		      omni_endpoint_text(ep, &s->from), omni_cipher_name(s->kp->cipher),
 		      s->kp->lanes_tx, s->kp->lanes_rx);
-	if (!peer->pmtu.done && !peer->pmtu.searching)
-		ctl_pmtu_start(ctl, peer);
+	ctl_pmtu_verify(ctl, peer);
 }
 
 int ctl_slots_initiated(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_hs_done *done)

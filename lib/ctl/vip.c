@@ -55,6 +55,18 @@ struct ctl_peer *ctl_peer_by_vip(struct omni_ctl *ctl, const struct ctl_cluster 
 	return best;
 }
 
+/* With `vip: auto` an address of that form belongs to the key that it follows from. */
+static bool is_derived_from_another(const struct ctl_cluster *c, const struct omni_ip *vip,
+				    const struct omni_key *claimant)
+{
+	struct omni_ip derived;
+
+	if (!c->conf->vip_auto || vip->b[0] != 0xfd)
+		return false;
+	derived = omni_vip_auto(claimant);
+	return !omni_ip_equal(vip, &derived);
+}
+
 int ctl_vip_check(struct omni_ctl *ctl, const struct ctl_cluster *c, const struct omni_ip *vip,
 		  const struct omni_key *claimant)
 {
@@ -62,7 +74,7 @@ int ctl_vip_check(struct omni_ctl *ctl, const struct ctl_cluster *c, const struc
 
 	if (omni_ip_is_none(vip))
 		return 0;
-	if (omni_ip_equal(vip, &c->vip))
+	if (omni_ip_equal(vip, &c->vip) || is_derived_from_another(c, vip, claimant))
 		return -EADDRINUSE;
 	if (holder != NULL && holder->vip_bound)
 		return omni_ip_equal(&holder->vip, vip) ? 0 : -EADDRINUSE;

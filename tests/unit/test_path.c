@@ -78,6 +78,21 @@ static void configured_mtu_is_believed(void **state)
 	assert_true(b->max_datagram < 600); /* no padded probe */
 }
 
+static void shrinking_path_is_noticed(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	rig_run(2000);
+	assert_int_equal(mtu_to(a, b), 1500);
+	net.path_mtu = 1400;
+	rig_run(140000); /* the next session measures again */
+	assert_in_range(mtu_to(a, b), 1400 - 8, 1400);
+	net.path_mtu = 1500;
+	rig_run(130000);
+	assert_in_range(mtu_to(a, b), 1500 - 8, 1500);
+}
+
 static void renumber(struct site *s, const char *to)
 {
 	assert_int_equal(omni_endpoint_parse(&s->address, to), 0);
@@ -259,6 +274,23 @@ static void impossible_candidates_are_left_out(void **state)
 	assert_int_equal(count_of(a, OMNI_STAT_ctl_candidates_filtered), 3);
 }
 
+static void derived_vips_belong_to_their_keys(void **state)
+{
+	struct omni_record rb;
+
+	(void)state;
+	make_pair();
+	a->cluster.n_peers = 0;
+	a->cluster.vip_auto = true;
+	site_start(a);
+	rb = record_of(b);
+	rb.vip = omni_vip_auto(&b->identity.dh.public);
+	rb.vip.b[15] ^= 1;
+	assert_int_equal(learns(a, &rb), -EADDRINUSE);
+	rb.vip.b[15] ^= 1;
+	assert_int_equal(learns(a, &rb), 0);
+}
+
 static void mesh_has_a_limit(void **state)
 {
 	struct omni_record rb, rc;
@@ -380,6 +412,7 @@ int main(void)
 		T(smaller_mtu_is_searched),
 		T(no_more_than_the_default_is_believed),
 		T(configured_mtu_is_believed),
+		T(shrinking_path_is_noticed),
 		T(peer_moves_when_the_old_address_is_silent),
 		T(copies_do_not_move_a_peer),
 		T(probes_to_strangers_are_limited),
@@ -387,6 +420,7 @@ int main(void)
 		T(idle_mesh_keeps_its_sessions),
 		T(first_record_holds_the_vip),
 		T(impossible_candidates_are_left_out),
+		T(derived_vips_belong_to_their_keys),
 		T(mesh_has_a_limit),
 		T(macs_live_as_long_as_their_peer),
 		T(macs_age),
