@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <rte_alarm.h>
 #include <rte_eal.h>
 
 #include <omni_eal.h>
@@ -16,8 +15,6 @@
 #define HUGE_DIR "/sys/kernel/mm/hugepages"
 /* EAL itself, rings and hash tables that are not in anybody's sum. */
 #define SPARE_MB 32
-/* At most, for a pass of the interrupt thread. */
-#define SETTLE_MS 100
 #define PREFIX "omni-"
 
 struct build {
@@ -226,30 +223,6 @@ static void remove_stale(const char *parent)
 			remove_folder(path);
 	}
 	closedir(d);
-}
-
-static void settled(void *arg)
-{
-	__atomic_store_n((bool *)arg, true, __ATOMIC_RELEASE);
-}
-
-/*
- * Alarms run on that thread. The first may run in the pass that also learns of the change; when
- * the second runs, the thread has begun another pass with its new list.
- */
-void omni_eal_settle(void)
-{
-	for (int pass = 0; pass < 2; pass++) {
-		/* Not on the stack: an alarm that comes too late still finds it. */
-		static bool done[2];
-
-		done[pass] = false;
-		if (rte_eal_alarm_set(1, settled, &done[pass]) < 0)
-			return;
-		for (int ms = 0; ms < SETTLE_MS && !__atomic_load_n(&done[pass], __ATOMIC_ACQUIRE);
-		     ms++)
-			usleep(1000);
-	}
 }
 
 void omni_eal_cleanup(const struct omni_eal_args *args)

@@ -42,12 +42,6 @@ int omni_eal_build_args(struct omni_eal_args *out, const struct omni_eal_request
 			struct omni_err *err) OMNI_MUST_CHECK;
 
 /*
- * Wait until EAL's interrupt thread has seen the last handler go: it walks its handlers in memory
- * that rte_eal_cleanup unmaps, and crashes when it is late. Before rte_eal_cleanup. Control.
- */
-void omni_eal_settle(void);
-
-/*
  * Remove what EAL leaves in /run/dpdk (or XDG_RUNTIME_DIR/dpdk) under our own prefix, and what
  * processes of ours that no longer run left there. After rte_eal_cleanup. A prefix the user
  * chose stays.
