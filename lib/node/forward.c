@@ -31,6 +31,7 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 	struct omni_keypair *kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
 	const struct omni_path *path = atomic_load_explicit(&peer->path, memory_order_acquire);
 	struct omni_meta *meta = omni_meta(m);
+	const uint8_t *front;
 
 	if (unlikely(kp == NULL || (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)) {
 		want_key(w, peer);
@@ -44,6 +45,10 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 	meta->src = src;
 	meta->peer = peer->index;
 	meta->kind = OMNI_KIND_FRAME;
+	/* Where encap_prepare writes the headers. */
+	front = rte_pktmbuf_mtod(m, uint8_t *) - OMNI_DATA_HDR_LEN - path->hdr_len;
+	__builtin_prefetch(front, 1);
+	__builtin_prefetch(front + RTE_CACHE_LINE_SIZE - 1, 1);
 	if (likely(path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD + len <= path->mtu))
 		return KEEP;
 	if ((kp->features & OMNI_FEATURE_FRAGMENTS) == 0)

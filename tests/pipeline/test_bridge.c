@@ -512,6 +512,28 @@ static void full_port(void **state)
 		rte_pktmbuf_free(m);
 }
 
+static void empty_pool(void **state)
+{
+	static struct rte_mbuf *all[POOL_SIZE];
+	struct rig *r = *state;
+	struct site *a = &r->site[0];
+	struct rte_mbuf *frame;
+	unsigned int n = 0;
+
+	connect_all(r, SITES);
+	frame = rig_frame(r, 0, 11, 100, 1);
+	while ((all[n] = rte_pktmbuf_alloc(r->pool)) != NULL)
+		n++;
+	rig_in(a->local[0], frame);
+	rig_run(r);
+	/* A copy for each peer and one port is missing; the frame itself goes to the last one. */
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_no_mbuf), SITES - 1 + 1);
+	assert_int_equal(rig_drops(r, 0), SITES);
+	assert_ptr_equal(rig_out(a->local[2]), frame);
+	rte_pktmbuf_free(frame);
+	rte_pktmbuf_free_bulk(all, n);
+}
+
 static void control_sends(void **state)
 {
 	struct rig *r = *state;
@@ -553,6 +575,7 @@ int main(void)
 		TEST(clusters_are_apart),
 		TEST(a_port_goes_and_comes),
 		TEST(full_port),
+		TEST(empty_pool),
 		TEST(control_sends),
 	};
 
