@@ -49,7 +49,7 @@ struct site {
 	struct omni_rcu *rcu;
 	struct omni_aead *aead;
 	struct omni_xring *xring;
-	struct omni_stats worker;
+	struct omni_stats worker, *workers[1];
 	struct omni_ctl *ctl; /* NULL: not running */
 	bool no_neighbour;    /* next hops are being asked for */
 	unsigned int frames_in, datagrams_in;
@@ -174,7 +174,6 @@ static inline void port_init(struct site *s, struct omni_port *p, uint16_t id, c
 static inline void site_start(struct site *s)
 {
 	static unsigned int serial;
-	struct omni_stats *worker = &s->worker;
 	struct omni_err err = {""};
 	char name[16];
 	struct omni_ctl_conf conf = {
@@ -183,7 +182,7 @@ static inline void site_start(struct site *s)
 		.ports = &s->ports,
 		.pool = net.pool,
 		.xrings = &s->xring,
-		.worker_stats = &worker,
+		.worker_stats = s->workers,
 		.n_workers = 1,
 		.bell = -1,
 		.version = "test",
@@ -191,6 +190,7 @@ static inline void site_start(struct site *s)
 	};
 
 	snprintf(name, sizeof(name), "rig%u", serial++);
+	s->workers[0] = &s->worker;
 	port_init(s, &s->up, 0, "up");
 	port_init(s, &s->lan, 1, "lan");
 	conf.sessions = s->sessions = omni_sessions_create(256);
