@@ -141,36 +141,7 @@ static int loop_start(struct omni_ctl *ctl)
 	return rc;
 }
 
-/* Everybody whose address is known is called at once: they may still send to what we were. */
-static void call_peers(struct omni_ctl *ctl)
-{
-	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
-		struct ctl_peer *peer;
-
-		TAILQ_FOREACH (peer, &ctl->cluster[i].peers, entry)
-			ctl_peer_look_up(ctl, peer);
-	}
-}
-
-int omni_ctl_start(struct omni_ctl *ctl, struct omni_err *err)
-{
-	int rc = ctl->conf.loop != NULL ? loop_start(ctl) : 0;
-
-	if (rc < 0)
-		return omni_fail(err, rc, "event loop: %s", uv_strerror(rc));
-	ctl->running = true;
-	ctl_state_tick(ctl);
-	rc = ctl_nexthop_start(ctl, err);
-	if (rc == 0)
-		rc = ctl_rpc_init(ctl, err);
-	if (rc < 0)
-		return rc;
-	call_peers(ctl);
-	ctl_nucleus_start(ctl);
-	return 0;
-}
-
-/* ---- Stop ---- */
+/* ---- Start and stop ---- */
 
 static void finish(struct omni_ctl *ctl)
 {
@@ -200,6 +171,37 @@ static void close_handles(struct omni_ctl *ctl)
 	uv_close((uv_handle_t *)&ctl->tick, ctl_handle_closed);
 	uv_close((uv_handle_t *)&ctl->drain, ctl_handle_closed);
 	uv_close((uv_handle_t *)&ctl->more, ctl_handle_closed);
+}
+
+/* Everybody whose address is known is called at once: they may still send to what we were. */
+static void call_peers(struct omni_ctl *ctl)
+{
+	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
+		struct ctl_peer *peer;
+
+		TAILQ_FOREACH (peer, &ctl->cluster[i].peers, entry)
+			ctl_peer_look_up(ctl, peer);
+	}
+}
+
+int omni_ctl_start(struct omni_ctl *ctl, struct omni_err *err)
+{
+	int rc = ctl->conf.loop != NULL ? loop_start(ctl) : 0;
+
+	if (rc < 0)
+		return omni_fail(err, rc, "event loop: %s", uv_strerror(rc));
+	ctl->running = true;
+	ctl_state_tick(ctl);
+	rc = ctl_nexthop_start(ctl, err);
+	if (rc == 0)
+		rc = ctl_rpc_init(ctl, err);
+	if (rc < 0) {
+		close_handles(ctl);
+		return rc;
+	}
+	call_peers(ctl);
+	ctl_nucleus_start(ctl);
+	return 0;
 }
 
 /* Until the worker took what we said from its ring, and had a turn to send it. */

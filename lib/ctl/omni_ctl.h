@@ -69,7 +69,8 @@ struct omni_ctl *omni_ctl_create(const struct omni_ctl_conf *conf, struct omni_e
 
 /*
  * Begin: timers, the workers' bell, netlink, names, the Nucleus's client, management; peers with
- * an address are called at once. 0, or -errno with a sentence in err (then only omni_ctl_free).
+ * an address are called at once. 0, or -errno with a sentence in err (then the loop runs out and
+ * only omni_ctl_free is left).
  */
 int omni_ctl_start(struct omni_ctl *ctl, struct omni_err *err) OMNI_MUST_CHECK;
 
