@@ -25,9 +25,21 @@
 /* Around a frame: mbuf, object header, AF_XDP's headroom, tailroom, rounding. */
 #define MBUF_EXTRA 1024
 
-static void conf_of(struct omni_port_conf *out, const struct omni_config *config,
-		    unsigned int index)
+/*
+ * A tap keeps its address over restarts, or the other site's neighbour tables would point
+ * nowhere for half a minute: locally administered, from this box's key and the port's name.
+ */
+static void stable_mac(uint8_t mac[6], const struct gateway *gw, const char *name)
 {
+	const struct omni_key *key = &gw->identity.dh.public;
+
+	omni_mac(mac, 6, key->b, sizeof(key->b), name, strlen(name));
+	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
+}
+
+static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsigned int index)
+{
+	const struct omni_config *config = gw->config;
 	const struct omni_config_port *port = &config->ports[index];
 
 	memset(out, 0, sizeof(*out));
@@ -40,6 +52,10 @@ static void conf_of(struct omni_port_conf *out, const struct omni_config *config
 	out->mtu = port->mtu;
 	out->has_mac = port->has_mac;
 	memcpy(out->mac, port->mac, sizeof(out->mac));
+	if (!port->has_mac && strcmp(port->driver, "tap") == 0) {
+		out->has_mac = true;
+		stable_mac(out->mac, gw, port->name);
+	}
 	out->memif_id = port->memif_id;
 	out->server = port->server;
 	if (index == config->underlay.port) {
@@ -56,7 +72,7 @@ int gateway_ports_check(const struct gateway *gw, struct omni_err *err)
 		struct omni_err why;
 		int rc;
 
-		conf_of(&conf, gw->config, i);
+		conf_of(&conf, gw, i);
 		ops = omni_driver_find(conf.driver, &why);
 		rc = ops == NULL ? -ENOENT : ops->check(&conf, &why);
 		if (rc < 0)
@@ -156,7 +172,7 @@ static int open_one(struct gateway *gw, unsigned int index, struct omni_err *err
 	struct omni_port *port;
 	struct omni_err why;
 
-	conf_of(&conf, gw->config, index);
+	conf_of(&conf, gw, index);
 	ops = omni_driver_find(conf.driver, &why);
 	if (ops == NULL)
 		return omni_fail(err, -ENOENT, "%s", why.text);
