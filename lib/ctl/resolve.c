@@ -239,10 +239,15 @@ void ctl_names_stop(struct omni_ctl *ctl)
 
 void ctl_names_fini(struct omni_ctl *ctl)
 {
-	struct ctl_name *name;
+	struct ctl_name *name, *next;
 
-	while (ctl->names != NULL && (name = TAILQ_FIRST(&ctl->names->all)) != NULL)
-		ctl_name_del(ctl, name);
+	if (ctl->names == NULL)
+		return;
+	for (name = TAILQ_FIRST(&ctl->names->all); name != NULL; name = next) {
+		next = TAILQ_NEXT(name, entry);
+		forget_lookup(name);
+		free(name);
+	}
 	free(ctl->names);
 	ctl->names = NULL;
 }

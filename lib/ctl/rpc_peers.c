@@ -197,7 +197,7 @@ static int take_name(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 	if (rpc_find_peer(ctl, c, text) != NULL)
 		return omni_fail(err, -EINVAL, "name: there is a peer %s in cluster %s already",
 				 text, c->conf->name);
-	strcpy(p->name, text);
+	snprintf(p->name, sizeof(p->name), "%s", text);
 	return 0;
 }
 

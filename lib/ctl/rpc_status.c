@@ -34,7 +34,8 @@ static json_t *cluster_json(struct omni_ctl *ctl, struct ctl_cluster *c)
 					   trouble->hs_result != OMNI_RESULT_ACCEPTED))
 			state = "refused";
 	} else if (c->n_sessions == 0) {
-		strcpy(reason, c->n_peers > 0 ? "no peer has answered yet" : "no peers are known");
+		snprintf(reason, sizeof(reason), "%s",
+			 c->n_peers > 0 ? "no peer has answered yet" : "no peers are known");
 	}
 	return json_pack(
 		"{s:s, s:o, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:s}", "name", c->conf->name, "id",

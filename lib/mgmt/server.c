@@ -199,7 +199,7 @@ static int make_folder(const char *path)
 {
 	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
 
-	strcpy(folder, path);
+	snprintf(folder, sizeof(folder), "%s", path);
 	for (char *p = folder + 1; (p = strchr(p, '/')) != NULL; p++) {
 		*p = '\0';
 		if (mkdir(folder, 0755) != 0 && errno != EEXIST)
@@ -305,8 +305,8 @@ int omni_mgmt_listen(struct omni_mgmt *mgmt, const char *path, struct omni_err *
 				 "management socket: the path has %zu characters, expected 1 to "
 				 "%zu",
 				 strlen(path), sizeof(sa.sun_path) - 1);
-	strcpy(sa.sun_path, path);
-	strcpy(mgmt->path, path);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	snprintf(mgmt->path, sizeof(mgmt->path), "%s", path);
 	rc = make_folder(path);
 	if (rc == 0) {
 		rc = clear_path(&sa, err);

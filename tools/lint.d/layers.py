@@ -24,7 +24,7 @@ LAYERS = {
     "session": "aead replay rcu wire base",
     "nucleus": "noise signal replay crypto wire base",
     "node": "aead session fdb fib port xring stats rcu replay wire base",
-    "ctl": "config mgmt noise signal session fdb fib port xring stats rcu crypto wire base",
+    "ctl": "config mgmt noise signal aead session fdb fib port xring stats rcu crypto wire base",
     "drivers": "port base",
 }
 
