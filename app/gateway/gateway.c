@@ -22,6 +22,14 @@
 
 /* ---- Tables ---- */
 
+/* OMNI_CPU_MASK=aes: act as on a CPU without AES instructions, to try what `auto` then does. */
+static uint32_t aead_flags(void)
+{
+	const char *mask = getenv("OMNI_CPU_MASK");
+
+	return mask != NULL && strcmp(mask, "aes") == 0 ? OMNI_AEAD_NO_AES : 0;
+}
+
 static int tables_create(struct gateway *gw, struct omni_err *err)
 {
 	const struct omni_config *config = gw->config;
@@ -38,7 +46,7 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 	gw->peers = omni_peers_create(peers);
 	gw->bridges = omni_bridges_create();
 	gw->fdb = omni_fdb_create("fdb", config->limits.fdb, gw->rcu);
-	gw->aead = omni_aead_create(0);
+	gw->aead = omni_aead_create(aead_flags());
 	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
 	    gw->aead == NULL)
 		goto fail;
@@ -86,7 +94,7 @@ static int worker_create(struct gateway *gw, unsigned int id, unsigned int lcore
 
 	w->lcore = lcore;
 	w->idle.adaptive = gw->config->idle == OMNI_IDLE_ADAPTIVE;
-	w->aead = omni_aead_create(0);
+	w->aead = omni_aead_create(aead_flags());
 	w->stats = rte_zmalloc("omni_stats", sizeof(*w->stats), RTE_CACHE_LINE_SIZE);
 	w->xring = omni_xring_create("w0", gw->bell);
 	if (w->aead == NULL || w->stats == NULL || w->xring == NULL)

@@ -21,17 +21,37 @@ static const struct nc_session *troubled(const struct omni_ctl *ctl, const struc
 	return found;
 }
 
+/* The first peer that refused our handshake; NULL where none did. */
+static const struct ctl_peer *refuser(const struct ctl_cluster *c)
+{
+	const struct ctl_peer *peer;
+
+	TAILQ_FOREACH (peer, &c->peers, entry) {
+		if (peer->refused != OMNI_RESULT_ACCEPTED && !peer->refused_by_us &&
+		    !ctl_peer_has_key(peer))
+			return peer;
+	}
+	return NULL;
+}
+
 static json_t *cluster_json(struct omni_ctl *ctl, struct ctl_cluster *c)
 {
 	const struct nc_session *trouble = troubled(ctl, c);
 	struct omni_prefix vip = {.ip = c->vip, .len = c->conf->vip.len};
-	char vip_text[OMNI_PREFIX_TEXT_LEN], reason[NC_TEXT_LEN] = "";
+	char vip_text[OMNI_PREFIX_TEXT_LEN], reason[NC_TEXT_LEN] = "", key[OMNI_KEY_B64_LEN];
 	const char *state = c->n_sessions > 0 ? "up" : "waiting";
+	const struct ctl_peer *no = refuser(c);
 
 	if (trouble != NULL) {
 		nc_reason(trouble, reason);
 		if (c->n_sessions == 0 && (trouble->refused != OMNI_SIGNAL_OK ||
 					   trouble->hs_result != OMNI_RESULT_ACCEPTED))
+			state = "refused";
+	} else if (no != NULL) {
+		snprintf(reason, sizeof(reason), "refused by %s: %s",
+			 no->name[0] != '\0' ? no->name : omni_key_text(key, &no->key),
+			 omni_result_name(no->refused));
+		if (c->n_sessions == 0)
 			state = "refused";
 	} else if (c->n_sessions == 0) {
 		snprintf(reason, sizeof(reason), "%s",

@@ -350,7 +350,9 @@ class Rig:
         out = self.topo.exec(ns, *argv, addr, check=False, timeout=120).stdout
         times = sorted(float(line.split("time=")[1].split()[0]) * 1000
                        for line in out.splitlines() if "time=" in line)
-        return count, len(times), times
+        # Too small a payload has no room for a time; the sum counts those replies too.
+        received = int(out.split(" received")[0].rsplit(" ", 1)[1]) if " received" in out else 0
+        return count, received, times
 
     def reaches(self, ns, addr, seconds=10):
         """Until a ping is answered; how long that took."""

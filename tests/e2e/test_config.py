@@ -158,7 +158,7 @@ def test_identity_file_faults(one, conf, fault, word):
 
 @pytest.mark.parametrize("spoil,words", [
     (lambda c: c["ports"]["uplink0"].update(interface="eth77"), ["eth77"]),
-    (lambda c: c["ports"]["host0"].update(interface="up0"), ["up0"]),
+    (lambda c: c["ports"]["host0"].update(interface="lo"), ["lo"]),
 ], ids=["missing uplink", "TAP name taken"])
 def test_port_that_cannot_be_opened(one, conf, spoil, words):
     spoil(conf)

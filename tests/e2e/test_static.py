@@ -158,15 +158,18 @@ def test_peer_that_changes_its_address(rig):
     both_ways(rig, 2)
     new = "10.99.1.9"
     try:
-        ip("-n", t.gw("a"), "addr", "add", f"{new}/24", "dev", "up0")
         ip("-n", t.gw("a"), "addr", "del", f"{t.uplink_addr('a')}/24", "dev", "up0")
+        ip("-n", t.gw("a"), "addr", "add", f"{new}/24", "dev", "up0")
         ip("-n", t.gw("a"), "route", "replace", "default", "via", t.gateway_addr("a"))
+        # A router that still knew the old address would go on delivering to it.
+        ip("-n", t.router, "neigh", "flush", "dev", "ra")
         rig.reaches(t.gw("a"), t.vip("b"), 10)
         rig.reaches(t.gw("b"), t.vip("a"), 10)
-        assert any(new in str(p) for p in gw["b"].peers()), gw["b"].peers()
+        until("B to send to the new address", 5,
+              lambda: gw["b"].peers()[0]["endpoint"] == f"{new}:{PORT}")
     finally:
-        ip("-n", t.gw("a"), "addr", "add", f"{t.uplink_addr('a')}/24", "dev", "up0", check=False)
-        ip("-n", t.gw("a"), "addr", "del", f"{new}/24", "dev", "up0", check=False)
+        ip("-n", t.gw("a"), "addr", "flush", "dev", "up0")
+        ip("-n", t.gw("a"), "addr", "add", f"{t.uplink_addr('a')}/24", "dev", "up0")
         ip("-n", t.gw("a"), "route", "replace", "default", "via", t.gateway_addr("a"))
 
 

@@ -257,10 +257,16 @@ class Link:
                                            proof_key, cookie)
 
     def connect(self, seconds=3, confirm=True, **changes):
-        """Initiate, and wait for the answer: an Answer, or None for silence."""
+        """Initiate, and wait for the answer: an Answer, or None for silence. A cookie reply is
+        obeyed by a second try, unless the caller brings a cookie of its own."""
         self.confirm = confirm
+        with self.lock:
+            self.cookie = None
         self.send_raw(self.initiation(**changes))
         self.wait(lambda: self.answer is not None or self.cookie is not None, seconds)
+        if self.answer is None and self.cookie and "cookie" not in changes:
+            self.send_raw(self.initiation(cookie=self.cookie, **changes))
+            self.wait(lambda: self.answer is not None, seconds)
         return self.answer
 
     def probe(self, size=0, seconds=2):
@@ -311,11 +317,13 @@ class Host:
                 self.replies[icmp.id, icmp.seq] = (body, kind)
 
     def arp(self, target, seconds=3):
-        """Resolve an address by a broadcast ARP request; its MAC or None."""
+        """Resolve an address by broadcast ARP requests, as a kernel does; its MAC or None."""
         self.neighbours.pop(target, None)
-        self._out(Ether(dst="ff:ff:ff:ff:ff:ff", src=self.mac) /
-                  ARP(op=1, hwsrc=self.mac, psrc=self.address, pdst=target))
-        self.link.wait(lambda: target in self.neighbours, seconds)
+        end = time.monotonic() + seconds
+        while target not in self.neighbours and time.monotonic() < end:
+            self._out(Ether(dst="ff:ff:ff:ff:ff:ff", src=self.mac) /
+                      ARP(op=1, hwsrc=self.mac, psrc=self.address, pdst=target))
+            self.link.wait(lambda: target in self.neighbours, min(0.3, seconds))
         return self.neighbours.get(target)
 
     def echo_request(self, target, seq, size=56, ident=77):
