@@ -409,6 +409,54 @@ static void no_lane_for_workers(void **state)
 	rte_pktmbuf_free(rig_out(a->local[2]));
 }
 
+/* Fewer lanes than workers: the last one is shared, and counts on for all of them. */
+static void shared_lane(void **state)
+{
+	static const struct link link = {.lanes = 3, .mtu = 1500};
+	struct rig *r = *state;
+	struct site *a = &r->site[0], *b = &r->site[1];
+	struct omni_worker_conf conf = *omni_node_worker_conf(a->worker);
+	struct omni_lane_tx *lane;
+
+	rig_connect(r, 0, 1, &link);
+	rig_introduce(r, a->local[0], 11, b->local[0], 22);
+	lane = &a->key[1]->tx[2];
+	assert_int_equal(lane->sequence, 0);
+	/* As one of 64 workers on two lanes: lane 2 would be shared, lane 1 stays our own. */
+	for (unsigned int workers = 1; workers <= 64; workers += 63) {
+		uint64_t own = a->key[1]->tx[1].sequence;
+
+		omni_node_worker_free(a->worker);
+		conf.workers = workers;
+		a->worker = omni_node_worker_create(&conf);
+		assert_non_null(a->worker);
+		rig_in(a->local[0], rig_frame(r, 22, 11, 60, 1));
+		rig_run(r);
+		rig_expect(b->local[0], 22, 11, 60, 1);
+		assert_int_equal(a->key[1]->tx[1].sequence, own + 1);
+	}
+	assert_int_equal(lane->sequence, 0);
+	/* With one lane for workers and two workers, the first shares it. */
+	rig_connect(r, 0, 2, NULL);
+	rig_introduce(r, a->local[0], 11, r->site[2].local[0], 33);
+	omni_node_worker_free(a->worker);
+	conf.workers = 2;
+	a->worker = omni_node_worker_create(&conf);
+	assert_non_null(a->worker);
+	lane = &a->key[2]->tx[1];
+	lane->frames = lane->bytes = 0;
+	lane->sequence = 1000;
+	for (unsigned int i = 0; i < 100; i++)
+		rig_in(a->local[0], rig_frame(r, 33, 11, i % 2 == 0 ? 60 : 1514, (uint8_t)i));
+	rig_run(r);
+	for (unsigned int i = 0; i < 100; i++)
+		rig_expect(r->site[2].local[0], 33, 11, i % 2 == 0 ? 60 : 1514, (uint8_t)i);
+	assert_int_equal(lane->sequence, 1150);
+	assert_int_equal(lane->frames, 150);
+	assert_int_equal(lane->bytes, 50 * (60 + 1514 + 2 * OMNI_FRAGMENT_HDR_LEN));
+	assert_int_equal(lane->frame_id, 50);
+}
+
 /* Another peer with the same index, or a port with the same id: the address is unknown. */
 static void stale_destinations(void **state)
 {
@@ -571,6 +619,7 @@ int main(void)
 		TEST(without_key_or_path),
 		TEST(worn_key),
 		TEST(no_lane_for_workers),
+		TEST(shared_lane),
 		TEST(stale_destinations),
 		TEST(clusters_are_apart),
 		TEST(a_port_goes_and_comes),
