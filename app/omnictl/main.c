@@ -59,7 +59,8 @@ static enum exit_status show(const struct request *r, const json_t *result, cons
 	bool ok;
 
 	if (r->json) {
-		json_dumpf(result, stdout, JSON_ENCODE_ANY | JSON_INDENT(2));
+		json_dumpf(result, stdout,
+			   JSON_ENCODE_ANY | JSON_INDENT(2) | JSON_REAL_PRECISION(12));
 		putchar('\n');
 		ok = true;
 	} else {

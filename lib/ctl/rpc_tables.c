@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* ports, fdb, fdb.flush, stats, stages. */
+#include <math.h>
 #include <stdio.h>
 
 #include "rpc.h"
@@ -253,6 +254,12 @@ RPC_HANDLER(rpc_stats)
 /* ---- stages ---- */
 
 /* worker 0: the sum of all. */
+/* a / b in steps of 1 / steps, as a person reads it; 0 where there is nothing to divide by. */
+static double ratio(double a, double b, int steps)
+{
+	return b > 0 ? rint(a / b * steps) / steps : 0.0;
+}
+
 static void add_stages(json_t *list, const struct omni_stats *s, unsigned int worker)
 {
 	uint64_t all = 0;
@@ -262,11 +269,11 @@ static void add_stages(json_t *list, const struct omni_stats *s, unsigned int wo
 	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++) {
 		const struct omni_stage_stats *st = &s->stage[i];
 		double cycles = (double)st->cycles;
-		json_t *o = json_pack(
-			"{s:s, s:I, s:I, s:f, s:f}", "stage", omni_stage_name((enum omni_stage)i),
-			"frames", (json_int_t)st->frames, "bursts", (json_int_t)st->bursts,
-			"cycles_per_frame", st->frames > 0 ? cycles / (double)st->frames : 0.0,
-			"share", all > 0 ? cycles / (double)all : 0.0);
+		json_t *o = json_pack("{s:s, s:I, s:I, s:f, s:f}", "stage",
+				      omni_stage_name((enum omni_stage)i), "frames",
+				      (json_int_t)st->frames, "bursts", (json_int_t)st->bursts,
+				      "cycles_per_frame", ratio(cycles, (double)st->frames, 10),
+				      "share", ratio(cycles, (double)all, 1000));
 
 		if (worker > 0)
 			json_object_set_new(o, "worker", json_integer(worker));

@@ -201,7 +201,7 @@ char *omni_mgmt_answer(struct omni_mgmt *mgmt, const char *line, size_t len)
 	else
 		answer = error_answer(NULL, OMNI_MGMT_PARSE_ERROR, error.text, NULL);
 	if (answer != NULL)
-		text = json_dumps(answer, JSON_COMPACT);
+		text = json_dumps(answer, JSON_COMPACT | JSON_REAL_PRECISION(12));
 	json_decref(answer);
 	json_decref(request);
 	return text;
