@@ -38,7 +38,7 @@ static int make_tables(struct omni_ctl *ctl, struct omni_err *err)
 {
 	uint32_t size = ctl->conf.peers->size;
 
-	ctl->peer = calloc(size, sizeof(*ctl->peer));
+	ctl->peer = calloc(size, sizeof(void *));
 	ctl->stamps = ctl_stamps_create();
 	if (ctl->peer == NULL || ctl->stamps == NULL ||
 	    ctl_index_init(&ctl->peers_by_key, size) < 0 ||

@@ -13,7 +13,7 @@ int ctl_index_init(struct ctl_index *index, uint32_t want)
 
 	while (size < want && size < UINT32_C(1) << 24)
 		size <<= 1;
-	index->bucket = calloc(size, sizeof(*index->bucket));
+	index->bucket = calloc(size, sizeof(void *));
 	if (index->bucket == NULL)
 		return -ENOMEM;
 	index->mask = size - 1;

@@ -15,7 +15,6 @@
 
 #include <uv.h>
 
-#include <omni_aead.h>
 #include <omni_base.h>
 #include <omni_config.h>
 #include <omni_fdb.h>

@@ -40,7 +40,8 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 		peer->pmtu = (struct ctl_pmtu){0};
 	peer->link_mtu = path->mtu;
 	path->mtu = mtu_of(peer, path);
-	if (old != NULL && memcmp(old, path, sizeof(*path)) == 0)
+	if (old != NULL && same_way(old, path) && old->mtu == path->mtu &&
+	    memcmp(old->hdr, path->hdr, sizeof(old->hdr)) == 0)
 		return;
 	copy = malloc(sizeof(*copy));
 	if (copy == NULL)
