@@ -204,6 +204,55 @@ static void cipher_mismatch_is_refused(void **state)
 	refuses(OMNI_RESULT_CIPHER);
 }
 
+/* Only version 1 exists: an initiation that speaks none is made by hand. */
+static void version_mismatch_is_refused(void **state)
+{
+	struct omni_key seed = {.b = {77}}, ephemeral = {.b = {3}}, psk;
+	struct omni_endpoint from = {.port = 9999};
+	struct omni_identity member;
+	struct omni_initiation packet;
+	struct omni_noise_keys keys;
+	struct omni_hs_answer answer;
+	struct omni_hs_offer offer;
+	const struct omni_keytree *tree;
+	struct rte_mbuf *m;
+	struct omni_hs hs;
+	struct omni_hs_start start = {
+		.self = &member.dh,
+		.ephemeral = &ephemeral,
+		.offer = &offer,
+		.session_id = UINT64_C(1) << 63 | 1,
+	};
+
+	(void)state;
+	make_pair();
+	a->cluster.n_peers = 0;
+	site_start(a);
+	tree = &a->ctl->cluster[0].tree;
+	omni_identity_from_seed(&member, &seed);
+	ctl_cluster_offer(a->ctl, &a->ctl->cluster[0], &offer);
+	offer.vip = (struct omni_ip){0};
+	offer.version = 0;
+	omni_tai64n_from_real_ns(offer.timestamp, rig_real_ns(NULL));
+	start.remote = &a->identity.dh.public;
+	start.proof_key = &tree->proof_key;
+	assert_int_equal(omni_hs_initiation_create(&hs, &packet, &start), 0);
+	assert_int_equal(omni_ip_parse(&from.ip, "192.0.2.77"), 0);
+	inject(a, &from, &packet, sizeof(packet));
+	ctl_rings_poll(a->ctl);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_refused), 1);
+	assert_int_equal(omni_xring_take(a->xring->tx, &m, 1), 1);
+	omni_keytree_psk(&psk, tree, start.remote, &member.dh.public);
+	assert_int_equal(omni_hs_response_open(&hs, &answer, &keys,
+					       rte_pktmbuf_mtod_offset(m, void *, 42), &member.dh,
+					       &psk),
+			 0);
+	assert_int_equal(answer.result, OMNI_RESULT_VERSION);
+	assert_true(omni_is_zero_ct(&keys, sizeof(keys)));
+	rte_pktmbuf_free(m);
+	assert_int_equal(a->ctl->peers_by_key.count, 0);
+}
+
 static void mode_mismatch_is_refused(void **state)
 {
 	(void)state;
@@ -641,6 +690,7 @@ int main(void)
 		T(one_vip_for_two),
 		T(third_claims_the_vip_of_a_session),
 		T(cipher_mismatch_is_refused),
+		T(version_mismatch_is_refused),
 		T(mode_mismatch_is_refused),
 		T(denied_key_is_refused),
 		T(crossing_calls_make_one_session),
