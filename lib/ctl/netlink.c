@@ -111,7 +111,7 @@ static int on_route(const struct nlmsghdr *h, void *arg)
 {
 	struct netlink_route *route = arg;
 	const struct rtmsg *rtm = mnl_nlmsg_get_payload(h);
-	const struct nlattr *a;
+	struct nlattr *a;
 
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
@@ -171,7 +171,7 @@ int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned 
 static bool parse_neigh(const struct nlmsghdr *h, struct netlink_neigh *neigh)
 {
 	const struct ndmsg *ndm = mnl_nlmsg_get_payload(h);
-	const struct nlattr *a;
+	struct nlattr *a;
 	bool has_ip = false;
 
 	memset(neigh, 0, sizeof(*neigh));
@@ -248,7 +248,7 @@ static int on_address(const struct nlmsghdr *h, void *arg)
 	const struct ifaddrmsg *ifa = mnl_nlmsg_get_payload(h);
 	struct netlink_address *to;
 	uint32_t flags = ifa->ifa_flags;
-	const struct nlattr *a;
+	struct nlattr *a;
 	bool has_local = false;
 
 	if (h->nlmsg_type != RTM_NEWADDR || list->n == list->max)
