@@ -15,6 +15,7 @@
 #include <libmnl/libmnl.h>
 
 #include "netdev.h"
+#include "omni_drivers.h"
 
 /* One ioctl on an interface, over a socket of its own. 0 or -errno. */
 static int device_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
@@ -169,4 +170,12 @@ int netdev_add_address(unsigned int ifindex, const struct omni_prefix *prefix)
 	}
 	mnl_socket_close(nl);
 	return rc;
+}
+
+int omni_driver_interface_mtu(const char *interface)
+{
+	struct netdev dev;
+	int rc = netdev_read(interface, &dev);
+
+	return rc < 0 ? rc : dev.mtu;
 }

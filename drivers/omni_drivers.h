@@ -15,6 +15,9 @@ const struct omni_port_ops *omni_driver_find(const char *name, struct omni_err *
 /* Names of all drivers, NULL-terminated. */
 const char *const *omni_driver_names(void);
 
+/* MTU of a kernel interface of this network namespace, or -errno. Control. */
+int omni_driver_interface_mtu(const char *interface);
+
 /*
  * Add an address with its prefix to the kernel's side of a tap port, wherever that interface is
  * in this network namespace. 0 or -errno with a sentence in err. Control.

@@ -10,8 +10,6 @@
 #include <omni_keytree.h>
 #include <omni_log.h>
 
-#include <netdev.h>
-
 #include "gateway.h"
 
 /*
@@ -89,13 +87,13 @@ static bool is_af_xdp(const struct omni_config_port *port)
 /* The interface's own MTU where the configuration leaves it to that. */
 static unsigned int mtu_of(const struct omni_config_port *port)
 {
-	struct netdev dev;
+	int mtu = 0;
 
 	if (port->mtu != 0)
 		return port->mtu;
-	if (is_af_xdp(port) && netdev_read(port->interface, &dev) == 0)
-		return dev.mtu;
-	return OMNI_PORT_MTU_DEFAULT;
+	if (is_af_xdp(port))
+		mtu = omni_driver_interface_mtu(port->interface);
+	return mtu > 0 ? (unsigned int)mtu : OMNI_PORT_MTU_DEFAULT;
 }
 
 /* The largest frame that any port of that side carries, in bytes from the Ethernet header on. */

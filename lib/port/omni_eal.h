@@ -36,7 +36,8 @@ unsigned int omni_eal_free_huge_mb(void);
  * Build the arguments: the user's, then what they did not choose themselves. With enough free
  * hugepages --in-memory --single-file-segments --iova-mode=va, without any --no-huge -m N
  * --no-shconf --iova-mode=va and a warning; --no-pci unless pci; --no-telemetry; EAL's
- * warnings only; a file prefix of our own. 0, or -E2BIG, or -EINVAL for contradictions, with a sentence in err. Pure.
+ * warnings only; a file prefix of our own. 0, or -E2BIG, or -EINVAL for contradictions, with a
+ * sentence in err. Pure.
  */
 int omni_eal_build_args(struct omni_eal_args *out, const struct omni_eal_request *request,
 			struct omni_err *err) OMNI_MUST_CHECK;

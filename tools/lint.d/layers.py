@@ -56,7 +56,8 @@ def place(path):
 def allowed_for(lib):
     if lib.startswith("app/"):
         name = lib[len("app/"):]
-        return set(APPS[name].split()) if name in APPS else set(LAYERS)
+        # The gateway is also a door to the Nucleus (dpdk-omni --mode nucleus).
+        return set(APPS[name].split()) if name in APPS else set(LAYERS) | {"app/nucleus"}
     return set(LAYERS[lib].split())
 
 
@@ -64,7 +65,7 @@ def has_dpdk(lib):
     return not (lib in NO_DPDK or lib in ("app/nucleus", "app/omnictl"))
 
 
-def check(path, lib, owners):
+def check(path, lib, owners, owners_by_path):
     with open(path, encoding="utf-8") as f:
         text = f.read()
     allowed = allowed_for(lib) | {lib}
@@ -72,7 +73,8 @@ def check(path, lib, owners):
         used = [(d, d) for d in DEPENDENCY.findall(text) if d in LAYERS]
         dpdk = "dpdk_dep" in text
     else:
-        names = INCLUDE.findall(text)
+        here = {p.split("/")[-1] for p, o in owners_by_path.items() if o == lib}
+        names = [n for n in INCLUDE.findall(text) if n not in here]
         used = [(n, owners[n.split("/")[-1]]) for n in names if n.split("/")[-1] in owners]
         dpdk = any(n.startswith("rte_") for n in names)
         for name, owner in used:
@@ -88,7 +90,10 @@ def check(path, lib, owners):
 def main():
     placed = [(p, place(p)) for p in sys.stdin.read().split()]
     placed = [(p, lib) for p, lib in placed if lib is not None]
-    owners = {p.split("/")[-1]: lib for p, lib in placed if p.endswith(".h")}
+    headers = {p: lib for p, lib in placed if p.endswith(".h")}
+    # A name of a library counts before the same name in a program.
+    owners = {p.split("/")[-1]: lib for p, lib in
+              sorted(headers.items(), key=lambda h: not h[1].startswith("app/"))}
     faults = []
     for path, lib in placed:
         if not lib.startswith("app/") and lib not in LAYERS:
@@ -96,7 +101,7 @@ def main():
             continue
         if path.startswith("drivers/bpf/"):
             continue
-        faults.extend(check(path, lib, owners))
+        faults.extend(check(path, lib, owners, headers))
     print("\n".join(faults))
     return 1 if faults else 0
 
