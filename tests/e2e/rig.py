@@ -6,6 +6,7 @@ Used by the end-to-end tests and by tools/demo. Only processes started here are 
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -133,8 +134,7 @@ class Process:
         try:
             return self.popen.wait(seconds)
         except subprocess.TimeoutExpired:
-            self.popen.kill()
-            self.popen.wait()
+            self.kill()
             raise RigError(f"{self.argv[0]} did not end in {seconds} s\n{self.tail()}") from None
 
     def kill(self):
@@ -195,8 +195,8 @@ class Gateway(Process):
                 f.write(config if isinstance(config, str) else yaml.safe_dump(config))
             args = ["-c", self.config, *args]
         number = Topo.number(site)
-        argv = [program("gateway"), "--lcores", lcores or f"0@0,1@{number % 2}",
-                "--file-prefix", f"{rig.topo.prefix}{self.name}", *eal, "--", *args]
+        argv = [program("gateway"), "--lcores", lcores or f"0@0,1@{number % 2}", *eal, "--",
+                *args]
         super().__init__(rig.topo.gw(site), argv, os.path.join(rig.dir, f"{self.name}.log"), env)
 
     def ready(self, seconds=15):
@@ -208,6 +208,12 @@ class Gateway(Process):
             return self.rpc("version")
         until(f"gateway {self.name}'s management socket", seconds, answers)
         return self
+
+    def kill(self):
+        """SIGKILL; what EAL leaves in /run then is removed by nobody but us."""
+        super().kill()
+        if self.popen is not None:
+            shutil.rmtree(f"/run/dpdk/omni-{self.pid}", ignore_errors=True)
 
     def rpc(self, method, params=None):
         return rpc(self.socket, method, params)

@@ -191,7 +191,7 @@ def by_hand(t):
     for s in t.sites:
         lines.append(
             f"ip netns exec {t.gw(s)} {build}/gateway/dpdk-omni --lcores '0@0,1@{t.number(s) % 2}'"
-            f" --file-prefix {t.prefix}{s} -- --interface up0 --nucleus {t.nucleus_addr}:{PORT}"
+            f" -- --interface up0 --nucleus {t.nucleus_addr}:{PORT}"
             f" --cluster demo --secret-file /tmp/fleet.secret --vip {t.vip(s)}")
     lines.append("# the gateway's own address across the tunnel")
     lines.append(f"ip netns exec {t.gw('a')} ping {t.vip('b')}")

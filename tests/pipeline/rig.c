@@ -45,9 +45,16 @@ int rig_group_setup(void **state)
 
 int rig_group_teardown(void **state)
 {
+	char left[64];
+	int rc;
+
 	(void)state;
 	rte_mempool_free(pool);
-	return rte_eal_cleanup();
+	rc = rte_eal_cleanup();
+	/* EAL leaves its directory behind. */
+	snprintf(left, sizeof(left), "/run/dpdk/omni_rig_%d", getpid());
+	(void)rmdir(left);
+	return rc;
 }
 
 static struct omni_port *open_ring(struct site *s, const char *name)

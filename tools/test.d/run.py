@@ -67,7 +67,7 @@ class Run:
         if not os.path.exists(os.path.join(where, "build.ninja")):
             status = self.command(["meson", "setup", where, TOP, *options], log, CC=compiler)
         if status == 0:
-            status = self.command(["ninja", "-C", where], log)
+            status = self.command(["ninja", "-k", "0", "-C", where], log)
         with open(log, encoding="utf-8", errors="replace") as f:
             text = f.read()
         quiet = "warning:" not in text
