@@ -270,7 +270,8 @@ int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv)
 	if (rc == 0)
 		rc = run(gw, &err);
 	if (rc < 0)
-		omni_log_error("gateway", "cannot run", "reason=\"%s\"", err.text);
+		omni_log_error("gateway", "cannot run", "reason=\"%s\"%s", err.text,
+			       geteuid() != 0 ? " hint=\"not run as root\"" : "");
 	take_down(gw);
 	uv_loop_close(gw->loop);
 	free(gw);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* dpdk-omni: the gateway's command. What it runs is in gateway.c. */
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <omni_cli.h>
 #include <omni_crypto.h>
@@ -27,6 +29,15 @@ static void forbid_core_dumps(void)
 #endif
 }
 
+/* The folder that path is in; what it will hold is for its owner alone. */
+static int make_folder(const char *path)
+{
+	char copy[OMNI_CONFIG_PATH_LEN];
+
+	snprintf(copy, sizeof(copy), "%s", path);
+	return mkdir(dirname(copy), 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 static int make_identity(const char *path)
 {
 	char dh[OMNI_KEY_B64_LEN], sign[OMNI_KEY_B64_LEN];
@@ -35,6 +46,12 @@ static int make_identity(const char *path)
 	struct omni_err err;
 	int rc;
 
+	rc = make_folder(path);
+	if (rc < 0) {
+		fprintf(stderr, "dpdk-omni: cannot make the folder of %s: %s\n", path,
+			strerror(-rc));
+		return EXIT_FAILURE;
+	}
 	omni_random(&seed, sizeof(seed));
 	rc = omni_identity_create(&id, path, &seed, &err);
 	omni_wipe(&seed, sizeof(seed));

@@ -179,8 +179,9 @@ static int open_one(struct gateway *gw, unsigned int index, struct omni_err *err
 	if (port == NULL)
 		return omni_fail(err, -rte_errno, "%s", why.text);
 	gw->port_of[index] = port;
-	omni_log_info("port", "open", "name=%s driver=%s mode=%s mtu=%u%s%s", port->name,
-		      port->info.driver, port->info.mode, port->info.mtu,
+	omni_log_info("port", "open", "name=%s driver=%s%s%s mode=%s mtu=%u%s%s", port->name,
+		      port->info.driver, conf.interface[0] != '\0' ? " interface=" : "",
+		      conf.interface, port->info.mode, port->info.mtu,
 		      port->info.why[0] != '\0' ? " why=" : "", port->info.why);
 	return 0;
 }

@@ -24,7 +24,8 @@ const char help_text[] =
 	"    fdb [--cluster NAME]\n"
 	"                        Ethernet addresses and where they live.\n"
 	"    stats [PATTERN]     Counters that are not zero; with a pattern (shell style) those\n"
-	"                        that match; --all: every one.\n"
+	"                        that match; --all: every one. What each counts:\n"
+	"                        omnictl call stats '{\"describe\": true}'\n"
 	"    stages              Frames and cycles of each stage of the data path.\n"
 	"    config              The configuration in force, without its secrets.\n"
 	"    version             The version of the gateway.\n"
@@ -63,4 +64,4 @@ const char help_text[] =
 	"    omnictl fdb flush --port host0\n"
 	"\n"
 	"SEE ALSO\n"
-	"    docs/management.md, docs/counters.md, dpdk-omni --help\n";
+	"    docs/management.md, dpdk-omni --help\n";

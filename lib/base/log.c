@@ -70,6 +70,8 @@ void omni_log(enum omni_log_level level, const char *component, const char *mess
 		va_start(ap, fmt);
 		vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 		va_end(ap);
+		if (line[n] == '\0')
+			line[n - 1] = '\0';
 	}
 	escape(line);
 	n = strnlen(line, sizeof(line) - 1);

@@ -13,7 +13,9 @@
 #include "value.h"
 
 #define ROUTE_FILE "/proc/net/route"
+#define IPV6_ROUTE_FILE "/proc/net/ipv6_route"
 #define RTF_UP_FLAG 1U
+#define RTF_REJECT_FLAG 0x200U
 
 static int take_list(const char **list, unsigned int *n, unsigned int max, const char *name,
 		     const char *arg, struct omni_err *err)
@@ -53,33 +55,57 @@ void flags_wipe(struct flags *flags)
 	flags->secret = NULL;
 }
 
-int omni_cli_default_interface(char out[IFNAMSIZ], const char *route_file, struct omni_err *err)
+/* A default route of /proc/net/route: its interface and metric. */
+static bool is_default_v4(const char *line, char name[IFNAMSIZ], uint32_t *metric)
 {
-	FILE *file = fopen(route_file, "re");
+	uint32_t to, via, flags, mask;
+
+	return sscanf(line, "%15s %" SCNx32 " %" SCNx32 " %" SCNx32 " %*s %*s %" SCNu32 " %" SCNx32,
+		      name, &to, &via, &flags, metric, &mask) == 6 &&
+	       to == 0 && mask == 0 && (flags & RTF_UP_FLAG) != 0;
+}
+
+/* The same of /proc/net/ipv6_route, which also lists routes that reject. */
+static bool is_default_v6(const char *line, char name[IFNAMSIZ], uint32_t *metric)
+{
+	char to[33];
+	uint32_t len, flags;
+
+	return sscanf(line, "%32s %" SCNx32 " %*s %*s %*s %" SCNx32 " %*s %*s %" SCNx32 " %15s", to,
+		      &len, metric, &flags, name) == 5 &&
+	       strspn(to, "0") == 32 && len == 0 && (flags & RTF_UP_FLAG) != 0 &&
+	       (flags & RTF_REJECT_FLAG) == 0;
+}
+
+/* The default route with the lowest metric in a file; false where it has none. */
+static bool find_default(char out[IFNAMSIZ], const char *path,
+			 bool (*is_default)(const char *, char[IFNAMSIZ], uint32_t *))
+{
+	FILE *file = fopen(path, "re");
 	char line[256], name[IFNAMSIZ];
-	uint32_t best = UINT32_MAX;
+	uint32_t metric, best = UINT32_MAX;
 	bool found = false;
 
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
-		uint32_t to, via, flags, metric, mask;
-
-		if (sscanf(line,
-			   "%15s %" SCNx32 " %" SCNx32 " %" SCNx32 " %*s %*s %" SCNu32 " %" SCNx32,
-			   name, &to, &via, &flags, &metric, &mask) != 6)
+		if (!is_default(line, name, &metric) || (found && metric >= best))
 			continue;
-		if (to != 0 || mask != 0 || (flags & RTF_UP_FLAG) == 0 || (found && metric >= best))
-			continue;
-		strcpy(out, name);
+		snprintf(out, IFNAMSIZ, "%s", name);
 		best = metric;
 		found = true;
 	}
 	if (file != NULL)
 		fclose(file);
-	if (!found)
-		return omni_fail(err, -ENOENT,
-				 "there is no default route to take the uplink from, expected "
-				 "--interface IF");
-	return 0;
+	return found;
+}
+
+int omni_cli_default_interface(char out[IFNAMSIZ], const char *route, const char *ipv6_route,
+			       struct omni_err *err)
+{
+	if (find_default(out, route, is_default_v4) || find_default(out, ipv6_route, is_default_v6))
+		return 0;
+	return omni_fail(err, -ENOENT,
+			 "there is no default route to take the uplink from, expected "
+			 "--interface IF");
 }
 
 static const char *get(const struct flags *flags, enum flag flag)
@@ -119,7 +145,8 @@ static int build_ports(const struct flags *flags, struct omni_config *config, st
 		return omni_fail(err, -EINVAL, "--port: %s", why.text);
 	config->underlay.listen = (uint16_t)port;
 	if (get(flags, FLAG_INTERFACE) == NULL)
-		return omni_cli_default_interface(uplink->interface, ROUTE_FILE, err);
+		return omni_cli_default_interface(uplink->interface, ROUTE_FILE, IPV6_ROUTE_FILE,
+						  err);
 	return apply(flags, FLAG_INTERFACE, "interface", value_interface, uplink->interface, err);
 }
 

@@ -59,10 +59,11 @@ void omni_cli_free(struct omni_cli *cli);
 const char *omni_cli_help(void);
 
 /*
- * Name of the interface of the default route with the lowest metric, from a file in the form
- * of /proc/net/route. 0, or -ENOENT with a sentence in err.
+ * Name of the interface of the default route with the lowest metric, from files in the form of
+ * /proc/net/route and /proc/net/ipv6_route; the second counts where the first has none.
+ * 0, or -ENOENT with a sentence in err.
  */
-int omni_cli_default_interface(char out[IFNAMSIZ], const char *route_file,
+int omni_cli_default_interface(char out[IFNAMSIZ], const char *route, const char *ipv6_route,
 			       struct omni_err *err) OMNI_MUST_CHECK;
 
 #endif

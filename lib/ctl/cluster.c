@@ -33,8 +33,6 @@ static int make_keys(struct ctl_cluster *c, struct omni_err *err)
 					 strlen(conf->secret), err);
 	if (!conf->open)
 		return omni_keytree_make(&c->tree, OMNI_CLUSTER_STATIC, conf->name, NULL, 0, err);
-	omni_log_warn(LOG_CTL, "open cluster: anyone who knows its name may join", "cluster=%s",
-		      conf->name);
 	return omni_keytree_make(&c->tree, OMNI_CLUSTER_OPEN, conf->name, NULL, 0, err);
 }
 

@@ -120,11 +120,6 @@ static json_t *warnings_json(const struct omni_ctl *ctl)
 	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
 		const struct ctl_cluster *c = &ctl->cluster[i];
 
-		if (c->conf->open)
-			json_array_append_new(
-				list, json_sprintf("cluster %s is open: anyone who knows its name "
-						   "may join",
-						   c->conf->name));
 		if (c->mesh_full)
 			json_array_append_new(
 				list, json_sprintf("cluster %s: members beyond limits.mesh (%u) "

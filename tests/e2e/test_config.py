@@ -212,11 +212,12 @@ def test_help_and_version(name):
 
 
 def test_init_makes_an_identity_once(one):
-    path = os.path.join(one.dir, "fresh.key")
+    path = os.path.join(one.dir, "fresh", "identity.key")
     argv = [program("gateway"), "--", "--init", "--identity", path]
     p = subprocess.run(argv, capture_output=True, text=True, timeout=10)
     assert p.returncode == 0, p.stderr
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    assert stat.S_IMODE(os.stat(os.path.dirname(path)).st_mode) == 0o700, "made, where missing"
     with open(path, encoding="ascii") as f:
         before = f.read()
     assert before.split()[1] not in p.stdout + p.stderr, "the seed itself is never printed"

@@ -274,20 +274,33 @@ static void the_default_route_names_the_uplink(void **state)
 		"wlan0\t00000000\t0101000A\t0003\t0\t0\t600\t00000000\t0\t0\t0\n"
 		"eth1\t00000000\t0101000A\t0003\t0\t0\t100\t00000000\t0\t0\t0\n"
 		"down0\t00000000\t0101000A\t0002\t0\t0\t1\t00000000\t0\t0\t0\n";
-	char path[] = "/tmp/omni-route-XXXXXX", name[IFNAMSIZ];
-	int fd = mkstemp(path);
+	static const char table6[] =
+		"fd010000000000000000000000000000 40 00000000000000000000000000000000 00 "
+		"00000000000000000000000000000000 00000001 00000001 00000000 00000001     lan0\n"
+		"00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+		"00000000000000000000000000000000 ffffffff 00000001 00000000 00200200       lo\n"
+		"00000000000000000000000000000000 00 00000000000000000000000000000000 00 "
+		"fd010000000000000000000000000001 00000400 00000001 00000000 00000003     wan6\n";
+	char path[] = "/tmp/omni-route-XXXXXX", path6[] = "/tmp/omni-route-XXXXXX", name[IFNAMSIZ];
+	int fd = mkstemp(path), fd6 = mkstemp(path6);
 	struct omni_err err;
 
 	(void)state;
 	assert_int_equal(write(fd, table, strlen(table)), (ssize_t)strlen(table));
-	assert_int_equal(omni_cli_default_interface(name, path, &err), 0);
+	assert_int_equal(write(fd6, table6, strlen(table6)), (ssize_t)strlen(table6));
+	assert_int_equal(omni_cli_default_interface(name, path, path6, &err), 0);
 	assert_string_equal(name, "eth1");
 	assert_int_equal(ftruncate(fd, 130), 0);
-	assert_int_equal(omni_cli_default_interface(name, path, &err), -ENOENT);
+	assert_int_equal(omni_cli_default_interface(name, path, path6, &err), 0);
+	assert_string_equal(name, "wan6");
+	assert_int_equal(ftruncate(fd6, strlen(table6) * 2 / 3), 0);
+	assert_int_equal(omni_cli_default_interface(name, path, path6, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "expected --interface IF"));
 	close(fd);
+	close(fd6);
 	unlink(path);
-	assert_int_equal(omni_cli_default_interface(name, path, &err), -ENOENT);
+	unlink(path6);
+	assert_int_equal(omni_cli_default_interface(name, path, path6, &err), -ENOENT);
 }
 
 int main(void)

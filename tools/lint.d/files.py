@@ -10,7 +10,7 @@ import sys
 SPDX = "SPDX-License-Identifier: "
 FILE_MAX = 800  # lines
 FUNCTION_MAX = 110  # lines, braces included
-SOURCE = re.compile(r"\.(c|h|py|sh|yaml|yml|service)$|(^|/)meson(\.build|_options\.txt)$")
+SOURCE = re.compile(r"\.(c|h|py|sh|yaml|yml|service|in)$|(^|/)meson(\.build|_options\.txt)$")
 CODE = re.compile(r"\.(c|h|py|sh)$")
 GENERATED = re.compile(r"^tests/vectors/.*\.txt$")
 # In two halves, so that this file passes its own check.
