@@ -3,9 +3,13 @@
  * A hash table of links inside other structs. Keys may come from strangers, so the hash is keyed
  * with random bits.
  */
+#include <assert.h>
+
 #include <rte_jhash.h>
 
 #include "ctl_priv.h"
+
+#define KEY_MAX 32
 
 int ctl_index_init(struct ctl_index *index, uint32_t want)
 {
@@ -31,8 +35,11 @@ void ctl_index_fini(struct ctl_index *index)
 uint64_t ctl_index_hash(const struct ctl_index *index, const void *key, size_t len, uint32_t salt)
 {
 	uint32_t low = (uint32_t)index->seed ^ salt, high = (uint32_t)(index->seed >> 32);
+	uint32_t aligned[KEY_MAX / sizeof(uint32_t)]; /* jhash loads words */
 
-	rte_jhash_2hashes(key, (uint32_t)len, &low, &high);
+	assert(len <= sizeof(aligned));
+	memcpy(aligned, key, len);
+	rte_jhash_2hashes(aligned, (uint32_t)len, &low, &high);
 	return (uint64_t)high << 32 | low;
 }
 
