@@ -77,6 +77,7 @@ static int cluster_init(struct omni_ctl *ctl, struct ctl_cluster *c,
 	if (rc < 0)
 		return rc;
 	atomic_store(&ctl->conf.bridges->at[c->number].flood_rate, conf->flood_fps);
+	omni_fdb_set_limit(ctl->conf.fdb, c->number, conf->fdb_limit);
 	for (unsigned int i = 0; i < conf->n_peers; i++) {
 		rc = ctl_peer_add(ctl, c, &conf->peers[i], err);
 		if (rc < 0)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_errno.h>
 
@@ -47,7 +49,72 @@ void omni_fdb_free(struct omni_fdb *fdb)
 		return;
 	rte_hash_free(fdb->hash);
 	free(fdb->entry);
+	free(fdb->of_peer);
 	free(fdb);
+}
+
+void omni_fdb_set_limit(struct omni_fdb *fdb, uint16_t domain, uint32_t limit)
+{
+	assert(domain < OMNI_BRIDGES_MAX);
+	fdb->domain[domain].limit = limit;
+}
+
+static uint16_t domain_of(uint64_t key)
+{
+	return (uint16_t)(key >> 48);
+}
+
+/* Where the entries behind dest are counted; NULL: they are not, or there is no memory. */
+static uint32_t *share_of(struct omni_fdb *fdb, omni_dest dest)
+{
+	uint32_t index = omni_dest_index(dest), n = OMNI_MAX(fdb->n_of_peer, 64U);
+	uint32_t *more;
+
+	if (omni_dest_kind(dest) != OMNI_DEST_PEER)
+		return NULL;
+	if (index < fdb->n_of_peer)
+		return &fdb->of_peer[index];
+	while (n <= index)
+		n *= 2;
+	more = realloc(fdb->of_peer, n * sizeof(*more));
+	if (more == NULL)
+		return NULL;
+	memset(more + fdb->n_of_peer, 0, (n - fdb->n_of_peer) * sizeof(*more));
+	fdb->of_peer = more;
+	fdb->n_of_peer = n;
+	return &more[index];
+}
+
+/* Has the peer behind dest its share of the domain? */
+static bool has_share(struct omni_fdb *fdb, uint16_t domain, omni_dest dest)
+{
+	uint32_t limit = domain < OMNI_BRIDGES_MAX ? fdb->domain[domain].limit : 0;
+	const uint32_t *share = share_of(fdb, dest);
+
+	return limit != 0 && share != NULL && *share >= OMNI_MAX(limit / OMNI_FDB_PEER_SHARE, 1U);
+}
+
+static bool is_full(const struct omni_fdb *fdb, uint16_t domain)
+{
+	const struct domain *d = domain < OMNI_BRIDGES_MAX ? &fdb->domain[domain] : NULL;
+
+	return d != NULL && d->limit != 0 && d->count >= d->limit;
+}
+
+static void count_dest(struct omni_fdb *fdb, omni_dest dest, int by)
+{
+	uint32_t *share = share_of(fdb, dest);
+
+	if (share != NULL)
+		*share += (uint32_t)by;
+}
+
+static void count_entry(struct omni_fdb *fdb, uint64_t key, omni_dest dest, int by)
+{
+	fdb->count += (uint32_t)by;
+	if (domain_of(key) < OMNI_BRIDGES_MAX)
+		fdb->domain[domain_of(key)].count += (uint32_t)by;
+	count_dest(fdb, dest, by);
 }
 
 static void set_dest(struct entry *e, omni_dest dest)
@@ -58,9 +125,12 @@ static void set_dest(struct entry *e, omni_dest dest)
 static enum omni_fdb_verdict insert(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
 				    uint32_t now_s)
 {
-	int32_t position = rte_hash_add_key(fdb->hash, &key);
+	int32_t position;
 	struct entry *e;
 
+	if (is_full(fdb, domain_of(key)) || has_share(fdb, domain_of(key), dest))
+		return OMNI_FDB_FULL;
+	position = rte_hash_add_key(fdb->hash, &key);
 	if (position < 0)
 		return OMNI_FDB_FULL;
 	e = &fdb->entry[position];
@@ -69,12 +139,23 @@ static enum omni_fdb_verdict insert(struct omni_fdb *fdb, uint64_t key, omni_des
 	e->moves = 0;
 	e->window_s = now_s;
 	set_dest(e, dest);
-	fdb->count++;
+	count_entry(fdb, key, dest, 1);
 	return OMNI_FDB_LEARNED;
 }
 
-static enum omni_fdb_verdict move(struct entry *e, omni_dest dest, uint32_t now_s)
+static bool same_place(omni_dest a, omni_dest b)
 {
+	return omni_dest_kind(a) == omni_dest_kind(b) && omni_dest_index(a) == omni_dest_index(b);
+}
+
+static enum omni_fdb_verdict move(struct omni_fdb *fdb, uint16_t domain, struct entry *e,
+				  omni_dest dest, uint32_t now_s)
+{
+	omni_dest old = atomic_load_explicit(&e->dest, memory_order_relaxed);
+
+	/* Not a peer that has come back as another generation of the same index. */
+	if (!same_place(old, dest) && has_share(fdb, domain, dest))
+		return OMNI_FDB_FULL;
 	if (atomic_load_explicit(&e->damped, memory_order_relaxed))
 		return OMNI_FDB_DAMPED;
 	if (now_s - e->window_s >= OMNI_FDB_MOVE_WINDOW_S) {
@@ -89,6 +170,8 @@ static enum omni_fdb_verdict move(struct entry *e, omni_dest dest, uint32_t now_
 	e->moves++;
 	atomic_store_explicit(&e->stamp_s, now_s, memory_order_relaxed);
 	set_dest(e, dest);
+	count_dest(fdb, old, -1);
+	count_dest(fdb, dest, 1);
 	return OMNI_FDB_MOVED;
 }
 
@@ -103,14 +186,16 @@ enum omni_fdb_verdict omni_fdb_learn(struct omni_fdb *fdb, uint64_t key, omni_de
 	e = &fdb->entry[position];
 	if (atomic_load_explicit(&e->dest, memory_order_relaxed) == dest)
 		return OMNI_FDB_SAME;
-	return move(e, dest, now_s);
+	return move(fdb, domain_of(key), e, dest, now_s);
 }
 
 static void forget(struct omni_fdb *fdb, uint64_t key, int32_t position)
 {
-	set_dest(&fdb->entry[position], OMNI_DEST_MISS);
+	struct entry *e = &fdb->entry[position];
+
+	count_entry(fdb, key, atomic_load_explicit(&e->dest, memory_order_relaxed), -1);
+	set_dest(e, OMNI_DEST_MISS);
 	rte_hash_del_key(fdb->hash, &key);
-	fdb->count--;
 }
 
 static bool in_domain(uint64_t key, uint16_t domain)
@@ -147,11 +232,6 @@ unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s,
 		}
 	}
 	return gone;
-}
-
-static bool same_place(omni_dest a, omni_dest b)
-{
-	return omni_dest_kind(a) == omni_dest_kind(b) && omni_dest_index(a) == omni_dest_index(b);
 }
 
 static unsigned int flush_once(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)

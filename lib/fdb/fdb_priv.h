@@ -25,6 +25,11 @@ struct omni_fdb {
 	struct rte_hash *hash;
 	struct entry *entry;
 	uint32_t count; /* control; rte_hash_count would include keys that wait to be freed */
+	struct domain {
+		uint32_t count, limit; /* limit 0: none */
+	} domain[OMNI_BRIDGES_MAX];
+	uint32_t *of_peer; /* control: entries behind each peer index below n_of_peer */
+	uint32_t n_of_peer;
 };
 
 #endif

@@ -13,6 +13,8 @@
 #include <omni_base.h>
 #include <omni_rcu.h>
 
+#define OMNI_BRIDGES_MAX 256
+
 /* ---- Where a MAC address lives: one 64-bit value, so that a move is one store ---- */
 
 enum omni_dest_kind {
@@ -93,6 +95,14 @@ enum omni_fdb_verdict {
 #define OMNI_FDB_MOVE_WINDOW_S 10
 #define OMNI_FDB_DAMP_S 10
 
+/*
+ * The domain may have limit entries (0: as many as there is room for), of which no single peer
+ * gets more than one in OMNI_FDB_PEER_SHARE: a member that invents addresses leaves room for the
+ * others and for local ports. Control.
+ */
+#define OMNI_FDB_PEER_SHARE 4
+void omni_fdb_set_limit(struct omni_fdb *fdb, uint16_t domain, uint32_t limit);
+
 /* Control. */
 enum omni_fdb_verdict omni_fdb_learn(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
 				     uint32_t now_s);
@@ -137,7 +147,6 @@ struct omni_bridge {
 	_Atomic uint32_t flood_rate; /* frames per second each worker may flood; 0: no limit */
 };
 
-#define OMNI_BRIDGES_MAX 256
 #define OMNI_BRIDGE_NONE UINT16_MAX
 #define OMNI_BRIDGE_PORT_SLOTS 64
 

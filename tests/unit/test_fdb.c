@@ -151,6 +151,35 @@ static void fills_to_its_limit_and_flushes(void **state)
 	assert_int_equal(omni_fdb_learn(fdb, key_of(1, 5), port1, 1), OMNI_FDB_LEARNED);
 }
 
+/* A domain has its limit, a peer its share of that; what goes or moves makes room. */
+static void domains_and_peers_have_limits(void **state)
+{
+	const omni_dest peer900 = omni_dest_make(OMNI_DEST_PEER, 900, 1);
+
+	(void)state;
+	omni_fdb_set_limit(fdb, 6, 40);
+	for (uint32_t i = 0; i < 20; i++)
+		assert_int_equal(omni_fdb_learn(fdb, key_of(6, i), peer5, 100),
+				 i < 10 ? OMNI_FDB_LEARNED : OMNI_FDB_FULL);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 100), peer900, 100), OMNI_FDB_LEARNED);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 100), peer5, 100), OMNI_FDB_FULL);
+	assert_true(look(key_of(6, 100), NULL) == peer900);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 0), peer900, 100), OMNI_FDB_MOVED);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 10), peer5, 100), OMNI_FDB_LEARNED);
+	/* A peer that came back as another generation holds what it held. */
+	assert_int_equal(
+		omni_fdb_learn(fdb, key_of(6, 1), omni_dest_make(OMNI_DEST_PEER, 5, 10), 100),
+		OMNI_FDB_MOVED);
+	for (uint32_t i = 200; i < 240; i++)
+		assert_int_equal(omni_fdb_learn(fdb, key_of(6, i), port1, 100),
+				 i < 228 ? OMNI_FDB_LEARNED : OMNI_FDB_FULL);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(7, 1), port1, 100), OMNI_FDB_LEARNED);
+	assert_int_equal(omni_fdb_flush(fdb, 6, peer5, 0), 10);
+	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 50), peer5, 100), OMNI_FDB_LEARNED);
+	assert_int_equal(omni_fdb_flush(fdb, OMNI_FDB_ANY, OMNI_DEST_MISS, 0), 32);
+	assert_int_equal(omni_fdb_count(fdb), 0);
+}
+
 static void bulk_lookup_keeps_the_order(void **state)
 {
 	uint64_t key[64];
@@ -200,6 +229,7 @@ int main(void)
 		WITH_FDB(ages_only_what_is_silent),
 		WITH_FDB(moves_are_damped_and_forgiven),
 		WITH_FDB(fills_to_its_limit_and_flushes),
+		WITH_FDB(domains_and_peers_have_limits),
 		WITH_FDB(bulk_lookup_keeps_the_order),
 		WITH_FDB(flood_lists_are_replaced_whole),
 	};
