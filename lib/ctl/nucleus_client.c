@@ -423,6 +423,8 @@ static int session_init(struct omni_ctl *ctl, struct nc_session *s, struct nc_se
 	if (s->pub == NULL)
 		return -rte_errno;
 	omni_random(&s->next_id, sizeof(s->next_id));
+	if (ctl_index_init(&s->by_vip, ctl->conf.config->limits.mesh) < 0)
+		return -ENOMEM;
 	return ctl_index_init(&s->by_key, ctl->conf.config->limits.mesh);
 }
 
@@ -496,6 +498,7 @@ static void session_fini(struct nc_session *s)
 	set_held(s, &(struct omni_endpoint){0});
 	nc_members_clear(s);
 	ctl_index_fini(&s->by_key);
+	ctl_index_fini(&s->by_vip);
 	omni_peers_remove(s->ctl->conf.peers, s->pub, s->ctl->conf.rcu);
 	omni_wipe(s, sizeof(*s));
 }

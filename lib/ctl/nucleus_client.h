@@ -24,6 +24,8 @@
 #define NC_NAT_JITTER_NS (5 * OMNI_NS_PER_S)
 #define NC_QUERIES_PER_S 50
 #define NC_QUERIES_BURST 20
+#define NC_ASKS_PER_S 100 /* of all other requests, whatever the answers say */
+#define NC_ASKS_BURST 100
 #define NC_REQUESTS 8 /* under way: one of any kind, the others QUERY_PEER */
 #define NC_QUERY_AGAIN_NS (60 * OMNI_NS_PER_S) /* of a member without a session */
 #define NC_RENEW_S (OMNI_RECORD_LIFE_S / 4)    /* before its record ends */
@@ -37,10 +39,12 @@ struct nc_session;
 /* Somebody whom the Nucleus has listed. */
 struct nc_member {
 	struct ctl_link link; /* by key */
+	struct ctl_link by_vip;
 	TAILQ_ENTRY(nc_member) entry;
 	TAILQ_ENTRY(nc_member) wanted; /* while is_wanted */
 	struct omni_key key;
 	struct omni_ip vip;
+	bool has_vip;	/* in by_vip */
 	bool is_wanted; /* to be asked for as soon as the rate allows it */
 	bool asked;	/* a QUERY_PEER is under way */
 	int result;	/* of ctl_peer_learned */
@@ -108,14 +112,14 @@ struct nc_session {
 	uint64_t cursor;
 	uint32_t round, next_id;
 	struct nc_request request[NC_REQUESTS];
-	struct ctl_bucket queries;
+	struct ctl_bucket queries, asks;
 	uint8_t record[OMNI_RECORD_MAX];
 	size_t record_len;
 	uint64_t record_issued; /* seconds since 1970 */
 	struct omni_endpoint candidate[OMNI_RECORD_CANDIDATES_MAX];
 	unsigned int n_candidates;
 
-	struct ctl_index by_key;
+	struct ctl_index by_key, by_vip; /* an address stands once */
 	struct nc_member_list members, wanted;
 	uint32_t n_members;
 	struct nc_member *sweep;

@@ -11,6 +11,11 @@ static uint64_t hash_of(const struct nc_session *s, const struct omni_key *key)
 	return ctl_index_hash(&s->by_key, key, sizeof(*key), 0);
 }
 
+static uint64_t hash_of_vip(const struct nc_session *s, const struct omni_ip *vip)
+{
+	return ctl_index_hash(&s->by_vip, vip, sizeof(*vip), 0);
+}
+
 struct nc_member *nc_member_find(const struct nc_session *s, const struct omni_key *key)
 {
 	struct ctl_link *l = ctl_index_first(&s->by_key, hash_of(s, key));
@@ -26,13 +31,25 @@ struct nc_member *nc_member_find(const struct nc_session *s, const struct omni_k
 
 static struct nc_member *find_vip(const struct nc_session *s, const struct omni_ip *vip)
 {
-	struct nc_member *m;
+	struct ctl_link *l = ctl_index_first(&s->by_vip, hash_of_vip(s, vip));
 
-	TAILQ_FOREACH (m, &s->members, entry) {
+	for (; l != NULL; l = ctl_index_next(l)) {
+		struct nc_member *m = ctl_container(l, struct nc_member, by_vip);
+
 		if (omni_ip_equal(&m->vip, vip))
 			return m;
 	}
 	return NULL;
+}
+
+/* Nobody else in the list has vip. */
+static void set_vip(struct nc_session *s, struct nc_member *m, const struct omni_ip *vip)
+{
+	if (m->has_vip)
+		ctl_index_del(&s->by_vip, &m->by_vip);
+	m->has_vip = true;
+	m->vip = *vip;
+	ctl_index_add(&s->by_vip, &m->by_vip, hash_of_vip(s, vip));
 }
 
 static void want(struct nc_session *s, struct nc_member *m)
@@ -58,6 +75,8 @@ static void member_free(struct nc_session *s, struct nc_member *m)
 		s->sweep = TAILQ_NEXT(m, entry);
 	TAILQ_REMOVE(&s->members, m, entry);
 	ctl_index_del(&s->by_key, &m->link);
+	if (m->has_vip)
+		ctl_index_del(&s->by_vip, &m->by_vip);
 	s->n_members--;
 	free(m);
 }
@@ -106,7 +125,8 @@ void nc_member_listed(struct nc_session *s, const struct omni_signal_peer *peer)
 	} else if (!omni_ip_equal(&m->vip, &peer->vip)) {
 		want(s, m);
 	}
-	m->vip = peer->vip;
+	if (!m->has_vip || !omni_ip_equal(&m->vip, &peer->vip))
+		set_vip(s, m, &peer->vip);
 	m->round = s->round;
 	m->unlisted_ns = 0;
 }

@@ -67,18 +67,23 @@ static void ask(struct nc_session *s, struct nc_request *r, enum omni_signal_typ
 	send_request(s, r, now);
 }
 
+static bool main_is_due(struct nc_session *s, uint64_t now)
+{
+	if (!s->registered)
+		return now >= s->register_ns;
+	return nc_record_is_stale(s) || now >= s->heartbeat_ns || s->list_wanted;
+}
+
+/* Something is due. */
 static void ask_main(struct nc_session *s, uint64_t now)
 {
 	struct nc_request *r = &s->request[MAIN];
 
-	if (!s->registered) {
-		if (now >= s->register_ns)
-			ask(s, r, OMNI_SIGNAL_REGISTER, now);
-	} else if (nc_record_is_stale(s)) {
+	if (!s->registered || nc_record_is_stale(s)) {
 		ask(s, r, OMNI_SIGNAL_REGISTER, now);
 	} else if (now >= s->heartbeat_ns) {
 		ask(s, r, OMNI_SIGNAL_HEARTBEAT, now);
-	} else if (s->list_wanted) {
+	} else {
 		if (s->cursor == 0)
 			nc_members_list_begins(s);
 		ask(s, r, OMNI_SIGNAL_LIST, now);
@@ -132,7 +137,8 @@ void nc_requests_tick(struct nc_session *s, uint64_t now)
 	}
 	if (s->silent_ns != 0)
 		return; /* nothing new is asked before there is an answer, or are other keys */
-	if (s->request[MAIN].type == 0)
+	if (s->request[MAIN].type == 0 && main_is_due(s, now) &&
+	    ctl_bucket_take(&s->asks, now, NC_ASKS_PER_S, NC_ASKS_BURST))
 		ask_main(s, now);
 	if (s->registered)
 		ask_members(s, now);

@@ -228,6 +228,57 @@ static void long_list_is_read_in_pages(void **state)
 	assert_int_equal(a->ctl->cluster[0].n_peers, 0);
 }
 
+/* A page of a list that names one member, as a Nucleus would say it; was it asked for? */
+static bool page(struct nc_session *s, uint64_t cursor, uint8_t vip, uint8_t key)
+{
+	struct omni_signal m = {
+		.type = OMNI_SIGNAL_LIST_ACK,
+		.id = s->request[0].id,
+		.epoch = s->epoch,
+		.n_peers = 1,
+		.peers = {{.vip = {.b = {[10] = 0xff, 0xff, 10, 9, 9, vip}}, .key = {.b = {key}}}},
+		.cursor = cursor,
+		.has = UINT32_C(1) << OMNI_FIELD_CURSOR};
+	uint8_t out[OMNI_CBOR_MAX];
+	int len = omni_signal_encode(out, &m);
+
+	assert_true(len > 0);
+	if (s->request[0].type != OMNI_SIGNAL_LIST)
+		return false;
+	nc_answer(s, out, (size_t)len);
+	return true;
+}
+
+static void endless_list_is_read_slowly(void **state)
+{
+	struct omni_signal_peer peer;
+	struct nc_session *s;
+	unsigned int pages = 0;
+
+	(void)state;
+	site_start(a);
+	run_s(3);
+	s = &a->ctl->nucleus->session[0];
+	s->list_wanted = true;
+	s->cursor = 0;
+	nc_requests_tick(s, net.now_ns);
+	while (pages < 10000 && page(s, pages + 1, 1, (uint8_t)(1 + pages % 2)))
+		pages++;
+	assert_in_range(pages, NC_ASKS_BURST / 2, NC_ASKS_BURST);
+	/* An address has one holder, the last one named. */
+	assert_int_equal(s->n_members, 1);
+	assert_int_equal(s->by_vip.count, 1);
+	peer.vip = TAILQ_FIRST(&s->members)->vip;
+	peer.key = TAILQ_FIRST(&s->members)->key;
+	peer.vip.b[15] = 2; /* it has another address now, and the old one is free */
+	nc_member_listed(s, &peer);
+	assert_int_equal(s->n_members, 1);
+	assert_int_equal(s->by_vip.count, 1);
+	nc_member_removed(s, &peer.vip);
+	assert_int_equal(s->n_members, 0);
+	assert_int_equal(s->by_vip.count, 0);
+}
+
 /* ---- The Nucleus comes and goes ---- */
 
 static void nucleus_restart_is_noticed(void **state)
@@ -434,6 +485,7 @@ int main(void)
 		T(who_leaves_is_withdrawn),
 		T(newcomer_is_found),
 		T(long_list_is_read_in_pages),
+		T(endless_list_is_read_slowly),
 		T(nucleus_restart_is_noticed),
 		T(unlisted_member_is_forgotten_late),
 		T(nucleus_gone_changes_nothing_for_peers),
