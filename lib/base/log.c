@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <errno.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <omni_log.h>
 
 #define LINE_LEN 1024
+#define MESSAGES_MAX 256 /* constant sentences of one program; what is beyond is not limited */
 
 static const char *const names[] = {"error", "warn", "info", "debug"};
 static _Atomic int current = OMNI_LOG_INFO;
@@ -40,6 +42,60 @@ int omni_log_level_parse(const char *text, enum omni_log_level *level)
 	return -EINVAL;
 }
 
+/* By the address of its constant sentence. */
+struct rate {
+	const char *message;
+	time_t filled_s; /* CLOCK_MONOTONIC */
+	unsigned int left, suppressed;
+};
+
+static pthread_mutex_t rates_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct rate rates[MESSAGES_MAX];
+
+static struct rate *rate_of(const char *message)
+{
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(rates); i++) {
+		struct rate *r = &rates[i];
+
+		if (r->message == message)
+			return r;
+		if (r->message == NULL) {
+			*r = (struct rate){.message = message, .left = OMNI_LOG_BURST};
+			return r;
+		}
+	}
+	return NULL;
+}
+
+/* May it be written? *suppressed: how many were not, since the last one that was. */
+static bool take(const char *message, unsigned int *suppressed)
+{
+	struct timespec now;
+	struct rate *r;
+	bool ok = true;
+
+	*suppressed = 0;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	pthread_mutex_lock(&rates_lock);
+	r = rate_of(message);
+	if (r != NULL) {
+		if (now.tv_sec > r->filled_s)
+			r->left = (unsigned int)OMNI_MIN(r->left + (now.tv_sec - r->filled_s),
+							 (time_t)OMNI_LOG_BURST);
+		r->filled_s = now.tv_sec;
+		ok = r->left > 0;
+		if (ok) {
+			r->left--;
+			*suppressed = r->suppressed;
+			r->suppressed = 0;
+		} else {
+			r->suppressed++;
+		}
+	}
+	pthread_mutex_unlock(&rates_lock);
+	return ok;
+}
+
 /* Control characters from foreign input must not reach the terminal or forge lines. */
 static void escape(char *line)
 {
@@ -57,8 +113,11 @@ void omni_log(enum omni_log_level level, const char *component, const char *mess
 	struct tm tm;
 	size_t n;
 	va_list ap;
+	unsigned int suppressed = 0;
 
 	if (level > omni_log_get_level())
+		return;
+	if ((level == OMNI_LOG_WARN || level == OMNI_LOG_INFO) && !take(message, &suppressed))
 		return;
 	clock_gettime(CLOCK_REALTIME, &ts);
 	gmtime_r(&ts.tv_sec, &tm);
@@ -73,6 +132,9 @@ void omni_log(enum omni_log_level level, const char *component, const char *mess
 		if (line[n] == '\0')
 			line[n - 1] = '\0';
 	}
+	n = strnlen(line, sizeof(line) - 1);
+	if (suppressed > 0)
+		snprintf(line + n, sizeof(line) - n, " suppressed=%u", suppressed);
 	escape(line);
 	n = strnlen(line, sizeof(line) - 1);
 	line[n++] = '\n';

@@ -27,7 +27,12 @@ const char *omni_log_level_name(enum omni_log_level level);
  * Write one line. message is a constant sentence, fmt formats the key=value part ("" for none):
  * omni_log(OMNI_LOG_INFO, "ctl", "session up", "peer=%s lanes=%u", name, lanes).
  * Nothing secret, ever. Bytes outside printable ASCII are escaped.
+ *
+ * Strangers cause many of the lines, so those of one message that follow each other fast are
+ * left out (OMNI_LOG_BURST, then one a second) and told as suppressed=N in the next one that is
+ * written. Not so for errors and debug.
  */
+#define OMNI_LOG_BURST 50
 void omni_log(enum omni_log_level level, const char *component, const char *message,
 	      const char *fmt, ...) OMNI_PRINTF(4, 5);
 

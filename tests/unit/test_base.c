@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -11,6 +12,7 @@
 #include <omni_base.h>
 #include <omni_clock.h>
 #include <omni_cursor.h>
+#include <omni_log.h>
 
 static void b64_round_trips_every_length(void **state)
 {
@@ -25,6 +27,46 @@ static void b64_round_trips_every_length(void **state)
 		assert_int_equal(omni_b64_decode(out, sizeof(out), text), len);
 		assert_memory_equal(in, out, len);
 	}
+}
+
+static size_t logged(int fd, char *out, size_t len)
+{
+	size_t lines = 0;
+	ssize_t n = read(fd, out, len - 1);
+
+	out[n > 0 ? n : 0] = '\0';
+	for (char *p = out; (p = strchr(p, '\n')) != NULL; p++)
+		lines++;
+	return lines;
+}
+
+/* One message that a stranger can cause does not fill the log, nor silence another. */
+static void logs_are_limited_by_message(void **state)
+{
+	static char text[32768];
+	int fd[2], old = dup(STDERR_FILENO);
+	size_t first, second;
+
+	(void)state;
+	assert_int_equal(pipe(fd), 0);
+	dup2(fd[1], STDERR_FILENO);
+	for (int i = 0; i < 1000; i++)
+		omni_log_info("test", "often", "i=%d", i);
+	omni_log_warn("test", "seldom", "%s", "");
+	first = logged(fd[0], text, sizeof(text));
+	sleep(2);
+	omni_log_info("test", "often", "i=%d", 1000);
+	for (int i = 0; i < 100; i++)
+		omni_log_error("test", "errors are not", "i=%d", i);
+	dup2(old, STDERR_FILENO);
+	assert_non_null(strstr(text, "seldom"));
+	assert_in_range(first, OMNI_LOG_BURST + 1, OMNI_LOG_BURST + 3);
+	second = logged(fd[0], text, sizeof(text));
+	assert_non_null(strstr(text, "i=1000 suppressed=9"));
+	assert_int_equal(second, 101);
+	close(fd[0]);
+	close(fd[1]);
+	close(old);
 }
 
 static void b64_refuses_what_is_not_canonical(void **state)
@@ -146,6 +188,7 @@ static void tai64n_orders_and_carries(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(logs_are_limited_by_message),
 		cmocka_unit_test(b64_round_trips_every_length),
 		cmocka_unit_test(b64_refuses_what_is_not_canonical),
 		cmocka_unit_test(endpoints_parse_and_print),
