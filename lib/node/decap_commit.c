@@ -91,7 +91,7 @@ static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *m
 		w->has_fragments = true;
 		return KEEP;
 	case OMNI_KIND_CONTROL:
-		return PUNT;
+		return likely(meta->lane == 0) ? PUNT : OMNI_STAT_drop_control_lane;
 	case OMNI_KIND_KEEPALIVE:
 		return len == 0 ? OMNI_STAT_keepalives_received : OMNI_STAT_drop_bad_length;
 	default:

@@ -45,6 +45,7 @@
 	X(drop_replayed, "data seen before, or older than the replay window") \
 	X(drop_bad_tag, "data whose authentication failed") \
 	X(drop_bad_kind, "authenticated data of an unknown kind") \
+	X(drop_control_lane, "authenticated control message on another lane than 0") \
 	X(drop_bad_bundle, "bundle whose lengths do not add up") \
 	X(drop_bad_fragment, "fragment that contradicts its frame or breaks a limit") \
 	X(drop_reassembly_full, "fragment refused because reassembly is at its bound") \

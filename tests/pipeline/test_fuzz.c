@@ -177,7 +177,8 @@ static struct rte_mbuf *mutated_outside(struct rig *r, unsigned int len)
 static struct rte_mbuf *authentic_nonsense(struct rig *r, unsigned int len)
 {
 	static uint64_t sequence = 1u << 20;
-	struct forge f = {.sequence = ++sequence, .lane = 1, .kind = (uint8_t)below(6)};
+	struct forge f = {
+		.sequence = ++sequence, .lane = (uint16_t)below(2), .kind = (uint8_t)below(6)};
 	uint8_t plain[LEN_MAX];
 
 	fill(plain, sizeof(plain));

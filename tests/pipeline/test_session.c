@@ -254,6 +254,7 @@ static void control_and_keepalive(void **state)
 	const struct forge f = {.sequence = 0, .lane = 0, .kind = OMNI_KIND_CONTROL};
 	const struct forge k = {.sequence = 1, .lane = 0, .kind = OMNI_KIND_KEEPALIVE};
 	const struct forge bad = {.sequence = 2, .lane = 0, .kind = OMNI_KIND_KEEPALIVE};
+	const struct forge lane1 = {.sequence = 77, .lane = 1, .kind = OMNI_KIND_CONTROL};
 	struct omni_endpoint from, to;
 	struct omni_meta *meta;
 	struct rte_mbuf *m;
@@ -280,6 +281,9 @@ static void control_and_keepalive(void **state)
 	assert_int_equal(rig_drops(r, 0), 0);
 	assert_int_equal(deliver(r, rig_sealed(r, 1, 0, &bad, "x", 1)), 0);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_bad_length), 1);
+	assert_int_equal(deliver(r, rig_sealed(r, 1, 0, &lane1, "hello", 5)), 0);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_control_lane), 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_punted_control), 1);
 	/* Payload moves the clock of payload, the rest only that of any datagram. */
 	assert_int_equal(a->key[1]->rx[0].last_tsc, 0);
 	assert_true(a->key[1]->rx[0].last_any > 0);
@@ -296,7 +300,7 @@ static void nucleus_sends_control_only(void **state)
 	assert_int_equal(forge(r, (struct forge){.sequence = 50, .lane = 1}), 0);
 	for (unsigned int kind = 0; kind < OMNI_KIND_COUNT; kind++)
 		assert_int_equal(forge(r, (struct forge){.sequence = 60 + kind,
-							 .lane = 1,
+							 .lane = kind != OMNI_KIND_CONTROL,
 							 .kind = (uint8_t)kind}),
 				 0);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_bad_kind), OMNI_KIND_COUNT);
