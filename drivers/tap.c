@@ -99,10 +99,16 @@ static void tap_refresh(struct omni_port *port)
 {
 	const struct tap_port *p = port->priv;
 	struct netdev dev;
+	struct ifreq ifr;
 
-	/* Moved to another namespace: what we knew holds on, only its index means nothing here. */
 	if (netdev_read(p->interface, &dev) < 0) {
+		/*
+		 * Moved to another namespace: what we knew holds on, only its index means nothing
+		 * here. Deleted: the descriptor has no interface any more.
+		 */
 		port->info.ifindex = 0;
+		if (ioctl(p->q[0].fd, TUNGETIFF, &ifr) < 0 && errno == EBADFD)
+			port->info.link_up = false;
 		return;
 	}
 	port->info.ifindex = dev.ifindex;

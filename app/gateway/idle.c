@@ -51,6 +51,20 @@ static nfds_t arm(const struct idle *idle, struct pollfd *fds, bool *naps)
 	return waiting ? 0 : n;
 }
 
+/* Where nothing woke us but descriptors of interfaces that are gone: leave those out. */
+static bool all_broken(struct pollfd *fds, nfds_t n)
+{
+	bool all = true;
+
+	for (nfds_t i = 0; i < n; i++) {
+		if ((fds[i].revents & POLLIN) != 0)
+			all = false;
+		else if ((fds[i].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0)
+			fds[i].fd = -1;
+	}
+	return all;
+}
+
 static void sleep_on(const struct idle *idle, struct pollfd *fds, nfds_t n, bool naps)
 {
 	const struct omni_worker_conf *conf = omni_node_worker_conf(idle->node);
@@ -60,7 +74,8 @@ static void sleep_on(const struct idle *idle, struct pollfd *fds, nfds_t n, bool
 
 	/* No table is looked at while asleep, so control need not wait for us. */
 	rte_rcu_qsbr_thread_offline(qsbr, conf->id);
-	ppoll(fds, n, &limit, NULL);
+	if (ppoll(fds, n, &limit, NULL) > 0 && all_broken(fds, n))
+		ppoll(fds, n, &limit, NULL);
 	rte_rcu_qsbr_thread_online(qsbr, conf->id);
 	/* Empty the bell; that it was not rung is no error. */
 	if ((fds[0].revents & POLLIN) != 0 && read(fds[0].fd, &bell, sizeof(bell)) < 0)

@@ -216,13 +216,31 @@ void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 
 /* ---- The tick ---- */
 
-static void age_fdb(struct omni_ctl *ctl, uint64_t now)
+/* Local ports whose interface went down, came up, or was deleted under us. */
+static void look_at_ports(struct omni_ctl *ctl)
+{
+	for (unsigned int i = 0; i < OMNI_PORTS_MAX; i++) {
+		struct omni_port *port = ctl->conf.ports->open[i];
+		bool was;
+
+		if (port == NULL || port->id == ctl->uplink)
+			continue;
+		was = port->info.link_up;
+		omni_port_refresh(port);
+		if (was != port->info.link_up)
+			omni_log_warn(LOG_CTL, was ? "local port is down" : "local port is up",
+				      "port=%s", port->name);
+	}
+}
+
+static void each_second(struct omni_ctl *ctl, uint64_t now)
 {
 	uint32_t now_s = (uint32_t)(now / OMNI_NS_PER_S);
 
 	if (ctl->aged_s == now_s)
 		return;
 	ctl->aged_s = now_s;
+	look_at_ports(ctl);
 	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
 		const struct ctl_cluster *c = &ctl->cluster[i];
 
@@ -282,7 +300,7 @@ void ctl_tick(struct omni_ctl *ctl)
 	ctl_names_tick(ctl, now);
 	if (ctl->nucleus != NULL)
 		ctl_nucleus_tick(ctl, now);
-	age_fdb(ctl, now);
+	each_second(ctl, now);
 	ctl_state_tick(ctl);
 	ctl_clusters_flush(ctl);
 	(void)omni_rcu_poll(ctl->conf.rcu);

@@ -76,3 +76,17 @@ def test_sigint_is_sigterm(pair):
     assert g.wait(5) == 0
     g.start().ready()
     pair.reaches(pair.topo.gw("a"), pair.topo.vip("b"), 10)
+
+
+def test_tap_deleted_is_told_and_costs_nothing(pair):
+    g = pair.gw["b"]
+    ip("-n", pair.topo.gw("b"), "link", "del", TAP)
+    until("the port to be down", 5,
+          lambda: [p["link"] for p in g.ports() if p["name"] == "host0"] == ["down"])
+    until("a line about it", 5, lambda: "local port is down" in g.text())
+    before = g.cpu_seconds()
+    time.sleep(2)
+    assert g.cpu_seconds() - before < 0.5
+    assert g.stop(5) == 0
+    g.start().ready()
+    pair.reaches(pair.topo.gw("a"), pair.topo.vip("b"), 10)

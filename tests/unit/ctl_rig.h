@@ -163,11 +163,14 @@ static inline struct omni_config_peer *site_lists(struct site *s, const struct s
 
 static inline void port_init(struct site *s, struct omni_port *p, uint16_t id, const char *name)
 {
+	static const struct omni_port_ops ops = {.driver = "rig"};
+
 	memset(p, 0, sizeof(*p));
 	p->id = id;
 	p->generation = 1;
 	snprintf(p->name, sizeof(p->name), "%s", name);
 	p->info.mtu = 1500;
+	p->ops = &ops;
 	s->ports.slot[id] = s->ports.open[id] = p;
 }
 
