@@ -553,7 +553,7 @@ def test_cookies_under_load(world):
     """A flood of good handshakes is answered by cookies, shorter than their cause; with the
     cookie a handshake passes."""
     link = world.link("r", port=0, vip="10.200.0.5")
-    link.connect(2)
+    assert link.connect(2) is not None, "a handshake before the flood"
     flood = wire.udp_socket(world.topo.nucleus, world.topo.nucleus_addr, 0)
     try:
         message = link.initiation()
@@ -571,6 +571,7 @@ def test_cookies_under_load(world):
     finally:
         flood.close()
     assert world.gw.counter("ctl_under_load") > 0
+    assert link.connect(5) is not None, "a handshake after it, with a cookie where one is asked for"
     # Beside the session's data: responses, cookie replies, and handshakes of its own after
     # stale initiations.
     began, ended = link.raw[0][0], link.raw[-1][0]

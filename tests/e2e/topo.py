@@ -186,13 +186,18 @@ def by_hand(t):
     lines = [
         "# a Nucleus, then a gateway per site (each in its own terminal)",
         f"ip netns exec {t.nucleus} {build}/nucleus/omni-nucleus --port {PORT}",
-        "echo 'a secret of the whole fleet' > /tmp/fleet.secret",
+        f"umask 077; {build}/omnictl/omnictl gensecret > /tmp/{t.prefix}.secret",
     ]
     for s in t.sites:
+        name = f"/tmp/{t.prefix}{s}"
+        lines.append(f"{build}/gateway/dpdk-omni --init --identity {name}.key")
         lines.append(
             f"ip netns exec {t.gw(s)} {build}/gateway/dpdk-omni --lcores '0@0,1@{t.number(s) % 2}'"
             f" -- --interface up0 --nucleus {t.nucleus_addr}:{PORT}"
-            f" --cluster demo --secret-file /tmp/fleet.secret --vip {t.vip(s)}")
+            f" --cluster demo --secret-file /tmp/{t.prefix}.secret --vip {t.vip(s)}"
+            f" --identity {name}.key --socket {name}.sock")
+    lines.append("# what it says")
+    lines.append(f"{build}/omnictl/omnictl -s /tmp/{t.prefix}a.sock peers")
     lines.append("# the gateway's own address across the tunnel")
     lines.append(f"ip netns exec {t.gw('a')} ping {t.vip('b')}")
     if t.hosts:
