@@ -29,7 +29,7 @@ static int dial(const char *path, struct omni_err *err)
 		errno = ENAMETOOLONG;
 		return no_gateway(path, err);
 	}
-	strcpy(sa.sun_path, path);
+	memcpy(sa.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return no_gateway(path, err);

@@ -279,7 +279,7 @@ static int decide(struct omni_cli *cli, const struct said *said, struct omni_err
 	cli->config = get_config(said, err);
 	if (cli->config == NULL || override(cli->config, said, err) != 0)
 		return -EINVAL;
-	strcpy(cli->identity, cli->config->identity);
+	memcpy(cli->identity, cli->config->identity, sizeof(cli->identity));
 	return 0;
 }
 

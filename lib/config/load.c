@@ -113,7 +113,7 @@ static int place_identity(const struct doc *d, const struct found *found,
 		return doc_fail(d, found->value,
 				"identity: is too long, expected a path of at most %d",
 				OMNI_CONFIG_PATH_LEN - 1);
-	strcpy(config->identity, path);
+	memcpy(config->identity, path, sizeof(path));
 	return 0;
 }
 
@@ -342,7 +342,7 @@ struct omni_config *omni_config_load(const char *path, struct omni_err *err)
 	free(text);
 	if (config == NULL)
 		return NULL;
-	strcpy(config->path, path);
+	snprintf(config->path, sizeof(config->path), "%s", path);
 	if (exposed)
 		config_warn(config, "%.100s holds a secret and others can read it: chmod 600",
 			    path);

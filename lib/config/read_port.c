@@ -43,7 +43,7 @@ static int parse_driver(void *target, const char *text, struct omni_err *err)
 {
 	for (size_t i = 0; i < OMNI_ARRAY_SIZE(drivers); i++) {
 		if (strcmp(drivers[i].name, text) == 0) {
-			strcpy(target, text);
+			memcpy(target, text, strlen(text) + 1);
 			return 0;
 		}
 	}
@@ -56,12 +56,12 @@ static int parse_mode(void *target, const char *text, struct omni_err *err)
 	static const char *const modes[] = {"zero-copy", "copy", "generic"};
 
 	if (strcmp(text, "auto") == 0) {
-		strcpy(target, "");
+		*(char *)target = '\0';
 		return 0;
 	}
 	for (size_t i = 0; i < OMNI_ARRAY_SIZE(modes); i++) {
 		if (strcmp(modes[i], text) == 0) {
-			strcpy(target, text);
+			memcpy(target, text, strlen(text) + 1);
 			return 0;
 		}
 	}
