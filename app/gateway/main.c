@@ -2,6 +2,7 @@
 /* dpdk-omni: the gateway's command. What it runs is in gateway.c. */
 #include <errno.h>
 #include <libgen.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
 	int status;
 
 	forbid_core_dumps();
+	signal(SIGPIPE, SIG_IGN); /* a management client that went away is an error of its write */
 	if (omni_crypto_init() < 0) {
 		fprintf(stderr, "dpdk-omni: libsodium did not start\n");
 		return EXIT_FAILURE;

@@ -2,6 +2,7 @@
 /* omni-nucleus: options, identity, socket, loop; and the way back. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -263,6 +264,7 @@ int omni_nucleus_main(int argc, char **argv)
 		break;
 	}
 	harden();
+	signal(SIGPIPE, SIG_IGN); /* what standard error leads to may end before us */
 	if (omni_crypto_init() != 0)
 		return fail(&(struct omni_err){.text = "libsodium does not start"}, 1);
 	if (identity_obtain(&app.identity, &o, &err) != 0)
