@@ -554,6 +554,11 @@ struct omni_ctl {
 	uint64_t mark_real_ns; /* what the state file says */
 	int64_t clock_gap_ns;  /* CLOCK_REALTIME - CLOCK_BOOTTIME at the last tick */
 	uint64_t aged_s;
+	enum ctl_link_told {
+		CTL_LINK_UNTOLD,
+		CTL_LINK_UP,
+		CTL_LINK_DOWN
+	} told[OMNI_PORTS_MAX];
 	bool running, stopping;
 
 	uv_timer_t tick;

@@ -433,10 +433,11 @@ static void on_neigh(void *arg, const struct netlink_neigh *k)
 static void link_apply(struct omni_ctl *ctl)
 {
 	struct ctl_nexthops *nh = ctl->nexthops;
-	struct omni_port_info was = nh->port->info;
+	struct omni_port_info was = nh->known;
 	const struct omni_port_info *is = &nh->port->info;
 
-	omni_port_refresh(nh->port);
+	omni_port_refresh(nh->port); /* management does so too: compare with what was acted on */
+	nh->known = *is;
 	if (was.link_up != is->link_up)
 		omni_log_warn(LOG_CTL, is->link_up ? "underlay is up" : "underlay is down",
 			      "port=%s", nh->port->name);
@@ -505,6 +506,7 @@ int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err)
 	if (nh == NULL)
 		return omni_fail(err, -ENOMEM, "out of memory");
 	nh->port = port;
+	nh->known = port->info;
 	nh->routes = 1;
 	TAILQ_INIT(&nh->idle);
 	TAILQ_INIT(&nh->held);

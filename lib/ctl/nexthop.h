@@ -41,6 +41,7 @@ struct ctl_nexthops {
 	uv_poll_t poll;
 	bool polling;
 	struct omni_port *port;
+	struct omni_port_info known; /* of port, as last acted on */
 	struct ctl_index hops, neighs;
 	TAILQ_HEAD(hop_list, hop) idle, held;
 	TAILQ_HEAD(, neigh) all;

@@ -221,14 +221,16 @@ static void look_at_ports(struct omni_ctl *ctl)
 {
 	for (unsigned int i = 0; i < OMNI_PORTS_MAX; i++) {
 		struct omni_port *port = ctl->conf.ports->open[i];
-		bool was;
+		enum ctl_link_told is, was = ctl->told[i];
 
 		if (port == NULL || port->id == ctl->uplink)
 			continue;
-		was = port->info.link_up;
-		omni_port_refresh(port);
-		if (was != port->info.link_up)
-			omni_log_warn(LOG_CTL, was ? "local port is down" : "local port is up",
+		omni_port_refresh(port); /* management does so too: compare with what was told */
+		is = port->info.link_up ? CTL_LINK_UP : CTL_LINK_DOWN;
+		ctl->told[i] = is;
+		if (was != CTL_LINK_UNTOLD && was != is)
+			omni_log_warn(LOG_CTL,
+				      is == CTL_LINK_UP ? "local port is up" : "local port is down",
 				      "port=%s", port->name);
 	}
 }
