@@ -10,7 +10,7 @@
 
 #include "mgmt.h"
 
-#define BACKLOG 16
+#define BACKLOG 128
 #define LINE_START 4096
 
 struct client {
