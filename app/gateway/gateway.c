@@ -177,6 +177,7 @@ static int control_create(struct gateway *gw, struct omni_err *err)
 		stats[i] = gw->worker[i].stats;
 	}
 	gw->ctl = omni_ctl_create(&conf, err);
+	omni_config_wipe_secrets(gw->config);
 	return gw->ctl == NULL ? -rte_errno : 0;
 }
 

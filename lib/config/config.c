@@ -146,3 +146,13 @@ void omni_config_free(struct omni_config *config)
 	free(config->ports);
 	free(config);
 }
+
+void omni_config_wipe_secrets(struct omni_config *config)
+{
+	for (unsigned int i = 0; i < config->n_clusters; i++) {
+		char *secret = config->clusters[i].secret;
+
+		if (secret != NULL)
+			omni_wipe(secret, strlen(secret));
+	}
+}

@@ -174,6 +174,12 @@ struct omni_config *omni_config_load(const char *path, struct omni_err *err) OMN
 struct omni_config *omni_config_parse(const char *text, size_t len, const char *name,
 				      struct omni_err *err) OMNI_MUST_CHECK;
 
+/*
+ * The clusters' keys are made: wipe the secrets' texts, from which they come. That there is one
+ * still shows.
+ */
+void omni_config_wipe_secrets(struct omni_config *config);
+
 /* Wipe every secret and free. NULL is fine. */
 void omni_config_free(struct omni_config *config);
 

@@ -505,6 +505,7 @@ static void examples_are_good(void **state)
 
 static void the_full_example_says_what_it_says(void **state)
 {
+	const char *secret;
 	char *text = read_example("fleet.example.yaml");
 	struct omni_config_peer *peer;
 	struct omni_config *config;
@@ -536,6 +537,12 @@ static void the_full_example_says_what_it_says(void **state)
 	assert_int_equal(config->clusters[0].n_deny, 1);
 	assert_true(config->clusters[1].open);
 	assert_int_equal(config->clusters[1].n_ports, 3);
+	secret = config->clusters[0].secret;
+	assert_string_equal(secret, "correct horse battery staple");
+	omni_config_wipe_secrets(config);
+	assert_ptr_equal(config->clusters[0].secret, secret);
+	for (unsigned int i = 0; i < strlen("correct horse battery staple"); i++)
+		assert_int_equal(secret[i], 0);
 	omni_config_free(config);
 	free(text);
 	with_keys(false);
