@@ -16,6 +16,7 @@
 #include "netdev.h"
 #include "tap.h"
 
+#define TUN "/dev/net/tun"
 #ifndef IFF_TUN_EXCL
 #define IFF_TUN_EXCL 0x8000
 #endif
@@ -42,7 +43,7 @@ static int open_queue(const char *name, bool first, bool several)
 {
 	struct ifreq ifr = {0};
 	int header = TAP_VNET_HDR_LEN, flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, rc;
-	int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	int fd = open(TUN, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
 		return -errno;
@@ -137,6 +138,11 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	if (rc < 0) {
 		close_queues(p);
 		free(p);
+		if (access(TUN, F_OK) < 0)
+			return omni_fail(err, rc,
+					 "port %s: there is no " TUN
+					 " (modprobe tun; in a container: --device " TUN ")",
+					 conf->name);
 		return omni_fail(err, rc, "port %s: cannot make interface %s: %s%s", conf->name,
 				 conf->interface, strerror(-rc),
 				 rc == -EPERM || rc == -EACCES ? " (run as root)" : "");

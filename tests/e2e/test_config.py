@@ -239,3 +239,15 @@ def test_mode_nucleus_is_the_nucleus():
     p = subprocess.run([program("gateway"), "--", "--mode", "nucleus", "--help"],
                        capture_output=True, text=True, timeout=5)
     assert p.returncode == 0 and "omni-nucleus" in p.stdout
+
+
+def test_no_tun_device_is_named(one):
+    """In a mount namespace without it, as in a container."""
+    g = Gateway(one, "a", one.config("a"), name="no-tun")
+    g.argv = ["unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev/net; exec \"$@\"", "sh",
+              *g.argv]
+    one.processes.append(g)
+    g.start()
+    assert g.wait(15) == 1
+    assert "there is no /dev/net/tun" in g.text()
+    assert "xdp" not in ip("-d", "-n", one.topo.gw("a"), "link", "show", "up0").stdout
