@@ -434,6 +434,8 @@ static void first_key_is_remembered_until_forgotten(void **state)
 	assert_true(is_registered(a));
 	assert_int_equal(nc_pins_forget(a->ctl, NULL), 1);
 	assert_int_equal(unlink(file), 0);
+	snprintf(file, sizeof(file), "%s.clock", a->config.identity);
+	assert_int_equal(unlink(file), 0);
 }
 
 /* ---- Addresses ---- */
