@@ -239,11 +239,11 @@ unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s,
 			gone++;
 			continue;
 		}
+		/* Where it is, nobody knows: the next frame to it is flooded and finds out. */
 		if (atomic_load_explicit(&e->damped, memory_order_relaxed) &&
 		    (int32_t)(now_s - e->damped_until_s) >= 0) {
-			atomic_store_explicit(&e->damped, false, memory_order_relaxed);
-			e->moves = 0;
-			e->window_s = now_s;
+			forget(fdb, key, position);
+			gone++;
 		}
 	}
 	return gone;

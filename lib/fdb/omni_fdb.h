@@ -86,7 +86,7 @@ enum omni_fdb_verdict {
 	OMNI_FDB_SAME,	  /* known there already */
 	OMNI_FDB_LEARNED, /* new */
 	OMNI_FDB_MOVED,	  /* was elsewhere */
-	OMNI_FDB_DAMPED,  /* moves too often: stays where it was, its moves refused for a while */
+	OMNI_FDB_DAMPED,  /* moves too often: stays for a while, then forgotten and learned anew */
 	OMNI_FDB_FULL,	  /* not learned */
 };
 

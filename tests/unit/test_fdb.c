@@ -118,8 +118,11 @@ static void moves_are_damped_and_forgiven(void **state)
 	omni_fdb_age(fdb, 1, now + OMNI_FDB_DAMP_S - 1, 300);
 	assert_true(omni_fdb_is_damped(fdb, slot));
 	omni_fdb_age(fdb, 1, now + OMNI_FDB_DAMP_S, 300);
+	/* After a loop the last place may be the wrong one, and its host silent. */
+	assert_true(look(key, NULL) == OMNI_DEST_MISS);
+	assert_int_equal(omni_fdb_learn(fdb, key, peer5, now + OMNI_FDB_DAMP_S), OMNI_FDB_LEARNED);
+	look(key, &slot);
 	assert_false(omni_fdb_is_damped(fdb, slot));
-	assert_int_equal(omni_fdb_learn(fdb, key, port1, now + OMNI_FDB_DAMP_S), OMNI_FDB_MOVED);
 }
 
 static int count_entry(const struct omni_fdb_entry *e, void *arg)
