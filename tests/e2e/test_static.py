@@ -8,7 +8,7 @@ import pytest
 
 from conftest import drop_rig, make_rig
 from rig import CLUSTER, SECRET, Gateway, Nucleus, until
-from topo import PORT, ip
+from topo import PORT, ip, run
 
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
@@ -171,6 +171,36 @@ def test_peer_that_changes_its_address(rig):
         ip("-n", t.gw("a"), "addr", "flush", "dev", "up0")
         ip("-n", t.gw("a"), "addr", "add", f"{t.uplink_addr('a')}/24", "dev", "up0")
         ip("-n", t.gw("a"), "route", "replace", "default", "via", t.gateway_addr("a"))
+
+
+def test_underlay_of_ipv6(rig):
+    """The router, the handshakes and full-size frames in fragments, all over IPv6."""
+    t = rig.topo
+    conf = {}
+
+    def sysctl(ns, key, value):
+        run("ip", "netns", "exec", ns, "sysctl", "-qw", f"net.ipv6.conf.{key}={value}")
+
+    for ns in (t.router, t.gw("a"), t.gw("b")):
+        sysctl(ns, "all.disable_ipv6", 0)
+    sysctl(t.router, "all.forwarding", 1)
+    try:
+        for n, (s, o) in enumerate(("ab", "ba"), 1):
+            net = f"2001:db8:{n}::"
+            ip("-n", t.router, "addr", "add", f"{net}1/64", "dev", f"r{s}", "nodad")
+            ip("-n", t.gw(s), "addr", "add", f"{net}2/64", "dev", "up0", "nodad")
+            ip("-n", t.gw(s), "-6", "route", "add", "default", "via", f"{net}1")
+            conf[s] = rig.static_config(s, o)
+            peer = conf[s]["clusters"][CLUSTER]["peers"][f"site{o}"]
+            peer["endpoint"] = f"[2001:db8:{3 - n}::2]:{PORT}"
+        gw = start_both(rig, conf["a"], conf["b"])
+        both_ways(rig)
+        assert rig.vip_ping("a", "b", size=1472, count=5, interval=0.05)[1] == 5
+        assert gw["a"].peers()[0]["endpoint"] == f"[2001:db8:2::2]:{PORT}"
+    finally:
+        for ns, dev in ((t.router, "ra"), (t.router, "rb"), (t.gw("a"), "up0"), (t.gw("b"), "up0")):
+            ip("-n", ns, "-6", "addr", "flush", "dev", dev, "scope", "global")
+            sysctl(ns, "all.disable_ipv6", 1)
 
 
 def test_uplinks_over_memif(rig):
