@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 /* Receive indices: three keys and a handshake in flight for each peer, and some that rest. */
 #define IDS_PER_PEER 4
 #define IDS_EXTRA 256
+
+static_assert(OMNI_CONFIG_CLUSTERS_MAX <= OMNI_BRIDGES_MAX, "a bridge domain for each cluster");
 
 /* ---- Tables ---- */
 

@@ -63,7 +63,8 @@ static const struct field log_fields[] = {
 };
 static const struct field limit_fields[L_COUNT] = {
 	[L_PEERS] = {"peers", FIELD_U32, AT(limits.peers), NULL, 1, 1 << 20},
-	[L_CLUSTERS] = {"clusters", FIELD_U32, AT(limits.clusters), NULL, 1, 4096},
+	[L_CLUSTERS] = {"clusters", FIELD_U32, AT(limits.clusters), NULL, 1,
+			OMNI_CONFIG_CLUSTERS_MAX},
 	[L_FDB] = {"fdb", FIELD_U32, AT(limits.fdb), NULL, 64, 1 << 24},
 	[L_LANES] = {"lanes", FIELD_U32, AT(limits.lanes), NULL, 1, OMNI_LANES_MAX},
 	[L_MESH] = {"mesh", FIELD_U32, AT(limits.mesh), NULL, 1, 1 << 20},

@@ -130,6 +130,7 @@ static const struct bad bad[] = {
 	{HEAD OPEN "limits: { peers: -1 }\n", "6:18: peers: \"-1\" is no number"},
 	{HEAD OPEN "limits: { peers: \"5\" }\n", "6:18: peers: \"5\" is a text, expected a number"},
 	{HEAD OPEN "limits: { lanes: 65 }\n", "6:18: lanes: 65 is out of range"},
+	{HEAD OPEN "limits: { clusters: 257 }\n", "6:21: clusters: 257 is out of range"},
 	{HEAD OPEN "workers: { idle: lazy }\n",
 	 "6:18: idle: \"lazy\" is not known, expected adaptive or poll"},
 	{HEAD OPEN "identity: \"\"\n", "6:11: identity: is empty, expected a path"},
