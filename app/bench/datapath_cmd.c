@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* omni-bench datapath: its options and its help. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <omni_wire.h>
+#include <omni_xring.h>
+
+#include "bench.h"
+#include "command.h"
+
+#define MEMORY_MB 320
+#define FLOWS_DEFAULT 16
+#define FLOWS_MAX 4096
+#define FRAME_MIN 64
+#define FRAME_MAX 9000
+
+static void usage(FILE *out)
+{
+	fprintf(out,
+		"usage: omni-bench [EAL OPTIONS --] datapath [options]\n"
+		"\n"
+		"Runs the real stages of one worker over memory ports, on one core, and prints\n"
+		"rates of inner frames beside the bare cipher's over as many cold buffers.\n"
+		"\n"
+		"  --json            machine-readable\n"
+		"  --op OP           seal, open or forward only\n"
+		"  --cipher CIPHER   aesgcm or chachapoly only\n"
+		"  --size BYTES      this frame size only (%d to %d)\n"
+		"  --flows N         pairs of hosts whose frames take turns (default %d)\n"
+		"  --quick           fewer repetitions\n"
+		"  -h, --help\n",
+		FRAME_MIN, FRAME_MAX, FLOWS_DEFAULT);
+}
+
+static int set_option(struct bench_options *o, int c, const char *value)
+{
+	switch (c) {
+	case 'j':
+		o->json = true;
+		return 0;
+	case 'q':
+		o->quick = true;
+		return 0;
+	case 'o':
+		for (o->op = BENCH_SEAL; o->op <= BENCH_FORWARD; o->op++)
+			if (strcmp(value, bench_op_name((enum bench_op)o->op)) == 0)
+				return 0;
+		return command_bad("--op", value, "seal, open or forward");
+	case 'c':
+		for (o->cipher = OMNI_CIPHER_AESGCM; o->cipher < OMNI_CIPHER_COUNT; o->cipher++)
+			if (strcmp(value, omni_cipher_name(o->cipher)) == 0)
+				return 0;
+		return command_bad("--cipher", value, "aesgcm or chachapoly");
+	case 's':
+		return command_number("--size", value, FRAME_MIN, FRAME_MAX, &o->size);
+	case 'f':
+		return command_number("--flows", value, 1, FLOWS_MAX, &o->flows);
+	default:
+		usage(stderr);
+		return COMMAND_USAGE;
+	}
+}
+
+static int parse(const struct command_line *line, struct bench_options *o, bool *help)
+{
+	static const struct option options[] = {
+		{"json", no_argument, NULL, 'j'},	{"quick", no_argument, NULL, 'q'},
+		{"op", required_argument, NULL, 'o'},	{"cipher", required_argument, NULL, 'c'},
+		{"size", required_argument, NULL, 's'}, {"flows", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0},
+	};
+	int c, rc = 0;
+
+	while (rc == 0 && !*help &&
+	       (c = getopt_long(line->argc, line->argv, "h", options, NULL)) != -1) {
+		if (c == 'h')
+			*help = true;
+		else
+			rc = set_option(o, c, optarg);
+	}
+	if (rc == 0 && !*help && optind != line->argc)
+		return command_bad("word", line->argv[optind], "nothing there");
+	return rc;
+}
+
+int bench_command_datapath(const struct command_line *line)
+{
+	struct bench_options o = {.op = -1, .flows = FLOWS_DEFAULT};
+	struct command_eal eal = {.lcores = 1, .memory_mb = MEMORY_MB};
+	bool help = false;
+	int rc = parse(line, &o, &help);
+
+	if (rc != 0)
+		return rc;
+	if (help) {
+		usage(stdout);
+		return 0;
+	}
+	rc = command_eal_start(&eal, line);
+	if (rc == 0 && omni_meta_register() != 0) {
+		fprintf(stderr, "omni-bench: no room in the mbuf for the frame's facts\n");
+		rc = 1;
+	}
+	if (rc == 0)
+		rc = bench_datapath(&o);
+	command_eal_stop(&eal);
+	return rc;
+}
