@@ -42,8 +42,8 @@ static int xdp_check(const struct omni_port_conf *conf, struct omni_err *err)
 	if (!known)
 		return omni_fail(err, -EINVAL, "port %s: mode %s is not zero-copy, copy or generic",
 				 conf->name, conf->mode);
-	if (conf->n_udp_ports == 0 || conf->n_udp_ports > OMNI_PORT_UDP_PORTS_MAX)
-		return omni_fail(err, -EINVAL, "port %s: af_xdp takes 1 to %d UDP ports, not %u",
+	if (conf->n_udp_ports > OMNI_PORT_UDP_PORTS_MAX)
+		return omni_fail(err, -EINVAL, "port %s: af_xdp takes at most %d UDP ports, not %u",
 				 conf->name, OMNI_PORT_UDP_PORTS_MAX, conf->n_udp_ports);
 	return netdev_check(conf->interface, err);
 }
@@ -286,6 +286,8 @@ static int gather_fds(struct xdp_port *p, struct omni_err *err)
 static void close_all(struct xdp_port *p, const struct omni_port *port)
 {
 	drop_fds(p);
+	if (p->promiscuous >= 0)
+		close(p->promiscuous);
 	if (p->filter != NULL)
 		xdp_filter_close(p->filter);
 	for (uint16_t i = 0; p->umem != NULL && i < p->sockets; i++)
@@ -295,6 +297,15 @@ static void close_all(struct xdp_port *p, const struct omni_port *port)
 		close_sockets(p, strcmp(port->info.mode, mode_names[MODE_ZERO_COPY]) == 0);
 	free(p->held);
 	free(p);
+}
+
+/* A port that has the interface for itself: frames to any MAC, while the descriptor is open. */
+static int take_every_mac(struct xdp_port *p, const struct netdev *dev, struct omni_err *err)
+{
+	p->promiscuous = netdev_promiscuous(dev->ifindex);
+	return p->promiscuous >= 0 ? 0
+				   : omni_fail(err, p->promiscuous, "%s: no promiscuous mode: %s",
+					       p->interface, strerror(-p->promiscuous));
 }
 
 static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
@@ -320,6 +331,7 @@ static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
 	memcpy(p->interface, conf->interface, sizeof(p->interface));
+	p->promiscuous = -1;
 	rc = choose_queues(p, conf, &dev, err);
 	if (rc == 0)
 		rc = lay_out(p, pool, err);
@@ -327,6 +339,8 @@ static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 		rc = open_best(p, port, conf, &dev, err);
 	if (rc == 0)
 		rc = gather_fds(p, err);
+	if (rc == 0 && conf->n_udp_ports == 0)
+		rc = take_every_mac(p, &dev, err);
 	if (rc < 0) {
 		close_all(p, port);
 		return rc;

@@ -48,6 +48,7 @@ struct xdp_port {
 	uint32_t data_at;   /* from object start to the data room */
 	uint32_t tx_max;    /* longest frame to send; control writes */
 	uint32_t fill_want; /* buffers kept in a fill ring */
+	int promiscuous;    /* descriptor that keeps the interface so; -1: none */
 	uint16_t queues;    /* of workers: queue i has the sockets i, i + queues, i + 2 queues... */
 	uint16_t sockets;   /* one for each receive queue of the interface */
 	uint8_t *

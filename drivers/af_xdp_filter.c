@@ -26,6 +26,7 @@ struct xdp_filter {
 	struct bpf_object *object;
 	int link; /* -1: none */
 	int xsks, ports, mac;
+	bool all; /* the port has the interface for itself */
 };
 
 static int print(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -90,6 +91,7 @@ int xdp_filter_set_mac(struct xdp_filter *filter, const uint8_t mac[6])
 	uint8_t value[8] = {0};
 
 	memcpy(value, mac, 6);
+	value[6] = filter->all;
 	return bpf_map_update_elem(filter->mac, &zero, value, BPF_ANY);
 }
 
@@ -105,6 +107,7 @@ struct xdp_filter *xdp_filter_open(const struct omni_port_conf *conf, unsigned i
 		return NULL;
 	}
 	f->link = -1;
+	f->all = conf->n_udp_ports == 0;
 	rc = load(f, conf);
 	if (rc == 0)
 		rc = xdp_filter_set_mac(f, mac);

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/ethtool.h>
 #include <linux/if_addr.h>
+#include <linux/if_packet.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <net/if.h>
@@ -178,4 +179,20 @@ int omni_driver_interface_mtu(const char *interface)
 	int rc = netdev_read(interface, &dev);
 
 	return rc < 0 ? rc : dev.mtu;
+}
+
+int netdev_promiscuous(unsigned int ifindex)
+{
+	const struct packet_mreq mreq = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_PROMISC};
+	/* Protocol 0: a socket that receives nothing. */
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int rc;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &mreq, sizeof(mreq)) == 0)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
 }

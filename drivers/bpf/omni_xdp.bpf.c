@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
  * The filter in front of an AF_XDP port: UDP datagrams to one of our ports and to this host go
- * to the socket of their receive queue; everything else, and every doubt, goes to the kernel.
+ * to the socket of their receive queue; everything else, and every doubt, goes to the kernel. A
+ * port without UDP ports has the interface for itself: every frame goes to the socket.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -34,10 +35,12 @@ struct {
 } omni_ports SEC(".maps");
 
 struct mac {
-	__u8 b[8];
+	__u8 b[6];
+	__u8 all; /* take every frame */
+	__u8 unused;
 };
 
-/* The interface's own MAC address. */
+/* The interface's own MAC address, and whether that matters. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
@@ -45,13 +48,10 @@ struct {
 	__type(value, struct mac);
 } omni_mac SEC(".maps");
 
-static __always_inline int is_our_mac(const struct ethhdr *eth)
+static __always_inline int is_our_mac(const struct mac *mac, const struct ethhdr *eth)
 {
-	const __u32 zero = 0;
-	const struct mac *mac = bpf_map_lookup_elem(&omni_mac, &zero);
-
-	return mac && __builtin_memcmp(mac->b, eth->h_dest, 4) == 0 &&
-	       mac->b[4] == eth->h_dest[4] && mac->b[5] == eth->h_dest[5];
+	return __builtin_memcmp(mac->b, eth->h_dest, 4) == 0 && mac->b[4] == eth->h_dest[4] &&
+	       mac->b[5] == eth->h_dest[5];
 }
 
 static __always_inline int is_our_port(const struct udphdr *udp)
@@ -113,9 +113,15 @@ int omni_xdp(struct xdp_md *ctx)
 {
 	const void *data = (const void *)(long)ctx->data, *end = (const void *)(long)ctx->data_end;
 	const struct ethhdr *eth = data;
+	const __u32 zero = 0;
+	const struct mac *mac = bpf_map_lookup_elem(&omni_mac, &zero);
 	int ours = 0;
 
-	if ((const void *)(eth + 1) > end || !is_our_mac(eth))
+	if (!mac || (const void *)(eth + 1) > end)
+		return XDP_PASS;
+	if (mac->all)
+		return bpf_redirect_map(&omni_xsks, ctx->rx_queue_index, XDP_PASS);
+	if (!is_our_mac(mac, eth))
 		return XDP_PASS;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
 		ours = is_ours_v4(ctx, eth + 1, end);

@@ -37,7 +37,7 @@ struct omni_port_conf {
 	uint16_t queues;		   /* 0: all that the interface has (af_xdp), else one */
 	uint16_t mtu;			   /* 0: the interface's own (af_xdp), else 1500 */
 	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX]; /* af_xdp: what to redirect, host order */
-	unsigned int n_udp_ports;
+	unsigned int n_udp_ports;	 /* af_xdp: 0: every frame, and the kernel gets none */
 	char mode[12];			 /* af_xdp: "" best, "zero-copy", "copy", "generic" */
 	char socket[OMNI_PORT_PATH_LEN]; /* memif: path of the unix socket */
 	uint32_t memif_id;

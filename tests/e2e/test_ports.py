@@ -222,6 +222,30 @@ def test_doubtful_frames_go_to_the_kernel(pair):
     assert p.stop()["rx_frames"] == 15
 
 
+def test_takes_everything_where_no_udp_port_is_named(pair):
+    """A local port has its interface for itself: any MAC, any protocol, VLAN tags included."""
+    p = pair.echo("--driver", "af_xdp", "--interface", "va", "--sleep", "--role", "count")
+    assert json.loads(ip("-n", pair.a, "-d", "-j", "link", "show", "va"))[0]["promiscuity"] == 1
+    ours, other = bytes.fromhex(OUR_MAC.replace(":", "")), b"\x02\0\0\0\0\x55"
+    source = b"\x02\0\0\0\0\x0b"
+    frames = [
+        other + source + b"\x08\0" + ipv4_udp("10.1.2.3"),
+        ours + source + b"\x81\0\0\x0a\x08\0" + ipv4_udp(ADDR_A),
+        b"\xff" * 6 + source + b"\x08\x06" + bytes(46),
+        b"\x01\x80\xc2\0\0\0" + source + b"\0\x26" + bytes(46),
+        ours + source + b"\x88\xb5" + bytes(100),
+    ]
+    raw = in_ns(pair.b, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW))
+    in_ns(pair.b, lambda: raw.bind(("vb", 0)))
+    with raw:
+        for frame in frames * 40:
+            raw.send(frame)
+    assert not ping(pair.b, ADDR_A)
+    last = p.stop()
+    assert last["rx_frames"] >= 200
+    assert json.loads(ip("-n", pair.a, "-d", "-j", "link", "show", "va"))[0]["promiscuity"] == 0
+
+
 def test_what_the_host_forwards_is_not_ours(pair):
     """With forwarding on, only datagrams to the host's own addresses are taken."""
     ip("-n", pair.a, "tuntap", "add", "mode", "tun", "name", "out")

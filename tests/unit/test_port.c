@@ -251,7 +251,9 @@ static void checks_name_what_is_wrong(void **state)
 	strcpy(xdp.mode, "fast");
 	assert_int_equal(check(&xdp), -EINVAL);
 	xdp.mode[0] = '\0';
-	xdp.n_udp_ports = 0;
+	xdp.n_udp_ports = 0; /* the whole interface */
+	assert_int_equal(check(&xdp), 0);
+	xdp.n_udp_ports = OMNI_PORT_UDP_PORTS_MAX + 1;
 	assert_int_equal(check(&xdp), -EINVAL);
 
 	assert_int_equal(check(&tap), -EEXIST);
