@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""peers: TCP, UDP and ping over one veth pair: bare, through dpdk-omni, through other overlays."""
+from overlays import ADDRESS, OVERLAYS, OTHER, install, version
+
+from gateways import UDP_PORT, Gateway, RpcError, peer, refused
+from lab import BenchError, Lab, Meter, RigError, TopoError, say
+from probes import iperf, ping, reach
+from report import percentile
+
+UPLINKS = ("udp", "af_xdp")
+VETH = {"a": "10.98.0.1", "b": "10.98.0.2"}
+METRICS = (("TCP", "Gb/s"), ("UDP 1300 B", "Gb/s"), ("UDP 64 B", "Mpps"), ("ping p50", "us"),
+           ("ping p99", "us"), ("CPU, TCP", "s/GB"))
+HELP = """\
+peers      iperf3 (TCP, UDP of 1300 and of 64 bytes) and ping over one veth pair: bare, through
+           dpdk-omni (L2, TAP to TAP, each uplink driver) and through wireguard-go, nebula, tinc,
+           fastd, n2n and OpenVPN as Debian packages them (installed if they are missing)"""
+
+
+class Link:
+    """Two namespaces and the veth pair between them: what an overlay is started on."""
+
+    def __init__(self, lab):
+        self.lab = lab
+        self.path = lab.path
+        self.address = VETH
+        self.ns = {s: lab.space(s) for s in "ab"}
+        lab.veth(*((self.ns[s], "up0", f"{VETH[s]}/24") for s in "ab"))
+
+
+class Omni:
+    """Two gateways with a TAP each that carries the address."""
+    package, layer = None, "L2"
+
+    def __init__(self, driver):
+        self.driver = driver
+
+    def ports(self):
+        return {"uplink0": {"driver": self.driver, "interface": "up0"},
+                "host0": {"driver": "tap", "interface": "omni0", "address": "vip"}}
+
+    def why_not(self):
+        return refused(self.ports(), {"port": "uplink0"})
+
+    def start(self, link):
+        # The kernel may move both threads: pinned, they would meet iperf3 on one core.
+        gw = {s: Gateway(link.lab, f"omni-{s}", link.ns[s], "0@(0-1),1@(0-1)") for s in "ab"}
+        for s, g in gw.items():
+            o = OTHER[s]
+            g.start(g.config(self.ports(), {"port": "uplink0", "listen": UDP_PORT}, ["host0"],
+                             {o: peer(gw[o], VETH[o], ADDRESS[o])}, vip=f"{ADDRESS[s]}/24"))
+        for g in gw.values():
+            g.ready()
+        gw["a"].wait_peer()
+        self.note = f"{gw['a'].cipher()}; MTU 1500; idle: adaptive"
+        return [g.process for g in gw.values()]
+
+
+class Bare:
+    package, layer, note = None, "-", "no tunnel; veth as the kernel makes it"
+
+    def start(self, link):
+        return []
+
+
+def measure(link, subject, programs, seconds, pings):
+    """One value per metric."""
+    addr = VETH["b"] if isinstance(subject, Bare) else ADDRESS["b"]
+    a, b = link.ns["a"], link.ns["b"]
+    reach(a, addr)
+    times = ping(a, addr, pings)
+    if len(times) < pings * 0.9:
+        raise BenchError(f"{len(times)} of {pings} pings came back")
+    found = {"ping p50": percentile(times, 50), "ping p99": percentile(times, 99)}
+    meter = Meter(programs)
+    tcp = iperf(link.lab, a, b, addr, seconds)
+    found["TCP"] = tcp["gbps"]
+    if programs:
+        found["CPU, TCP"] = meter.seconds() / (tcp["bytes"] / 1e9)
+    for size, metric, field in (("1300", "UDP 1300 B", "gbps"), ("64", "UDP 64 B", "mpps")):
+        found[metric] = iperf(link.lab, a, b, addr, max(1, seconds // 2), "-u", "-b", "0", "-l",
+                              size)[field]
+    return found
+
+
+def once(subject, options):
+    """Everything of one subject in namespaces of its own; the values, or why there are none."""
+    with Lab() as lab:
+        link = Link(lab)
+        try:
+            programs = subject.start(link)
+            return measure(link, subject, programs, options.seconds, options.pings), None
+        except (BenchError, RigError, RpcError, TopoError, OSError) as e:
+            last = [p.tail(2) for p in lab.programs if p.popen and not p.running()]
+            return {}, " ".join([str(e), *last]).replace("\n", " ")[:200]
+
+
+def subjects(options):
+    """{name: subject, or the reason why there is none}."""
+    found = {"bare": Bare()}
+    for driver in UPLINKS:
+        omni = Omni(driver)
+        found[f"dpdk-omni, {driver}"] = omni.why_not() or omni
+    install()
+    for name, kind in OVERLAYS.items():
+        number = version(kind.package)
+        title = f"{name} {number.split('-')[0]}" if number else name
+        found[title] = kind() if number else f"package {kind.package} is not installed"
+    only = options.only
+    return {n: s for n, s in found.items()
+            if not only or n == "bare" or any(o in n for o in only)}
+
+
+def note_of(subject, reasons):
+    said = [f"{subject.layer}; {subject.note}" if subject.layer != "-" else subject.note]
+    return ". ".join(said + [f"failed: {r}" for r in reasons])
+
+
+def run(options, report):
+    options.seconds, options.pings = (2, 300) if options.quick else (5, 1000)
+    found = subjects(options)
+    runs = {n: [] for n in found}
+    reasons = {n: [] for n in found}
+    for i in range(options.runs):
+        for name, subject in found.items():
+            if isinstance(subject, str):
+                continue
+            say(f"peers: run {i + 1} of {options.runs}: {name}")
+            values, reason = once(subject, options)
+            runs[name].append(values)
+            if reason and reason not in reasons[name]:
+                reasons[name].append(reason)
+    bare = {}
+    for name, subject in found.items():
+        if isinstance(subject, str):
+            report.absent(name, "TCP", "Gb/s", subject)
+            continue
+        for metric, unit in METRICS:
+            values = [r.get(metric) for r in runs[name]]
+            report.add(name, metric, values, unit, bare.get(metric),
+                       note_of(subject, reasons[name]))
+            if name == "bare":
+                bare[metric] = report.rows[-1]["value"]
+    report.note(f"medians of {options.runs} runs of {options.seconds} s in turn; in brackets the"
+                " ratio to the bare path of the same runs")
+    report.note("programs, iperf3 and ping share all cores; veth has the kernel's default offloads"
+                " (checksums and TSO on), no IPv6; CPU: user and system time of the overlay's own"
+                " programs on both sides per GB delivered")
