@@ -12,6 +12,8 @@
 /* Frames in flight: more than the caches near the core hold. */
 #define BENCH_BUFFERS 8192
 #define BENCH_RESULTS_MAX 64
+/* Stands for a number of bytes: frames of three sizes take turns, see bench_size. */
+#define BENCH_IMIX UINT16_MAX
 
 enum bench_op {
 	BENCH_SEAL,
@@ -23,18 +25,28 @@ struct bench_options {
 	bool json, quick;
 	int op;		     /* enum bench_op; -1: all */
 	unsigned int cipher; /* enum omni_cipher; 0: all */
-	unsigned int size;   /* 0: all */
+	unsigned int size;   /* 0: all; bytes, or BENCH_IMIX */
 	unsigned int flows;  /* pairs of hosts, in turn */
+	unsigned int peers;  /* with live sessions, in turn */
 };
 
-/* One line of the output. Rates count inner frames. */
+/* One line of the output: medians of the runs. Rates count inner frames. */
 struct bench_result {
 	enum bench_op op;
 	unsigned int cipher; /* 0 for forward */
-	unsigned int size;
+	unsigned int size;   /* bytes, or BENCH_IMIX */
+	unsigned int runs, peers, hosts, flows;
 	double mpps, gbps, cycles_per_frame;
+	double mpps_min, mpps_max;	/* of the runs */
 	double aead_gbps, ratio;	/* 0 for forward */
 	double stage[OMNI_STAGE_COUNT]; /* cycles per frame; 0: the stage is not on the way */
+};
+
+/* What the heap gave for one peer's part in the data path, in bytes, its bookkeeping included. */
+struct bench_memory {
+	unsigned int cipher, peers;
+	double peer;	/* the peer and its path */
+	double session; /* a keypair, its schedules, lane 0 and one lane for data each way */
 };
 
 /* ---- Memory ports: frames wait in an array, and are collected in another ---- */
@@ -55,10 +67,22 @@ static inline struct mem_port *bench_mem(struct omni_port *port)
 
 int bench_datapath(const struct bench_options *o);
 
+/* ---- Sizes ---- */
+
+/* Bytes of the i-th frame: always size, or the next of the mix (7:4:1 of 64:576:1420). */
+unsigned int bench_size(unsigned int size, unsigned int i);
+double bench_size_mean(unsigned int size);
+
 /* ---- Report ---- */
 
+struct bench_report {
+	unsigned int n, n_memory;
+	struct bench_result result[BENCH_RESULTS_MAX];
+	struct bench_memory memory[BENCH_RESULTS_MAX];
+};
+
 const char *bench_op_name(enum bench_op op);
-void bench_print_json(const struct bench_result *r, unsigned int n);
-void bench_print_table(const struct bench_result *r, unsigned int n);
+void bench_print_json(const struct bench_report *r);
+void bench_print_table(const struct bench_report *r);
 
 #endif

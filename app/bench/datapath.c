@@ -1,100 +1,37 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * datapath: the stages of one worker over memory ports. A pass sends BENCH_BUFFERS frames
- * through, each in a buffer of its own, and is repeated; what a pass leaves behind is put right
- * between passes, outside the measurement. Medians over passes.
+ * through, each in a buffer of its own; what a pass leaves behind is put right between passes,
+ * outside the measurement. A run is the middle one of a few passes; reported are the median of
+ * the runs and how far they lie apart.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rte_cycles.h>
-#include <rte_errno.h>
-
-#include <omni_cursor.h>
 
 #include "datapath_rig.h"
 
-#define PASSES 15
-#define PASSES_QUICK 5
+#define RUNS 5
+#define RUNS_QUICK 3
+#define PASSES 3 /* of a run */
+#define PASSES_QUICK 1
 #define WARM_UP 2 /* passes that are not counted */
 #define FRAME_SMALL 1518
 #define FRAME_LARGE 9018
-#define LANE 1
 
-static const unsigned int sizes[] = {64, 128, 256, 512, 1024, 1420, 8900};
+static const unsigned int sizes[] = {64, 128, 256, 512, 1024, 1420, 8900, BENCH_IMIX};
 
+/* Cycles of all frames. */
 struct pass {
 	uint64_t cycles, aead;
 	uint64_t stage[OMNI_STAGE_COUNT];
 };
 
-static void put_frame(struct rte_mbuf *m, enum bench_side to, enum bench_side from,
-		      unsigned int flow, unsigned int size)
+static bool is_large(unsigned int size)
 {
-	uint8_t *eth;
-
-	rte_pktmbuf_reset(m);
-	m->data_len = (uint16_t)size;
-	m->pkt_len = size;
-	eth = rte_pktmbuf_mtod(m, uint8_t *);
-	bench_mac(eth, to, flow);
-	bench_mac(eth + 6, from, flow);
-	omni_store_be16(eth + 12, 0x88b5);
-}
-
-/* The frame that m holds as the other side's datagram; its operation into op. */
-static void put_datagram(struct bench_rig *r, struct rte_mbuf *m, struct omni_aead_op *op)
-{
-	uint16_t len = rte_pktmbuf_data_len(m);
-	uint8_t *data = rte_pktmbuf_mtod(m, uint8_t *);
-	struct omni_data_hdr *h = (struct omni_data_hdr *)(data - sizeof(*h));
-
-	memset(h, 0, sizeof(*h));
-	omni_store_be64(h->session_id, r->key->local_id);
-	omni_store_be64(h->sequence, r->sequence++);
-	omni_store_be16(h->lane, LANE);
-	*op = (struct omni_aead_op){
-		.key = r->far_key->tx_key,
-		.aad = (const uint8_t *)h,
-		.aad_len = sizeof(*h),
-		.src = data,
-		.dst = data,
-		.tag = data + len,
-		.len = len,
-	};
-	omni_aead_op_nonce(op, h->lane, h->sequence);
-	rte_pktmbuf_prepend(m, (uint16_t)(sizeof(*h) + r->far_path->hdr_len));
-	m->data_len += OMNI_TAG_LEN;
-	m->pkt_len += OMNI_TAG_LEN;
-	omni_path_write(r->far_path, rte_pktmbuf_mtod(m, uint8_t *),
-			(uint16_t)(len + OMNI_DATA_OVERHEAD), 0);
-}
-
-/* All buffers as frames of size for op, waiting at the port where they come in. */
-static void load(struct bench_rig *r, enum bench_op op, unsigned int size, unsigned int flows)
-{
-	struct mem_port *p = bench_mem(op == BENCH_OPEN ? r->uplink : r->local[0]);
-	struct omni_aead_op ops[OMNI_NODE_BURST];
-
-	for (unsigned int i = 0, flow = 0; i < BENCH_BUFFERS; i++) {
-		if (op == BENCH_SEAL)
-			put_frame(r->m[i], BENCH_AT_PEER, BENCH_AT_PORT0, flow, size);
-		else if (op == BENCH_FORWARD)
-			put_frame(r->m[i], BENCH_AT_PORT1, BENCH_AT_PORT0, flow, size);
-		else
-			put_frame(r->m[i], BENCH_AT_PORT0, BENCH_AT_PEER, flow, size);
-		flow = flow + 1 == flows ? 0 : flow + 1;
-		if (op != BENCH_OPEN)
-			continue;
-		put_datagram(r, r->m[i], &ops[i % OMNI_NODE_BURST]);
-		if (i % OMNI_NODE_BURST == OMNI_NODE_BURST - 1)
-			omni_aead_seal_burst(r->far_aead, ops, OMNI_NODE_BURST);
-	}
-	memcpy(p->in, r->m, sizeof(r->m));
-	p->n_in = BENCH_BUFFERS;
-	p->taken = 0;
+	return size > FRAME_SMALL && size != BENCH_IMIX;
 }
 
 /* False where a frame did not come out. */
@@ -117,39 +54,21 @@ static bool through(struct bench_rig *r, enum bench_op op, struct pass *pass)
 	return out->n_out == BENCH_BUFFERS;
 }
 
-/* The cipher alone over all buffers in place: what is opened is sealed before, uncounted. */
-static bool bare(struct bench_rig *r, enum bench_op op, unsigned int size, struct pass *pass)
+static int one_pass(struct bench_rig *r, const struct bench_result *res, struct pass *pass)
 {
-	struct omni_aead_op ops[OMNI_NODE_BURST];
-	uint64_t good = UINT64_MAX, begin;
-
-	load(r, op, size, 1);
-	pass->aead = 0;
-	for (unsigned int i = 0; i < BENCH_BUFFERS; i += OMNI_NODE_BURST) {
-		for (unsigned int j = 0; j < OMNI_NODE_BURST; j++) {
-			uint8_t *data = rte_pktmbuf_mtod(r->m[i + j], uint8_t *);
-			uint8_t *h = op == BENCH_OPEN ? data + r->far_path->hdr_len
-						      : data - OMNI_DATA_HDR_LEN;
-
-			ops[j] = (struct omni_aead_op){
-				.key = op == BENCH_OPEN ? r->key->rx_key : r->key->tx_key,
-				.aad = h,
-				.aad_len = OMNI_DATA_HDR_LEN,
-				.src = h + OMNI_DATA_HDR_LEN,
-				.dst = h + OMNI_DATA_HDR_LEN,
-				.tag = h + OMNI_DATA_HDR_LEN + size,
-				.len = size,
-			};
-			omni_aead_op_nonce(&ops[j], h + 16, h + 8);
-		}
-		begin = rte_rdtsc_precise();
-		if (op == BENCH_OPEN)
-			good &= omni_aead_open_burst(r->far_aead, ops, OMNI_NODE_BURST);
-		else
-			omni_aead_seal_burst(r->far_aead, ops, OMNI_NODE_BURST);
-		pass->aead += rte_rdtsc_precise() - begin;
+	memset(pass, 0, sizeof(*pass));
+	bench_load(r, res->op, res->size);
+	if (!through(r, res->op, pass)) {
+		fprintf(stderr, "omni-bench: frames were lost in %s\n", bench_op_name(res->op));
+		return 1;
 	}
-	return good == UINT64_MAX;
+	if (res->op == BENCH_FORWARD)
+		return 0;
+	pass->aead = bench_bare(r, res->op, res->size);
+	if (pass->aead != 0)
+		return 0;
+	fprintf(stderr, "omni-bench: the bare cipher refused a frame\n");
+	return 1;
 }
 
 static int by_value(const void *a, const void *b)
@@ -159,83 +78,107 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* Median of one field of all passes, per frame. */
-static double median(const struct pass *pass, unsigned int n, size_t field)
+/* One field of all passes in ascending order. */
+static void sorted(uint64_t *v, const struct pass *pass, unsigned int n, size_t field)
 {
-	uint64_t v[PASSES] = {0};
-	unsigned int middle = n / 2;
-
 	for (unsigned int i = 0; i < n; i++)
 		v[i] = *(const uint64_t *)(const void *)((const uint8_t *)&pass[i] + field);
 	qsort(v, n, sizeof(v[0]), by_value);
-	return (double)v[middle] / BENCH_BUFFERS;
 }
 
-static void conclude(struct bench_result *res, const struct pass *pass, unsigned int n)
+/* The median of each field. */
+static struct pass middle(const struct pass *pass, unsigned int n)
 {
-	double hz = (double)rte_get_tsc_hz(), bits = res->size * 8.0;
-	double aead = median(pass, n, offsetof(struct pass, aead));
+	struct pass out;
+	uint64_t v[RUNS];
 
-	res->cycles_per_frame = median(pass, n, offsetof(struct pass, cycles));
-	res->mpps = hz / res->cycles_per_frame / 1e6;
+	for (size_t at = 0; at < sizeof(out); at += sizeof(uint64_t)) {
+		sorted(v, pass, n, at);
+		memcpy((uint8_t *)&out + at, &v[n / 2], sizeof(uint64_t));
+	}
+	return out;
+}
+
+static double mpps(uint64_t cycles)
+{
+	return (double)rte_get_tsc_hz() / (double)cycles * BENCH_BUFFERS / 1e6;
+}
+
+static void conclude(struct bench_result *res, const struct pass *run, unsigned int n)
+{
+	struct pass m = middle(run, n);
+	double bits = bench_size_mean(res->size) * 8;
+	uint64_t v[RUNS];
+
+	sorted(v, run, n, offsetof(struct pass, cycles));
+	res->runs = n;
+	res->mpps = mpps(m.cycles);
+	res->mpps_min = mpps(v[n - 1]);
+	res->mpps_max = mpps(v[0]);
+	res->cycles_per_frame = (double)m.cycles / BENCH_BUFFERS;
 	res->gbps = res->mpps * bits / 1e3;
-	if (aead > 0) {
-		res->aead_gbps = hz / aead * bits / 1e9;
+	if (m.aead > 0) {
+		res->aead_gbps = mpps(m.aead) * bits / 1e3;
 		res->ratio = res->gbps / res->aead_gbps;
 	}
 	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++)
-		res->stage[i] =
-			median(pass, n, offsetof(struct pass, stage) + i * sizeof(uint64_t));
+		res->stage[i] = (double)m.stage[i] / BENCH_BUFFERS;
 }
 
 static int measure(struct bench_rig *r, const struct bench_options *o, struct bench_result *res)
 {
-	unsigned int n = o->quick ? PASSES_QUICK : PASSES;
-	struct pass pass[PASSES] = {0};
+	unsigned int runs = o->quick ? RUNS_QUICK : RUNS;
+	unsigned int passes = o->quick ? PASSES_QUICK : PASSES;
+	struct pass run[RUNS], pass[PASSES];
+	int rc = 0;
 
-	for (unsigned int i = 0; i < WARM_UP + n; i++) {
-		struct pass *p = &pass[i < WARM_UP ? 0 : i - WARM_UP];
-
-		load(r, res->op, res->size, o->flows);
-		if (!through(r, res->op, p)) {
-			fprintf(stderr, "omni-bench: frames were lost in %s\n",
-				bench_op_name(res->op));
-			return 1;
-		}
-		if (res->op != BENCH_FORWARD && !bare(r, res->op, res->size, p)) {
-			fprintf(stderr, "omni-bench: the bare cipher refused a frame\n");
-			return 1;
-		}
+	for (unsigned int i = 0; rc == 0 && i < WARM_UP; i++)
+		rc = one_pass(r, res, &pass[0]);
+	for (unsigned int i = 0; i < runs; i++) {
+		for (unsigned int j = 0; rc == 0 && j < passes; j++)
+			rc = one_pass(r, res, &pass[j]);
+		if (rc != 0)
+			return rc;
+		run[i] = middle(pass, passes);
 	}
-	conclude(res, pass, n);
+	conclude(res, run, runs);
 	return 0;
 }
 
 /* All sizes of one kind of buffers for one cipher (none: forward alone). */
 static int run_rig(const struct bench_options *o, unsigned int cipher, bool large,
-		   struct bench_result *res, unsigned int *n)
+		   struct bench_report *report)
 {
 	struct omni_err err;
 	struct bench_rig *r = bench_rig_create(cipher != 0 ? cipher : OMNI_CIPHER_CHACHAPOLY,
-					       large ? FRAME_LARGE : FRAME_SMALL, o->flows, &err);
+					       large ? FRAME_LARGE : FRAME_SMALL, o, &err);
 	int rc = 0;
 
 	if (r == NULL) {
 		fprintf(stderr, "omni-bench: %s\n", err.text);
 		return 1;
 	}
+	if (cipher != 0 && (o->size != 0 || !large))
+		report->memory[report->n_memory++] = r->memory;
 	for (int op = BENCH_SEAL; op <= BENCH_FORWARD; op++) {
 		if ((o->op >= 0 && o->op != op) || (op == BENCH_FORWARD) != (cipher == 0))
 			continue;
 		for (unsigned int i = 0; rc == 0 && i < OMNI_ARRAY_SIZE(sizes); i++) {
 			unsigned int size = o->size != 0 ? o->size : sizes[i];
+			struct bench_result *res = &report->result[report->n];
 
-			if ((size > FRAME_SMALL) != large || (o->size != 0 && i > 0))
+			if (is_large(size) != large || (o->size != 0 && i > 0))
 				continue;
-			res[*n] = (struct bench_result){
-				.op = (enum bench_op)op, .cipher = cipher, .size = size};
-			rc = measure(r, o, &res[*n]);
-			*n += rc == 0;
+			*res = (struct bench_result){
+				.op = (enum bench_op)op,
+				.cipher = cipher,
+				.size = size,
+				.peers = r->n_peers,
+				.hosts = r->hosts,
+				.flows = r->flows,
+			};
+			rc = measure(r, o, res);
+			report->n += rc == 0;
 		}
 	}
 	bench_rig_free(r);
@@ -253,10 +196,8 @@ static int by_name(const void *a, const void *b)
 	return (int)x->size - (int)y->size;
 }
 
-int bench_datapath(const struct bench_options *o)
+static int run_all(const struct bench_options *o, struct bench_report *report)
 {
-	struct bench_result res[BENCH_RESULTS_MAX];
-	unsigned int n = 0;
 	struct omni_aead *aead = omni_aead_create(0);
 	int rc = 0;
 
@@ -271,16 +212,24 @@ int bench_datapath(const struct bench_options *o)
 			continue;
 		}
 		for (int large = 0; rc == 0 && large <= 1; large++)
-			if (o->size == 0 || (o->size > FRAME_SMALL) == large)
-				rc = run_rig(o, cipher, large, res, &n);
+			if (o->size == 0 || is_large(o->size) == large)
+				rc = run_rig(o, cipher, large, report);
 	}
 	omni_aead_free(aead);
+	return rc;
+}
+
+int bench_datapath(const struct bench_options *o)
+{
+	struct bench_report report = {.n = 0};
+	int rc = run_all(o, &report);
+
 	if (rc != 0)
 		return rc;
-	qsort(res, n, sizeof(res[0]), by_name);
+	qsort(report.result, report.n, sizeof(report.result[0]), by_name);
 	if (o->json)
-		bench_print_json(res, n);
+		bench_print_json(&report);
 	else
-		bench_print_table(res, n);
+		bench_print_table(&report);
 	return 0;
 }

@@ -10,9 +10,10 @@
 #include "bench.h"
 #include "command.h"
 
-#define MEMORY_MB 320
+#define MEMORY_MB 384
 #define FLOWS_DEFAULT 16
 #define FLOWS_MAX 4096
+#define PEERS_MAX 16000
 #define FRAME_MIN 64
 #define FRAME_MAX 9000
 
@@ -27,8 +28,12 @@ static void usage(FILE *out)
 		"  --json            machine-readable\n"
 		"  --op OP           seal, open or forward only\n"
 		"  --cipher CIPHER   aesgcm or chachapoly only\n"
-		"  --size BYTES      this frame size only (%d to %d)\n"
+		"  --size BYTES      this frame size only (%d to %d), or imix: 64, 576 and 1420\n"
+		"                    bytes, 7:4:1\n"
 		"  --flows N         pairs of hosts whose frames take turns (default %d)\n"
+		"  --peers N         peers with live sessions (default 1); more than one have ten\n"
+		"                    hosts each, and each frame goes to another peer than the one\n"
+		"                    before it\n"
 		"  --quick           fewer repetitions\n"
 		"  -h, --help\n",
 		FRAME_MIN, FRAME_MAX, FLOWS_DEFAULT);
@@ -54,9 +59,15 @@ static int set_option(struct bench_options *o, int c, const char *value)
 				return 0;
 		return command_bad("--cipher", value, "aesgcm or chachapoly");
 	case 's':
+		if (strcmp(value, "imix") == 0) {
+			o->size = BENCH_IMIX;
+			return 0;
+		}
 		return command_number("--size", value, FRAME_MIN, FRAME_MAX, &o->size);
 	case 'f':
 		return command_number("--flows", value, 1, FLOWS_MAX, &o->flows);
+	case 'p':
+		return command_number("--peers", value, 1, PEERS_MAX, &o->peers);
 	default:
 		usage(stderr);
 		return COMMAND_USAGE;
@@ -66,10 +77,15 @@ static int set_option(struct bench_options *o, int c, const char *value)
 static int parse(const struct command_line *line, struct bench_options *o, bool *help)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},	{"quick", no_argument, NULL, 'q'},
-		{"op", required_argument, NULL, 'o'},	{"cipher", required_argument, NULL, 'c'},
-		{"size", required_argument, NULL, 's'}, {"flows", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},	{NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},
+		{"quick", no_argument, NULL, 'q'},
+		{"op", required_argument, NULL, 'o'},
+		{"cipher", required_argument, NULL, 'c'},
+		{"size", required_argument, NULL, 's'},
+		{"flows", required_argument, NULL, 'f'},
+		{"peers", required_argument, NULL, 'p'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int c, rc = 0;
 
@@ -87,7 +103,7 @@ static int parse(const struct command_line *line, struct bench_options *o, bool 
 
 int bench_command_datapath(const struct command_line *line)
 {
-	struct bench_options o = {.op = -1, .flows = FLOWS_DEFAULT};
+	struct bench_options o = {.op = -1, .flows = FLOWS_DEFAULT, .peers = 1};
 	struct command_eal eal = {.lcores = 1, .memory_mb = MEMORY_MB};
 	bool help = false;
 	int rc = parse(line, &o, &help);

@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One gateway made of memory, with one worker, one peer and a session to it. */
+/* One gateway made of memory, with one worker, and sessions to its peers. */
 #ifndef OMNI_BENCH_DATAPATH_RIG_H
 #define OMNI_BENCH_DATAPATH_RIG_H
 
 #include <omni_node.h>
+#include <omni_wire.h>
 
 #include "bench.h"
+
+#define BENCH_DOMAIN 1
+#define BENCH_MTU 9216
+#define BENCH_UDP_PORT OMNI_WIRE_DEFAULT_PORT
+#define BENCH_LANE 1 /* that the peers send on */
+
+/* A peer, and what it knows itself. Its keys are ours, the other way round. */
+struct bench_peer {
+	struct omni_peer *pub;
+	struct omni_keypair *key;
+	struct omni_path far_path; /* from there to us */
+	uint64_t sequence;	   /* of its next datagram */
+};
 
 struct bench_rig {
 	struct omni_port_table ports;
@@ -17,28 +31,45 @@ struct bench_rig {
 	struct omni_rcu *rcu;
 	struct omni_xring *xring;
 	struct omni_stats *stats;
-	struct omni_aead *aead;	      /* the worker's */
-	struct omni_aead *far_aead;   /* the other side's, and the bare measurement's */
-	struct omni_keypair *key;     /* ours */
-	struct omni_keypair *far_key; /* the same session from the other side */
-	struct omni_path *far_path;   /* from there to us */
+	struct omni_aead *aead;	    /* the worker's */
+	struct omni_aead *far_aead; /* the other sides', and the bare measurement's */
 	struct rte_mempool *pool;
 	struct omni_worker *worker;
+	struct bench_memory memory;
+
+	unsigned int n_peers, flows; /* flows: hosts at each local port */
+	unsigned int hosts;	     /* behind all peers; host h is behind peer h mod n_peers */
+	unsigned int host, stride;   /* whose turn it is, and how to find the next */
+	struct bench_peer *peer;
+
 	struct rte_mbuf *m[BENCH_BUFFERS];
-	uint64_t sequence; /* of the other side's next datagram */
+	unsigned int peer_of[BENCH_BUFFERS]; /* whom m[i] goes to or comes from */
 };
 
 /* NULL with a sentence in err. frame: the largest that is measured. */
-struct bench_rig *bench_rig_create(unsigned int cipher, unsigned int frame, unsigned int flows,
-				   struct omni_err *err);
+struct bench_rig *bench_rig_create(unsigned int cipher, unsigned int frame,
+				   const struct bench_options *o, struct omni_err *err);
 void bench_rig_free(struct bench_rig *r);
 
-/* Addresses of the hosts at local port 0, local port 1 and behind the peer. */
+/* Sessions, paths and addresses of all peers; false: no memory. */
+bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct bench_options *o);
+void bench_peers_free(struct bench_rig *r);
+
+/* Addresses of the hosts at local port 0, local port 1 and behind the peers. */
 enum bench_side {
 	BENCH_AT_PORT0,
 	BENCH_AT_PORT1,
 	BENCH_AT_PEER,
 };
-void bench_mac(uint8_t mac[6], enum bench_side side, unsigned int flow);
+void bench_mac(uint8_t mac[6], enum bench_side side, unsigned int host);
+
+/* All buffers as frames for op (size: bytes or BENCH_IMIX), waiting where they come in. */
+void bench_load(struct bench_rig *r, enum bench_op op, unsigned int size);
+
+/*
+ * The cipher alone over all buffers in place, with the same keys: the cycles, or 0 where it
+ * refused a frame. What is opened is sealed before, uncounted.
+ */
+uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size);
 
 #endif

@@ -12,14 +12,31 @@ const char *bench_op_name(enum bench_op op)
 	return names[op];
 }
 
-static void json_one(const struct bench_result *r)
+static const char *frames_name(char out[8], unsigned int size)
+{
+	snprintf(out, 8, size == BENCH_IMIX ? "imix" : "%u", size);
+	return out;
+}
+
+static double spread(const struct bench_result *r)
+{
+	return (r->mpps_max - r->mpps_min) / r->mpps;
+}
+
+static void json_result(const struct bench_result *r)
 {
 	const char *comma = "";
+	char frames[8];
 
-	printf("{\"op\":\"%s\",\"cipher\":\"%s\",\"size\":%u,\"mpps\":%.3f,\"gbps\":%.3f,"
-	       "\"cycles_per_frame\":%.1f,\"aead_gbps\":%.3f,\"ratio\":%.3f,\"stages\":{",
-	       bench_op_name(r->op), omni_cipher_name(r->cipher), r->size, r->mpps, r->gbps,
-	       r->cycles_per_frame, r->aead_gbps, r->ratio);
+	printf("{\"op\":\"%s\",\"cipher\":\"%s\",\"frames\":\"%s\",\"size\":%.0f,\"peers\":%u,"
+	       "\"hosts\":%u,\"flows\":%u,",
+	       bench_op_name(r->op), omni_cipher_name(r->cipher), frames_name(frames, r->size),
+	       bench_size_mean(r->size), r->peers, r->hosts, r->flows);
+	printf("\"runs\":%u,\"mpps\":%.3f,\"mpps_min\":%.3f,\"mpps_max\":%.3f,\"spread\":%.3f,"
+	       "\"gbps\":%.3f,\"cycles_per_frame\":%.1f,\"aead_gbps\":%.3f,\"ratio\":%.3f,"
+	       "\"stages\":{",
+	       r->runs, r->mpps, r->mpps_min, r->mpps_max, spread(r), r->gbps, r->cycles_per_frame,
+	       r->aead_gbps, r->ratio);
 	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++) {
 		if (r->stage[i] == 0)
 			continue;
@@ -29,30 +46,54 @@ static void json_one(const struct bench_result *r)
 	printf("}}");
 }
 
-void bench_print_json(const struct bench_result *r, unsigned int n)
+static void json_memory(const struct bench_memory *m)
+{
+	printf("{\"cipher\":\"%s\",\"peers\":%u,\"bytes_per_peer\":%.0f,"
+	       "\"bytes_per_session\":%.0f}",
+	       omni_cipher_name(m->cipher), m->peers, m->peer, m->session);
+}
+
+void bench_print_json(const struct bench_report *r)
 {
 	printf("{\"results\":[");
-	for (unsigned int i = 0; i < n; i++) {
+	for (unsigned int i = 0; i < r->n; i++) {
 		printf("%s", i > 0 ? ",\n" : "\n");
-		json_one(&r[i]);
+		json_result(&r->result[i]);
+	}
+	printf("\n],\n\"memory\":[");
+	for (unsigned int i = 0; i < r->n_memory; i++) {
+		printf("%s", i > 0 ? ",\n" : "\n");
+		json_memory(&r->memory[i]);
 	}
 	printf("\n]}\n");
 }
 
-void bench_print_table(const struct bench_result *r, unsigned int n)
+static void table_row(const struct bench_result *r)
 {
-	printf("%-8s %-11s %5s %8s %8s %8s %10s %6s  %s\n", "OP", "CIPHER", "SIZE", "MPPS", "GB/S",
-	       "CYCLES", "AEAD GB/S", "RATIO", "CYCLES PER FRAME AND STAGE");
-	for (unsigned int i = 0; i < n; i++, r++) {
-		printf("%-8s %-11s %5u %8.2f %8.2f %8.1f ", bench_op_name(r->op),
-		       omni_cipher_name(r->cipher), r->size, r->mpps, r->gbps, r->cycles_per_frame);
-		if (r->aead_gbps > 0)
-			printf("%10.2f %6.2f ", r->aead_gbps, r->ratio);
-		else
-			printf("%10s %6s ", "-", "-");
-		for (unsigned int j = 0; j < OMNI_STAGE_COUNT; j++)
-			if (r->stage[j] > 0)
-				printf(" %s %.1f", omni_stage_name(j), r->stage[j]);
-		printf("\n");
-	}
+	char frames[8];
+
+	printf("%-8s %-11s %5s %6u %8.2f %6.1f%% %8.2f %8.1f ", bench_op_name(r->op),
+	       omni_cipher_name(r->cipher), frames_name(frames, r->size), r->peers, r->mpps,
+	       spread(r) * 100, r->gbps, r->cycles_per_frame);
+	if (r->aead_gbps > 0)
+		printf("%10.2f %6.2f ", r->aead_gbps, r->ratio);
+	else
+		printf("%10s %6s ", "-", "-");
+	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++)
+		if (r->stage[i] > 0)
+			printf(" %s %.1f", omni_stage_name(i), r->stage[i]);
+	printf("\n");
+}
+
+void bench_print_table(const struct bench_report *r)
+{
+	printf("%-8s %-11s %5s %6s %8s %7s %8s %8s %10s %6s  %s\n", "OP", "CIPHER", "SIZE", "PEERS",
+	       "MPPS", "SPREAD", "GB/S", "CYCLES", "AEAD GB/S", "RATIO",
+	       "CYCLES PER FRAME AND STAGE");
+	for (unsigned int i = 0; i < r->n; i++)
+		table_row(&r->result[i]);
+	for (unsigned int i = 0; i < r->n_memory; i++)
+		printf("%s: %.0f bytes a peer and %.0f a session (%u of them)\n",
+		       omni_cipher_name(r->memory[i].cipher), r->memory[i].peer,
+		       r->memory[i].session, r->memory[i].peers);
 }
