@@ -134,6 +134,7 @@ struct omni_config_cluster {
 	unsigned int n_peers;
 	struct omni_key *deny;
 	unsigned int n_deny;
+	bool bundles;	       /* short frames may share datagrams */
 	uint32_t flood_fps;    /* flooded frames per second, copies not counted */
 	uint32_t fdb_ageing_s; /* of learned addresses */
 	uint32_t fdb_limit;    /* addresses; at most limits.fdb */

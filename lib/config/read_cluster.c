@@ -18,6 +18,7 @@ enum {
 	C_PORTS,
 	C_PEERS,
 	C_DENY,
+	C_BUNDLES,
 	C_FLOOD,
 	C_FDB,
 	C_COUNT,
@@ -33,6 +34,16 @@ static int parse_mode(void *target, const char *text, struct omni_err *err)
 	return 0;
 }
 
+static int parse_bundles(void *target, const char *text, struct omni_err *err)
+{
+	bool *bundles = target;
+
+	*bundles = strcmp(text, "auto") == 0;
+	if (!*bundles && strcmp(text, "off") != 0)
+		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected auto or off", text);
+	return 0;
+}
+
 #define AT(member) offsetof(struct omni_config_cluster, member)
 
 static const struct field fields[C_COUNT] = {
@@ -45,6 +56,7 @@ static const struct field fields[C_COUNT] = {
 	[C_PORTS] = {"ports", FIELD_NODE},
 	[C_PEERS] = {"peers", FIELD_NODE},
 	[C_DENY] = {"deny", FIELD_NODE},
+	[C_BUNDLES] = {"bundles", FIELD_TEXT, AT(bundles), parse_bundles},
 	[C_FLOOD] = {"flood", FIELD_NODE},
 	[C_FDB] = {"fdb", FIELD_NODE},
 };

@@ -77,6 +77,7 @@ static int cluster_init(struct omni_ctl *ctl, struct ctl_cluster *c,
 	if (rc < 0)
 		return rc;
 	atomic_store(&ctl->conf.bridges->at[c->number].flood_rate, conf->flood_fps);
+	atomic_store(&ctl->conf.bridges->at[c->number].bundles, conf->bundles);
 	omni_fdb_set_limit(ctl->conf.fdb, c->number, conf->fdb_limit);
 	for (unsigned int i = 0; i < conf->n_peers; i++) {
 		rc = ctl_peer_add(ctl, c, &conf->peers[i], err);
@@ -159,7 +160,7 @@ void ctl_cluster_offer(const struct omni_ctl *ctl, const struct ctl_cluster *c,
 		.lanes_send = (uint16_t)OMNI_MIN(1 + ctl->conf.n_workers, OMNI_LANES_MAX),
 		.lanes_accept = (uint16_t)ctl->conf.config->limits.lanes,
 		.largest_frame = c->frame_max,
-		.features = OMNI_FEATURE_FRAGMENTS,
+		.features = OMNI_FEATURE_FRAGMENTS | (c->conf->bundles ? OMNI_FEATURE_BUNDLES : 0),
 	};
 }
 

@@ -126,13 +126,14 @@ static json_t *cluster_json(const struct omni_config *config, const struct omni_
 		json_object_set_new(peers, c->peers[i].name, peer_json(&c->peers[i]));
 	for (unsigned int i = 0; i < c->n_deny; i++)
 		json_array_append_new(deny, rpc_key(&c->deny[i]));
-	return json_pack("{s:s, s:b, s:b, s:o, s:s, s:o, s:o, s:o, s:I, s:I, s:I}", "mode",
+	return json_pack("{s:s, s:b, s:b, s:o, s:s, s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "mode",
 			 rpc_mode_name(c->mode), "secret", (int)(c->secret != NULL), "open",
 			 (int)c->open, "vip", vip_json(c), "cipher",
 			 c->cipher == OMNI_CIPHER_NONE ? "auto" : omni_cipher_name(c->cipher),
-			 "ports", ports, "peers", peers, "deny", deny, "flood_fps",
-			 (json_int_t)c->flood_fps, "fdb_ageing_s", (json_int_t)c->fdb_ageing_s,
-			 "fdb_limit", (json_int_t)c->fdb_limit);
+			 "ports", ports, "peers", peers, "deny", deny, "bundles",
+			 c->bundles ? "auto" : "off", "flood_fps", (json_int_t)c->flood_fps,
+			 "fdb_ageing_s", (json_int_t)c->fdb_ageing_s, "fdb_limit",
+			 (json_int_t)c->fdb_limit);
 }
 
 static json_t *clusters_json(const struct omni_config *config)

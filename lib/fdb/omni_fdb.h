@@ -145,6 +145,7 @@ struct omni_flood {
 struct omni_bridge {
 	_Atomic(struct omni_flood *) flood; /* control writes, workers read; NULL: unused domain */
 	_Atomic uint32_t flood_rate; /* frames per second each worker may flood; 0: no limit */
+	_Atomic bool bundles;	     /* short frames to a peer may share a datagram */
 };
 
 #define OMNI_BRIDGE_NONE UINT16_MAX

@@ -45,6 +45,7 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 	meta->src = src;
 	meta->peer = peer->index;
 	meta->kind = OMNI_KIND_FRAME;
+	w->n_short += len <= BUNDLE_FRAME_MAX;
 	/* Where encap_prepare writes the headers. */
 	front = rte_pktmbuf_mtod(m, uint8_t *) - OMNI_DATA_HDR_LEN - path->hdr_len;
 	__builtin_prefetch(front, 1);
@@ -164,6 +165,7 @@ unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsig
 	unsigned int left = 0;
 
 	w->must_cut = false;
+	w->n_short = 0;
 	look_up(w, m, n, dest);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int why = place(w, m[i], dest[i]);

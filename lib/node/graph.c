@@ -7,10 +7,20 @@
 /* The clock of the FDB's ages is read this many times a second. */
 #define CLOCK_READS_SHIFT 3
 
+/* Frames to peers are of one burst, and that is of one cluster. */
+static bool may_bundle(const struct omni_worker *w, struct rte_mbuf *m)
+{
+	const struct omni_bridge *b = &w->conf.bridges->at[omni_meta(m)->cluster];
+
+	return w->n_short > 1 && atomic_load_explicit(&b->bundles, memory_order_relaxed);
+}
+
 static void to_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	if (n == 0)
 		return;
+	if (may_bundle(w, m[0]))
+		n = omni_node_bundle(w, m, n);
 	n = omni_node_encap_prepare(w, m, n);
 	n = omni_node_seal(w, m, n);
 	omni_node_tx(w, m, n);
@@ -63,7 +73,7 @@ static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsig
 	w->split.m = m;
 	w->split.n = n;
 	w->split.at = 0;
-	w->split.off = 0;
+	w->split.frames = 0;
 	while ((n = omni_node_unbundle(w, out, BURST)) > 0)
 		bridge(w, out, n);
 }

@@ -43,6 +43,7 @@ unsigned int omni_node_replicate(struct omni_worker *w, struct rte_mbuf **m, uns
 	unsigned int left = 0;
 
 	w->must_cut = false;
+	w->n_short = 0;
 	while (left < n && w->copy.at < w->flood.n) {
 		struct rte_mbuf *frame = w->flood.m[w->copy.at], *copy;
 		const struct omni_meta *meta = omni_meta(frame);

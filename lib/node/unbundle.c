@@ -1,78 +1,152 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * unbundle: bundles become the frames in them. One burst may become many, so the stage is
- * called until it returns 0: it fills m from w->split, whatever n is. A bundle whose lengths do
- * not add up is dropped as a whole.
+ * unbundle: bundles become the frames in them. Each is copied into an mbuf of its own, as ports
+ * want them, but for the last, which stays in the bundle's. One burst may become many, so the
+ * stage is called until it returns 0: it fills m from w->split, whatever n is. A bundle whose
+ * lengths do not add up is dropped as a whole.
  */
+#include "copy.h"
 #include "worker.h"
 
-static bool adds_up(struct rte_mbuf *m)
+/* How many frames the bundle has; 0 where its lengths do not add up. */
+static unsigned int frames_in(struct rte_mbuf *m)
 {
-	struct omni_reader r =
-		omni_reader_init(rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m));
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t end = rte_pktmbuf_data_len(m), at = 0;
+	unsigned int n = 0;
 
 	do {
-		uint16_t len = omni_read_be16(&r);
+		uint32_t len;
 
-		if (len == 0 || omni_read(&r, len) == NULL)
-			return false;
-	} while (omni_reader_left(&r) > 0);
+		if (end - at < OMNI_BUNDLE_LEN_LEN)
+			return 0;
+		len = omni_load_be16(data + at);
+		at += OMNI_BUNDLE_LEN_LEN + len;
+		if (len == 0 || at > end)
+			return 0;
+		n++;
+	} while (at < end);
+	return n;
+}
+
+/* Up to n mbufs; what the pool does not give is counted as frames lost. */
+static unsigned int get_mbufs(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	unsigned int got = 0;
+
+	if (likely(rte_pktmbuf_alloc_bulk(w->conf.pool, m, n) == 0))
+		return n;
+	while (got < n && (m[got] = rte_pktmbuf_alloc(w->conf.pool)) != NULL)
+		got++;
+	count(w, OMNI_STAT_drop_no_mbuf, n - got);
+	return got;
+}
+
+/* The next frame of the bundle: its bytes, and its length in *len. */
+static inline uint8_t *next(struct omni_worker *w, struct rte_mbuf *bundle, uint32_t *len)
+{
+	uint8_t *at = rte_pktmbuf_mtod_offset(bundle, uint8_t *, w->split.off);
+
+	*len = omni_load_be16(at);
+	w->split.off += OMNI_BUNDLE_LEN_LEN + *len;
+	w->split.frames--;
+	return at + OMNI_BUNDLE_LEN_LEN;
+}
+
+static inline void fill(struct rte_mbuf *m, const struct omni_meta *meta, const uint8_t *frame,
+			uint32_t len, bool slack)
+{
+	uint8_t *to = rte_pktmbuf_mtod(m, uint8_t *);
+
+	if (likely(slack && len + COPY_SLACK <= rte_pktmbuf_tailroom(m)))
+		copy_slack(to, frame, len);
+	else
+		memcpy(to, frame, len);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+	*omni_meta(m) = *meta;
+}
+
+/* The next n frames of the bundle into as many mbufs of m; returns how many it needed. */
+static unsigned int copy_out(struct omni_worker *w, struct rte_mbuf *bundle, struct rte_mbuf **m,
+			     unsigned int n)
+{
+	bool slack = rte_pktmbuf_tailroom(bundle) >= COPY_SLACK;
+	struct omni_meta meta = *omni_meta(bundle);
+	unsigned int used = 0;
+
+	meta.kind = OMNI_KIND_FRAME;
+	for (unsigned int i = 0; i < n; i++) {
+		uint32_t len;
+		const uint8_t *frame = next(w, bundle, &len);
+
+		if (unlikely(len > meta.kp->frame_max || len > rte_pktmbuf_tailroom(m[used])))
+			count(w, OMNI_STAT_drop_too_long, 1);
+		else
+			fill(m[used++], &meta, frame, len, slack);
+	}
+	return used;
+}
+
+/* The last frame, where it lies. */
+static bool keep_last(struct omni_worker *w, struct rte_mbuf *bundle)
+{
+	uint32_t len;
+	const uint8_t *frame = next(w, bundle, &len);
+
+	if (unlikely(len > omni_meta(bundle)->kp->frame_max)) {
+		omni_node_drop(w, bundle, OMNI_STAT_drop_too_long);
+		return false;
+	}
+	bundle->data_off = (uint16_t)(frame - (const uint8_t *)bundle->buf_addr);
+	bundle->data_len = (uint16_t)len;
+	bundle->pkt_len = len;
+	omni_meta(bundle)->kind = OMNI_KIND_FRAME;
 	return true;
 }
 
-/* The bundle's next frame, or NULL where it is dropped. *done: it was the last one. */
-static struct rte_mbuf *next(struct omni_worker *w, struct rte_mbuf *m, bool *done)
+/* Up to n frames of the bundle into m; returns how many. */
+static unsigned int take(struct omni_worker *w, struct rte_mbuf *bundle, struct rte_mbuf **m,
+			 unsigned int n)
 {
-	const uint8_t *at = rte_pktmbuf_mtod_offset(m, const uint8_t *, w->split.off);
-	struct omni_meta meta = *omni_meta(m);
-	uint16_t len = omni_load_be16(at);
+	bool all = w->split.frames <= n;
+	unsigned int copies = all ? w->split.frames - 1 : n;
+	unsigned int got = get_mbufs(w, m, copies), used = copy_out(w, bundle, m, got);
+	uint32_t len;
 
-	w->split.off += OMNI_BUNDLE_LEN_LEN + len;
-	*done = w->split.off == rte_pktmbuf_data_len(m);
-	if (len > meta.kp->frame_max) {
-		count(w, OMNI_STAT_drop_too_long, 1);
-		return NULL;
-	}
-	meta.kind = OMNI_KIND_FRAME;
-	return omni_node_copy(w, &meta, at + OMNI_BUNDLE_LEN_LEN, len);
-}
-
-/* One step: a frame that was none, a frame of a bundle, or nothing. */
-static struct rte_mbuf *step(struct omni_worker *w)
-{
-	struct rte_mbuf *m = w->split.m[w->split.at], *out;
-	bool done = true;
-
-	if (omni_meta(m)->kind != OMNI_KIND_BUNDLE) {
-		w->split.at++;
-		return m;
-	}
-	if (w->split.off == 0 && !adds_up(m)) {
-		w->split.at++;
-		omni_node_drop(w, m, OMNI_STAT_drop_bad_bundle);
-		return NULL;
-	}
-	if (w->split.off == 0)
-		count(w, OMNI_STAT_bundles_received, 1);
-	out = next(w, m, &done);
-	if (done) {
-		w->split.at++;
-		w->split.off = 0;
-		omni_node_release(w, m);
-	}
-	return out;
+	for (unsigned int i = used; i < got; i++)
+		omni_node_release(w, m[i]);
+	for (unsigned int i = got; i < copies; i++)
+		(void)next(w, bundle, &len);
+	if (all && keep_last(w, bundle))
+		m[used++] = bundle;
+	return used;
 }
 
 unsigned int omni_node_unbundle(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
-	unsigned int left = 0;
+	unsigned int left = 0, bundles = 0;
 
 	while (left < n && w->split.at < w->split.n) {
-		struct rte_mbuf *out = step(w);
+		struct rte_mbuf *bundle = w->split.m[w->split.at];
 
-		if (out != NULL)
-			m[left++] = out;
+		if (omni_meta(bundle)->kind != OMNI_KIND_BUNDLE) {
+			m[left++] = bundle;
+			w->split.at++;
+			continue;
+		}
+		if (w->split.frames == 0) {
+			w->split.frames = frames_in(bundle);
+			w->split.off = 0;
+			bundles += w->split.frames != 0;
+		}
+		if (unlikely(w->split.frames == 0))
+			omni_node_drop(w, bundle, OMNI_STAT_drop_bad_bundle);
+		else
+			left += take(w, bundle, m + left, n - left);
+		w->split.at += w->split.frames == 0;
 	}
+	count(w, OMNI_STAT_bundles_received, bundles);
 	stage_end(w, OMNI_STAGE_unbundle, left);
 	return left;
 }

@@ -28,6 +28,11 @@ static_assert(BURST <= OMNI_AEAD_BURST_MAX, "one AEAD call per burst");
 static_assert(OMNI_PORTS_MAX <= 64, "ports are bits of a word");
 static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a bridge");
 
+/*
+ * Longer frames travel alone: what a datagram costs both ends is less than to copy them twice.
+ */
+#define BUNDLE_FRAME_MAX 300
+
 /* A stage's answer about one frame: the reason of its drop, or one of these. */
 #define KEEP ((unsigned int)OMNI_STAT_COUNT)
 #define PUNT (KEEP + 1)
@@ -75,6 +80,7 @@ struct omni_worker {
 	struct burst flood;		 /* to everybody in the cluster */
 	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
 	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
+	unsigned int n_short;		 /* frames to peers in this burst that bundle may take */
 
 	/* Stages that make many frames of one are called until they return 0. */
 	struct {
@@ -88,8 +94,9 @@ struct omni_worker {
 	} copy; /* replicate */
 	struct {
 		struct rte_mbuf **m;
-		unsigned int n, at, off;
-	} split; /* unbundle */
+		unsigned int n, at;
+		unsigned int off, frames; /* of the bundle at `at`: where to go on, how many */
+	} split;			  /* unbundle */
 
 	uint16_t ip_id;
 	uint64_t tx_pending; /* ports that have frames in txq */
@@ -116,9 +123,10 @@ stage_fn omni_node_reassemble;
 stage_fn omni_node_unbundle; /* fills m from w->split, again and again until 0 */
 stage_fn omni_node_punt;     /* takes all */
 stage_fn omni_node_learn;
-stage_fn omni_node_forward;	  /* passes frames to peers; sideways: w->local, w->flood */
-stage_fn omni_node_replicate;	  /* fills m from w->flood, again and again until 0 */
-stage_fn omni_node_fragment;	  /* fills m from w->cut, again and again until 0 */
+stage_fn omni_node_forward;   /* passes frames to peers; sideways: w->local, w->flood */
+stage_fn omni_node_replicate; /* fills m from w->flood, again and again until 0 */
+stage_fn omni_node_fragment;  /* fills m from w->cut, again and again until 0 */
+stage_fn omni_node_bundle;
 stage_fn omni_node_encap_prepare; /* fills w->op and w->path */
 stage_fn omni_node_seal;
 stage_fn omni_node_tx; /* takes all */

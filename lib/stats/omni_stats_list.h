@@ -19,6 +19,8 @@
 	X(fragments_sent, "fragments sent because a frame exceeded the path MTU") \
 	X(fragments_received, "fragments received") \
 	X(reassembled, "frames put together from fragments") \
+	X(bundles_sent, "datagrams sent that carry several frames") \
+	X(bundled_frames, "frames sent in bundles") \
 	X(bundles_received, "bundles of small frames received") \
 	X(keepalives_received, "keepalives received") \
 	X(punted_handshake, "handshake datagrams passed to control") \
@@ -135,6 +137,7 @@
 	X(forward, "destination lookup") \
 	X(replicate, "copies for every peer and port") \
 	X(fragment, "frames to fragments") \
+	X(bundle, "short frames to bundles") \
 	X(encap_prepare, "headers, lane and sequence") \
 	X(seal, "encrypt") \
 	X(tx, "give bursts to ports")

@@ -219,6 +219,23 @@ def test_bundles_are_taken(joined):
         assert link.wait(lambda: all((77, 2000 + i) in host.replies for i in range(8)))
 
 
+def test_bundles_are_sent(joined):
+    """The kernel answers a bundle of requests at once, so its answers come in one burst."""
+    world, link, host = joined
+    assert link.answer.features & 2, "the handshake announces it"
+    before, sent = link.kinds[data.BUNDLE], world.gw.counter("bundles_sent")
+    for burst in range(5):
+        numbers = range(3000 + 10 * burst, 3008 + 10 * burst)
+        frames = [host.echo_request(GATEWAY, i, 20 + i % 10) for i in numbers]
+        link.send_raw(link.session.sender.bundle(frames))
+        assert link.wait(lambda: all((77, i) in host.replies for i in numbers))
+    seen = link.kinds[data.BUNDLE] - before
+    assert seen > 0
+    until("the gateway's count", 3, lambda: world.gw.counter("bundles_sent") - sent == seen)
+    on_the_wire = [d for _, _, d in link.raw if d[0] & 0x80 and d[20] == data.BUNDLE]
+    assert len(on_the_wire) == link.kinds[data.BUNDLE] and max(map(len, on_the_wire)) + 28 <= 1500
+
+
 def test_lanes_are_taken_up_to_the_grant(joined):
     world, link, host = joined
     for lane in range(link.session.lanes_send):
