@@ -1,40 +1,70 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Ports on DPDK's own devices: open, burst, close. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include <rte_dev.h>
-#include <rte_ethdev.h>
 
-#include "ethdev.h"
+#include "ethdev_priv.h"
 
 #define DESCRIPTORS 1024
-#define BUS "vdev"
+#define RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP)
 
-struct ethdev_queue {
-	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_chained;
-} __rte_cache_aligned;
-
-struct ethdev_port {
-	uint16_t dev; /* DPDK's port id */
-	char device[RTE_DEV_NAME_MAX_LEN];
-	struct ethdev_queue q[OMNI_PORT_QUEUES_MAX];
-};
-
-static int set_up(uint16_t dev, uint16_t queues, struct rte_mempool *pool)
+/* What the device is asked for: RSS over several queues, an MTU, receive interrupts. */
+static struct rte_eth_conf wanted(const struct ethdev_port *p, const struct rte_eth_dev_info *has,
+				  uint16_t queues, uint16_t mtu)
 {
-	const struct rte_eth_conf conf = {0};
+	struct rte_eth_conf conf = {.intr_conf.rxq = p->interrupts};
+
+	if (queues > 1 && (has->flow_type_rss_offloads & RSS_WANTED) != 0) {
+		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf.rx_adv_conf.rss_conf.rss_hf = has->flow_type_rss_offloads & RSS_WANTED;
+	}
+	if (mtu >= has->min_mtu && mtu <= has->max_mtu)
+		conf.rxmode.mtu = mtu;
+	return conf;
+}
+
+static int configure(struct ethdev_port *p, uint16_t queues, uint16_t mtu)
+{
+	struct rte_eth_dev_info has;
+	struct rte_eth_conf conf;
+	int rc = rte_eth_dev_info_get(p->dev, &has);
+
+	if (rc < 0)
+		return rc;
+	if (queues > has.max_rx_queues || queues > has.max_tx_queues)
+		return -ERANGE;
+	conf = wanted(p, &has, queues, mtu);
+	rc = rte_eth_dev_configure(p->dev, queues, queues, &conf);
+	if (rc == 0 || !p->interrupts)
+		return rc;
+	p->interrupts = false;
+	conf.intr_conf.rxq = 0;
+	return rte_eth_dev_configure(p->dev, queues, queues, &conf);
+}
+
+static int set_up(struct ethdev_port *p, uint16_t queues, uint16_t mtu, struct rte_mempool *pool)
+{
 	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
-	int rc = rte_eth_dev_configure(dev, queues, queues, &conf);
+	int rc = configure(p, queues, mtu), node = rte_eth_dev_socket_id(p->dev);
 
 	if (rc == 0)
-		rc = rte_eth_dev_adjust_nb_rx_tx_desc(dev, &rx, &tx);
+		rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->dev, &rx, &tx);
 	for (uint16_t i = 0; rc == 0 && i < queues; i++) {
-		rc = rte_eth_rx_queue_setup(dev, i, rx, SOCKET_ID_ANY, NULL, pool);
+		rc = rte_eth_rx_queue_setup(p->dev, i, rx, (unsigned int)node, NULL, pool);
 		if (rc == 0)
-			rc = rte_eth_tx_queue_setup(dev, i, tx, SOCKET_ID_ANY, NULL);
+			rc = rte_eth_tx_queue_setup(p->dev, i, tx, (unsigned int)node, NULL);
 	}
-	return rc == 0 ? rte_eth_dev_start(dev) : rc;
+	if (rc == 0)
+		rc = rte_eth_dev_start(p->dev);
+	/* A bridge takes frames for everybody; vdevs that know no such mode do so anyway. */
+	if (rc == 0)
+		(void)rte_eth_promiscuous_enable(p->dev);
+	return rc;
 }
 
 void ethdev_refresh(struct omni_port *port)
@@ -49,22 +79,55 @@ void ethdev_refresh(struct omni_port *port)
 		memcpy(port->info.mac, mac.addr_bytes, sizeof(port->info.mac));
 }
 
-static int create(struct ethdev_port *p, const char *device, const char *args)
+static int attach(struct ethdev_port *p, const struct ethdev_device *device)
 {
 	int rc;
 
-	strncpy(p->device, device, sizeof(p->device) - 1);
-	rc = rte_eal_hotplug_add(BUS, device, args);
+	strncpy(p->bus, device->bus, sizeof(p->bus) - 1);
+	strncpy(p->name, device->name, sizeof(p->name) - 1);
+	p->interrupts = device->interrupts;
+	if (rte_eth_dev_get_port_by_name(device->name, &p->dev) == 0)
+		return 0;
+	rc = rte_eal_hotplug_add(device->bus, device->name, device->args);
 	if (rc < 0)
 		return rc == -1 ? -EIO : rc;
-	rc = rte_eth_dev_get_port_by_name(device, &p->dev);
+	p->created = true;
+	rc = rte_eth_dev_get_port_by_name(device->name, &p->dev);
 	if (rc < 0)
-		(void)rte_eal_hotplug_remove(BUS, device);
+		(void)rte_eal_hotplug_remove(p->bus, p->name);
 	return rc;
 }
 
+static int open_sets(struct ethdev_port *p)
+{
+	for (unsigned int i = 0; i < OMNI_PORT_QUEUES_MAX; i++)
+		p->q[i].set = -1;
+	for (unsigned int i = 0; p->interrupts && i < OMNI_PORT_QUEUES_MAX; i++) {
+		p->q[i].set = epoll_create1(EPOLL_CLOEXEC);
+		if (p->q[i].set < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+static void close_sets(struct ethdev_port *p)
+{
+	for (unsigned int i = 0; i < OMNI_PORT_QUEUES_MAX; i++)
+		if (p->q[i].set >= 0)
+			close(p->q[i].set);
+}
+
+static void describe(struct omni_port *port, const struct omni_port_conf *conf, uint16_t queues)
+{
+	port->info.queues = queues;
+	port->info.mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
+	port->info.frame_max = (uint16_t)omni_pool_frame_max(port->pool, OMNI_POOL_PLAIN);
+	strcpy(port->info.mode, "memory");
+	ethdev_refresh(port);
+}
+
 int ethdev_open(struct omni_port *port, const struct omni_port_conf *conf, struct rte_mempool *pool,
-		const char *device, const char *args, struct omni_err *err)
+		const struct ethdev_device *device, struct omni_err *err)
 {
 	struct ethdev_port *p = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*p));
 	uint16_t queues = conf->queues != 0 ? conf->queues : 1;
@@ -73,25 +136,28 @@ int ethdev_open(struct omni_port *port, const struct omni_port_conf *conf, struc
 	if (p == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
-	rc = create(p, device, args);
+	rc = attach(p, device);
 	if (rc < 0) {
 		free(p);
-		return omni_fail(err, rc, "port %s: DPDK does not make device %s,%s: %s",
-				 conf->name, device, args, strerror(-rc));
+		return omni_fail(err, rc, "port %s: DPDK does not make device %s%s%s: %s",
+				 conf->name, device->name, device->args[0] != '\0' ? "," : "",
+				 device->args, strerror(-rc));
 	}
 	port->priv = p;
-	rc = set_up(p->dev, queues, pool);
-	if (rc < 0) {
+	rc = open_sets(p);
+	if (rc == 0)
+		rc = set_up(p, queues, conf->mtu, pool);
+	if (rc == -ERANGE)
+		omni_fail(err, rc, "port %s: device %s has not %u queues", conf->name, device->name,
+			  queues);
+	else if (rc < 0)
+		omni_fail(err, rc, "port %s: cannot start device %s: %s", conf->name, device->name,
+			  strerror(-rc));
+	if (rc < 0)
 		ethdev_close(port);
-		return omni_fail(err, rc, "port %s: cannot start device %s: %s", conf->name, device,
-				 strerror(-rc));
-	}
-	port->info.queues = queues;
-	port->info.mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
-	port->info.frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
-	strcpy(port->info.mode, "memory");
-	ethdev_refresh(port);
-	return 0;
+	else
+		describe(port, conf, queues);
+	return rc;
 }
 
 void ethdev_close(struct omni_port *port)
@@ -100,7 +166,9 @@ void ethdev_close(struct omni_port *port)
 
 	(void)rte_eth_dev_stop(p->dev);
 	(void)rte_eth_dev_close(p->dev);
-	(void)rte_eal_hotplug_remove(BUS, p->device);
+	if (p->created)
+		(void)rte_eal_hotplug_remove(p->bus, p->name);
+	close_sets(p);
 	free(p);
 	port->priv = NULL;
 }
@@ -112,6 +180,8 @@ uint16_t ethdev_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 	uint16_t got = rte_eth_rx_burst(p->dev, queue, m, n), kept = 0;
 	uint64_t bytes = 0;
 
+	if (unlikely(q->armed) && got > 0)
+		ethdev_disarm(p, queue);
 	for (uint16_t i = 0; i < got; i++) {
 		/* Longer than a buffer: the other side has a larger MTU. */
 		if (unlikely(m[i]->nb_segs != 1)) {
@@ -144,13 +214,6 @@ uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 	driver_count(&q->tx_frames, sent);
 	driver_count(&q->tx_bytes, bytes);
 	return sent;
-}
-
-int ethdev_rx_fd(struct omni_port *port, uint16_t queue)
-{
-	(void)port;
-	(void)queue;
-	return -1;
 }
 
 void ethdev_stats(struct omni_port *port, struct omni_port_stats *s)

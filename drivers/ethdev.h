@@ -1,20 +1,29 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Ports on DPDK's own devices, created at run time. */
+/* Ports on DPDK's own devices. */
 #ifndef OMNI_ETHDEV_H
 #define OMNI_ETHDEV_H
 
 #include "drivers.h"
 
+/* Which device a port stands on; created at run time where it is not there yet. */
+struct ethdev_device {
+	const char *bus;  /* "vdev", "pci" */
+	const char *name; /* DPDK's name of it */
+	const char *args; /* "" for none */
+	bool interrupts;  /* its receive queues can wake a sleeper */
+};
+
 /*
- * Create the DPDK device `device` with `args` and open port on it. DPDK answers a bare -1 to
- * most mistakes, so the caller has checked every argument. 0 or -errno. Control.
+ * Open port on a device. DPDK answers a bare -1 to most mistakes, so the caller has checked
+ * every argument. 0 or -errno. Control.
  */
 int ethdev_open(struct omni_port *port, const struct omni_port_conf *conf, struct rte_mempool *pool,
-		const char *device, const char *args, struct omni_err *err);
+		const struct ethdev_device *device, struct omni_err *err);
 void ethdev_close(struct omni_port *port);
 uint16_t ethdev_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 int ethdev_rx_fd(struct omni_port *port, uint16_t queue);
+bool ethdev_arm(struct omni_port *port, uint16_t queue);
 void ethdev_stats(struct omni_port *port, struct omni_port_stats *stats);
 void ethdev_refresh(struct omni_port *port);
 

@@ -21,7 +21,9 @@ static int null_open(struct omni_port *port, const struct omni_port_conf *conf,
 
 	snprintf(device, sizeof(device), "net_null%u", port->id);
 	snprintf(args, sizeof(args), "size=64,copy=0,no-rx=%d", conf->mode[0] == '\0');
-	return ethdev_open(port, conf, pool, device, args, err);
+	return ethdev_open(port, conf, pool,
+			   &(struct ethdev_device){.bus = "vdev", .name = device, .args = args},
+			   err);
 }
 
 const struct omni_port_ops omni_driver_null = {

@@ -13,7 +13,9 @@
 
 #include "gateway.h"
 
-#define ARGS_MAX 64
+#define USER_ARGS_MAX 32
+/* The user's, lcores, and two for each NIC. */
+#define ARGS_MAX (USER_ARGS_MAX + 1 + 2 * OMNI_CONFIG_PORTS_MAX)
 /* Tables at their default limits: MAC table, RCU, rings. */
 #define TABLES_MB 96
 
@@ -70,6 +72,22 @@ static int check_lcores(struct omni_err *err)
 	return 0;
 }
 
+/* -a ADDRESS for each NIC of our own; DPDK leaves the others alone. */
+static void allow_pci(struct omni_eal_request *request, char **args, const struct gateway *gw)
+{
+	static char dash_a[] = "-a";
+
+	for (unsigned int i = 0; i < gw->config->n_ports; i++) {
+		struct omni_config_port *port = &gw->config->ports[i];
+
+		if (strcmp(port->driver, "pci") != 0)
+			continue;
+		args[request->argc++] = dash_a;
+		args[request->argc++] = port->device;
+		request->pci = true;
+	}
+}
+
 int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err *err)
 {
 	static char *args[ARGS_MAX];
@@ -81,8 +99,8 @@ int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err
 	};
 	int rc;
 
-	if (argc + 1 >= ARGS_MAX)
-		return omni_fail(err, -E2BIG, "more than %d arguments before --", ARGS_MAX - 2);
+	if (argc > USER_ARGS_MAX)
+		return omni_fail(err, -E2BIG, "more than %d arguments before --", USER_ARGS_MAX);
 	memcpy(args, argv, (size_t)argc * sizeof(*argv));
 	request.argc = argc;
 	if (!has_lcore_option(argc, argv)) {
@@ -92,6 +110,7 @@ int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err
 					 strerror(-rc));
 		args[request.argc++] = lcores;
 	}
+	allow_pci(&request, args, gw);
 	rc = omni_eal_build_args(&gw->eal, &request, err);
 	if (rc < 0)
 		return rc;

@@ -46,6 +46,7 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 	snprintf(out->interface, sizeof(out->interface), "%s", port->interface);
 	snprintf(out->mode, sizeof(out->mode), "%s", port->mode);
 	snprintf(out->socket, sizeof(out->socket), "%s", port->socket);
+	snprintf(out->device, sizeof(out->device), "%s", port->device);
 	out->queues = port->queues;
 	out->mtu = port->mtu;
 	out->has_mac = port->has_mac;

@@ -17,6 +17,7 @@
 #include <omni_wire.h>
 
 #define OMNI_CONFIG_NAME_LEN 32 /* of a port or a peer, and zero */
+#define OMNI_CONFIG_DEVICE_LEN 256
 #define OMNI_CONFIG_DRIVER_LEN 16
 #define OMNI_CONFIG_PATH_LEN 256
 #define OMNI_CONFIG_SOCKET_LEN 108 /* of a unix socket's path, and zero */
@@ -65,16 +66,17 @@ enum omni_config_address {
 
 struct omni_config_port {
 	char name[OMNI_CONFIG_NAME_LEN];
-	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", "null", "ring" */
-	char interface[IFNAMSIZ];	     /* af_xdp: existing netdev; tap: netdev to create */
-	char mode[12];			     /* af_xdp: "" best, "zero-copy", "copy", "generic" */
-	uint16_t queues;		     /* from 1 */
-	uint16_t mtu;			     /* 0: the interface's own (af_xdp), else 1500 */
+	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", ... */
+	char interface[IFNAMSIZ]; /* af_xdp: existing netdev; tap, virtio-user: to create */
+	char mode[12];		  /* af_xdp: "" best, "zero-copy", "copy", "generic" */
+	uint16_t queues;	  /* from 1 */
+	uint16_t mtu;		  /* 0: the interface's own (af_xdp), else 1500 */
 	bool has_mac;
 	uint8_t mac[6];
-	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif */
+	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif, vhost, virtio-user */
+	char device[OMNI_CONFIG_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
-	bool server;			  /* memif: listen instead of connect */
+	bool server;			  /* with socket: listen instead of connect */
 	enum omni_config_address carries; /* tap */
 	struct omni_prefix address;	  /* of OMNI_ADDRESS_OWN */
 	int cluster;			  /* index; -1: the underlay's, or in no cluster */

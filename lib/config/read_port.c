@@ -17,6 +17,8 @@ enum {
 	P_SOCKET,
 	P_ID,
 	P_ROLE,
+	P_DEVICE,
+	P_DEVARGS,
 	P_ADDRESS,
 	P_COUNT,
 };
@@ -35,9 +37,16 @@ static const struct driver drivers[] = {
 	 BIT(P_INTERFACE)},
 	{"memif", BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
 	 BIT(P_SOCKET)},
+	{"vhost", BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_SOCKET)},
+	{"virtio-user", BIT(P_SOCKET) | BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
+	 0},
+	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVICE)},
+	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVARGS)},
 	{"null", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
 	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
 };
+
+#define DRIVERS "af_xdp, tap, memif, vhost, virtio-user, pci, ethdev, null or ring"
 
 static int parse_driver(void *target, const char *text, struct omni_err *err)
 {
@@ -47,8 +56,7 @@ static int parse_driver(void *target, const char *text, struct omni_err *err)
 			return 0;
 		}
 	}
-	return omni_fail(err, -EINVAL,
-			 "\"%s\" is not known, expected af_xdp, tap, memif, null or ring", text);
+	return omni_fail(err, -EINVAL, "\"%s\" is not known, expected " DRIVERS, text);
 }
 
 static int parse_mode(void *target, const char *text, struct omni_err *err)
@@ -116,6 +124,8 @@ static const struct field fields[P_COUNT] = {
 	[P_SOCKET] = {"socket", FIELD_TEXT, AT(socket), value_socket},
 	[P_ID] = {"id", FIELD_U32, AT(memif_id), NULL, 0, UINT32_MAX},
 	[P_ROLE] = {"role", FIELD_TEXT, AT(server), parse_role},
+	[P_DEVICE] = {"device", FIELD_TEXT, AT(device), value_device},
+	[P_DEVARGS] = {"devargs", FIELD_TEXT, AT(device), value_device},
 	[P_ADDRESS] = {"address", FIELD_TEXT, 0, parse_carries},
 };
 
@@ -125,9 +135,7 @@ static int check_driver(const struct doc *d, const yaml_node_t *node,
 	const struct driver *driver = drivers;
 
 	if (found[P_DRIVER].key == NULL)
-		return doc_fail(d, node,
-				"port %s has no driver, expected driver: af_xdp, tap, memif, null "
-				"or ring",
+		return doc_fail(d, node, "port %s has no driver, expected driver: " DRIVERS,
 				port->name);
 	while (strcmp(driver->name, port->driver) != 0)
 		driver++;
@@ -142,6 +150,12 @@ static int check_driver(const struct doc *d, const yaml_node_t *node,
 					"port %s: driver %s needs the key \"%s\", expected it here",
 					port->name, driver->name, fields[i].name);
 	}
+	if (strcmp(driver->name, "virtio-user") == 0 &&
+	    (found[P_SOCKET].key != NULL) == (found[P_INTERFACE].key != NULL))
+		return doc_fail(d, node,
+				"port %s: driver virtio-user needs one of the keys \"socket\" and "
+				"\"interface\", expected it here",
+				port->name);
 	return 0;
 }
 

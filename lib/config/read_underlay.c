@@ -107,8 +107,7 @@ static int check_kernel_side(const struct doc *d, const yaml_node_t *node,
 {
 	if (strcmp(port->driver, "tap") == 0)
 		return doc_fail(d, found[U_PORT].value,
-				"underlay: port %s has driver tap, expected af_xdp, memif, null or "
-				"ring",
+				"underlay: port %s has driver tap, expected a port that is no tap",
 				port->name);
 	for (size_t i = U_ADDRESS; i <= U_NEXT_HOP; i++) {
 		if (strcmp(port->driver, "af_xdp") == 0 && found[i].key != NULL)

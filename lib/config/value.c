@@ -32,6 +32,11 @@ int value_socket(void *target, const char *text, struct omni_err *err)
 	return copy_text(target, OMNI_CONFIG_SOCKET_LEN, text, "the path of a unix socket", err);
 }
 
+int value_device(void *target, const char *text, struct omni_err *err)
+{
+	return copy_text(target, OMNI_CONFIG_DEVICE_LEN, text, "a device", err);
+}
+
 int value_name(void *target, const char *text, struct omni_err *err)
 {
 	for (const char *p = text; *p != '\0'; p++) {

@@ -11,6 +11,7 @@
 /* target: what the name says. All have the same shape, so that tables can hold them. */
 int value_path(void *target, const char *text, struct omni_err *err);	/* IDENTITY's size */
 int value_socket(void *target, const char *text, struct omni_err *err); /* SOCKET_LEN */
+int value_device(void *target, const char *text, struct omni_err *err); /* DEVICE_LEN */
 int value_name(void *target, const char *text, struct omni_err *err);	/* NAME_LEN */
 int value_cluster_name(void *target, const char *text, struct omni_err *err);
 int value_interface(void *target, const char *text, struct omni_err *err); /* IFNAMSIZ */

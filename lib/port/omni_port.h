@@ -23,6 +23,7 @@
 #define OMNI_PORT_NAME_LEN 32
 #define OMNI_PORT_DRIVER_LEN 16
 #define OMNI_PORT_PATH_LEN 108 /* of a unix socket */
+#define OMNI_PORT_DEVICE_LEN 256
 #define OMNI_PORT_MTU_MIN 576
 #define OMNI_PORT_MTU_MAX 9216
 #define OMNI_PORT_MTU_DEFAULT 1500
@@ -32,17 +33,19 @@
 /* What the configuration says about one port. Zeroed fields: the driver's default. */
 struct omni_port_conf {
 	char name[OMNI_PORT_NAME_LEN];	   /* ours: key in the YAML */
-	char driver[OMNI_PORT_DRIVER_LEN]; /* "af_xdp", "tap", "memif", "null", "ring" */
-	char interface[IFNAMSIZ];	   /* af_xdp: existing netdev; tap: netdev to create */
-	uint16_t queues;		   /* 0: all that the interface has (af_xdp), else one */
-	uint16_t mtu;			   /* 0: the interface's own (af_xdp), else 1500 */
+	char driver[OMNI_PORT_DRIVER_LEN]; /* a name of omni_driver_names() */
+	/* af_xdp: existing netdev; tap: netdev to create; virtio-user: the same, by vhost-net */
+	char interface[IFNAMSIZ];
+	uint16_t queues; /* 0: all that the interface has (af_xdp), else one */
+	uint16_t mtu;	 /* 0: the interface's own (af_xdp), else 1500 */
 	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX]; /* af_xdp: what to redirect, host order */
-	unsigned int n_udp_ports;	 /* af_xdp: 0: every frame, and the kernel gets none */
-	char mode[12];			 /* af_xdp: "" best, "zero-copy", "copy", "generic" */
-	char socket[OMNI_PORT_PATH_LEN]; /* memif: path of the unix socket */
+	unsigned int n_udp_ports;	   /* af_xdp: 0: every frame, and the kernel gets none */
+	char mode[12];			   /* af_xdp: "" best, "zero-copy", "copy", "generic" */
+	char socket[OMNI_PORT_PATH_LEN];   /* memif, vhost, virtio-user: path of the unix socket */
+	char device[OMNI_PORT_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
-	bool server;  /* memif: listen instead of connect */
-	bool has_mac; /* tap, memif, null, ring: use mac */
+	bool server;  /* with socket: listen instead of connect */
+	bool has_mac; /* tap, memif, virtio-user, null, ring: use mac */
 	uint8_t mac[6];
 };
 

@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -303,7 +304,7 @@ def test_refusals_say_what_is_wrong(pair):
     ip("-n", pair.a, "link", "set", "va", "down")
     assert "va is down" in refused(pair, *xdp, "va")
     assert "exists already" in refused(pair, "--driver", "tap", "--interface", "va")
-    assert "is not in this version" in refused(pair, "--driver", "vhost")
+    assert "is not in this version" in refused(pair, "--driver", "udp")
 
 
 def test_kill_leaves_nothing_and_it_opens_again(pair):
@@ -446,3 +447,68 @@ def test_memif_between_two_processes(pair, tmp_path):
     got = server.stop()
     assert sent["mbufs_missing"] == 0 and sent["link_up"] == 1
     assert sent["tx_frames"] > 0 and 0 < got["rx_frames"] <= sent["tx_frames"]
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def shared_queues(pair, path):
+    """Two processes over virtio queues: what one sends the other, asleep until then, reflects."""
+    first = pair.echo("--driver", "vhost", "--socket", path, "--server", "--sleep")
+    assert "another process has" in refused(pair, "--driver", "vhost", "--socket", path, "--server")
+    second = pair.echo("--driver", "virtio-user", "--socket", path, "--role", "send", "--udp-port", "7",
+                       "--count", "32", "--seconds", "2", "--sleep")
+    sent = json.loads(second.p.communicate(timeout=20)[0].splitlines()[-1])
+    before = cpu_seconds(first.p.pid)
+    time.sleep(1)
+    assert cpu_seconds(first.p.pid) - before < 0.1
+    got = first.stop()
+    assert (sent["mbufs_missing"], sent["link_up"]) == (0, 1)
+    assert sent["tx_frames"] == got["rx_frames"] == got["tx_frames"] == sent["rx_frames"] == 32
+
+
+def test_virtio_queues_between_two_processes(pair, tmp_path):
+    shared_queues(pair, str(tmp_path / "v.sock"))
+
+
+def test_virtio_queues_in_hugepages(pair, tmp_path, hugepages):
+    shared_queues(pair, str(tmp_path / "v.sock"))
+
+
+def test_vhost_after_a_kill(pair, tmp_path):
+    path = str(tmp_path / "v.sock")
+    first = pair.echo("--driver", "vhost", "--socket", path, "--server")
+    first.p.kill()
+    first.p.wait()
+    shared_queues(pair, path)
+
+
+def test_dpdk_devices_are_checked(pair, tmp_path):
+    assert "is a full path" in refused(pair, "--driver", "vhost", "--socket", "v.sock")
+    assert "has made" in refused(pair, "--driver", "virtio-user", "--socket",
+                                 str(tmp_path / "nobody"))
+    if not os.path.exists("/dev/vhost-net"):
+        assert "modprobe vhost-net" in refused(pair, "--driver", "virtio-user", "--interface", "v0")
+    assert "is no PCI address" in refused(pair, "--driver", "pci", "--device", "eth0")
+    assert "no PCI device" in refused(pair, "--driver", "pci", "--device", "ffff:1f:1f.7")
+    assert "no virtual device" in refused(pair, "--driver", "ethdev", "--device", "eth0")
+
+
+def test_any_dpdk_device(pair, tmp_path):
+    """DPDK's pcap device as source and sink: what is in the one file stands in the other."""
+    source, sink = str(tmp_path / "in.pcap"), str(tmp_path / "out.pcap")
+    frames = [bytes(range(12)) + b"\x88\xb5" + bytes([i] * (46 + i)) for i in range(100)]
+    with open(source, "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for frame in frames:
+            f.write(struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+    p = pair.echo("--driver", "ethdev", "--device",
+                  f"net_pcap0,rx_pcap={source},tx_pcap={sink}", "--seconds", "1")
+    got = json.loads(p.p.communicate(timeout=20)[0].splitlines()[-1])
+    assert (got["rx_frames"], got["tx_frames"], got["mbufs_missing"]) == (100, 100, 0)
+    with open(sink, "rb") as f:
+        data = f.read()
+    assert all(frame[14:] in data for frame in frames)

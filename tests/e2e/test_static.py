@@ -224,6 +224,28 @@ def test_uplinks_over_memif(rig):
     both_ways(rig, 2)
 
 
+def test_uplinks_over_virtio_queues(rig):
+    """A vhost uplink and a virtio-user one: the frontend may go and come again."""
+    path = os.path.join(rig.dir, "vhost.sock")
+    conf = {s: rig.static_config(s, o) for s, o in ("ab", "ba")}
+    conf["a"]["ports"]["uplink0"] = {"driver": "vhost", "socket": path, "role": "server"}
+    conf["b"]["ports"]["uplink0"] = {"driver": "virtio-user", "socket": path,
+                                     "mac": "02:00:5e:00:00:0b"}
+    for s in "ab":
+        conf[s]["underlay"].update(address=f"{rig.topo.uplink_addr(s)}/16",
+                                   **{"next-hop": {"mac": "02:00:5e:00:00:0c"}})
+    a = rig.gateway("a", conf["a"])
+    b = rig.gateway("b", conf["b"])
+    both_ways(rig)
+    assert rig.vip_ping("a", "b", size=1472, count=3)[1] == 3
+    before = a.cpu_seconds(), b.cpu_seconds()
+    time.sleep(2)
+    assert a.cpu_seconds() - before[0] < 0.2 and b.cpu_seconds() - before[1] < 0.2
+    assert b.stop() == 0
+    rig.gateway("b", conf["b"])
+    both_ways(rig, 2)
+
+
 def test_flags_instead_of_a_file(rig):
     """dpdk-omni -- --nucleus H:P --cluster C --secret-file F --vip A"""
     rig.start(Nucleus(rig))

@@ -75,6 +75,8 @@ static bool set_option(struct options *o, int option, const char *arg)
 		       (int)sizeof(c->interface);
 	case 'k':
 		return snprintf(c->socket, sizeof(c->socket), "%s", arg) < (int)sizeof(c->socket);
+	case 'D':
+		return snprintf(c->device, sizeof(c->device), "%s", arg) < (int)sizeof(c->device);
 	case 'm':
 		return snprintf(c->mode, sizeof(c->mode), "%s", arg) < (int)sizeof(c->mode);
 	case 'p':
@@ -139,7 +141,8 @@ static bool parse(struct options *o, int argc, char **argv)
 		{"address", 1, NULL, 'a'}, {"role", 1, NULL, 'r'},	{"seconds", 1, NULL, 's'},
 		{"rounds", 1, NULL, 'n'},  {"size", 1, NULL, 'z'},	{"sleep", 0, NULL, 'w'},
 		{"to-mac", 1, NULL, 't'},  {"from", 1, NULL, 'F'},	{"to", 1, NULL, 'T'},
-		{"odd", 0, NULL, 'o'},	   {"count", 1, NULL, 'c'},	{NULL, 0, NULL, 0}};
+		{"odd", 0, NULL, 'o'},	   {"count", 1, NULL, 'c'},	{"device", 1, NULL, 'D'},
+		{NULL, 0, NULL, 0}};
 	int option;
 
 	*o = (struct options){

@@ -141,8 +141,17 @@ static const struct bad bad[] = {
 	{"ports: { up: {} }\n", "1:1: the file has no \"underlay\""},
 	{"ports: { up: {} }\n" UNDERLAY OPEN, "1:14: port up has no driver, expected driver: "},
 	{"ports: { up: { driver: dpdk } }\n" UNDERLAY OPEN,
-	 "1:24: driver: \"dpdk\" is not known, expected af_xdp, tap, memif, null or ring"},
+	 "1:24: driver: \"dpdk\" is not known, expected af_xdp, tap, memif, vhost, "
+	 "virtio-user, pci, ethdev, null or ring"},
 	{"ports: { up: { driver: ~ } }\n" UNDERLAY OPEN, "1:24: driver has no value"},
+	{"ports: { up: { driver: vhost } }\n" UNDERLAY OPEN,
+	 "1:14: port up: driver vhost needs the key \"socket\""},
+	{"ports: { up: { driver: pci, interface: eth1 } }\n" UNDERLAY OPEN,
+	 "1:29: port up: key \"interface\" does not go with driver pci"},
+	{"ports: { up: { driver: virtio-user } }\n" UNDERLAY OPEN,
+	 "1:14: port up: driver virtio-user needs one of the keys \"socket\" and \"interface\""},
+	{"ports: { up: { driver: virtio-user, socket: /s, interface: v } }\n" UNDERLAY OPEN,
+	 "1:14: port up: driver virtio-user needs one of the keys"},
 	{"ports: { up: { driver: af_xdp } }\n" UNDERLAY OPEN,
 	 "1:14: port up: driver af_xdp needs the key \"interface\""},
 	{"ports: { up: { driver: null, interface: eth0 } }\n" UNDERLAY OPEN,
@@ -520,9 +529,12 @@ static void the_full_example_says_what_it_says(void **state)
 	with_keys(true);
 	config = omni_config_parse(text, strlen(text), "example", &err);
 	assert_non_null(config);
-	assert_int_equal(config->n_ports, 6);
+	assert_int_equal(config->n_ports, 10);
 	assert_string_equal(config->ports[3].socket, "/run/omni/memif.sock");
 	assert_true(config->ports[3].server);
+	assert_string_equal(config->ports[4].driver, "vhost");
+	assert_string_equal(config->ports[6].device, "0000:03:00.1");
+	assert_string_equal(config->ports[7].device, "net_af_packet0,iface=eth3");
 	assert_int_equal(config->n_nucleus, 2);
 	assert_string_equal(config->nucleus[0].host, "signaling.example.com");
 	assert_false(config->nucleus[0].has_key);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The state of a port on a DPDK device. */
+#ifndef OMNI_ETHDEV_PRIV_H
+#define OMNI_ETHDEV_PRIV_H
+
+#include <rte_ethdev.h>
+
+#include "ethdev.h"
+
+/* Owner of the queue: all fields. */
+struct ethdev_queue {
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_chained;
+	bool armed; /* the device was asked to wake us */
+	int set;    /* epoll: what the device wakes us by */
+} __rte_cache_aligned;
+
+struct ethdev_port {
+	uint16_t dev; /* DPDK's port id */
+	bool created; /* by us: remove it again */
+	bool interrupts;
+	char bus[8];
+	char name[RTE_DEV_NAME_MAX_LEN];
+	struct ethdev_queue q[OMNI_PORT_QUEUES_MAX];
+};
+
+/* ethdev_intr.c: frames came while the queue was armed. Owner of the queue. */
+void ethdev_disarm(struct ethdev_port *p, uint16_t queue);
+
+#endif
