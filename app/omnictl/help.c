@@ -21,6 +21,7 @@ const char help_text[] =
 	"    sessions [--cluster NAME]\n"
 	"                        Keys in use: slot, cipher, lanes, age, frames.\n"
 	"    ports               What was obtained for each port: mode, queues, MTU, offloads.\n"
+	"    pools               Packet buffers, and how many of them are free.\n"
 	"    fdb [--cluster NAME]\n"
 	"                        Ethernet addresses and where they live.\n"
 	"    stats [PATTERN]     Counters that are not zero; with a pattern (shell style) those\n"

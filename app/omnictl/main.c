@@ -35,6 +35,7 @@ static const struct command commands[] = {
 	{"ports", NULL, "ports", NULL, false, "",
 	 "name role driver mode why queues mtu offloads mac link cluster rx_frames tx_frames "
 	 "rx_bytes tx_bytes rx_dropped tx_dropped"},
+	{"pools", NULL, "pools", NULL, false, "", "pool buffers free in_use buffer_bytes"},
 	{"fdb", NULL, "fdb", NULL, false, "cluster", "cluster mac via kind age_s"},
 	{"stages", NULL, "stages", NULL, false, "", "stage frames bursts cycles_per_frame share"},
 	{"config", NULL, "config", NULL, false, "", NULL},

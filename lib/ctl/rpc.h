@@ -18,6 +18,7 @@ RPC_HANDLER(rpc_status);
 RPC_HANDLER(rpc_peers);
 RPC_HANDLER(rpc_sessions);
 RPC_HANDLER(rpc_ports);
+RPC_HANDLER(rpc_pools);
 RPC_HANDLER(rpc_fdb);
 RPC_HANDLER(rpc_fdb_flush);
 RPC_HANDLER(rpc_stats);

@@ -206,6 +206,18 @@ static void ports_are_listed(void **state)
 	json_decref(list);
 }
 
+static void pools_are_listed(void **state)
+{
+	json_t *list = call(rpc_pools, NULL), *pool = json_array_get(list, 0);
+
+	(void)state;
+	assert_int_equal(json_array_size(list), 1);
+	assert_string_equal(text_of(pool, "pool"), "rig");
+	assert_int_equal(number_of(pool, "buffers"), 1023);
+	assert_int_equal(number_of(pool, "free") + number_of(pool, "in_use"), 1023);
+	json_decref(list);
+}
+
 static long flush(const char *params)
 {
 	json_t *r = call(rpc_fdb_flush, params);
@@ -392,6 +404,7 @@ int main(void)
 		T(silent_peer_says_since_when),
 		T(bytes_outlive_their_keys),
 		T(ports_are_listed),
+		T(pools_are_listed),
 		T(addresses_are_listed_and_flushed),
 		T(counters_are_summed),
 		T(stages_share_the_cycles),
