@@ -57,6 +57,10 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 	}
 	out->memif_id = port->memif_id;
 	out->server = port->server;
+	out->generate = (struct omni_port_generate){.size = port->generate.size,
+						    .flows = port->generate.flows,
+						    .rate = port->generate.rate};
+	memcpy(out->generate.to, port->generate.to, sizeof(out->generate.to));
 	if (index == config->underlay.port) {
 		out->udp_ports[0] = config->underlay.listen;
 		out->n_udp_ports = 1;

@@ -50,6 +50,9 @@
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16
+#define OMNI_CONFIG_GENERATE_MIN 64 /* bytes of a frame */
+#define OMNI_CONFIG_GENERATE_FLOWS 16
+#define OMNI_CONFIG_GENERATE_FLOWS_MAX 4096
 
 enum omni_config_idle {
 	OMNI_IDLE_ADAPTIVE, /* back off through pause, then sleep on descriptors */
@@ -64,6 +67,14 @@ enum omni_config_address {
 	OMNI_ADDRESS_OWN, /* omni_config_port.address */
 };
 
+/* null: frames that it makes, for measuring. */
+struct omni_config_generate {
+	uint16_t size;	/* bytes without checksum; 0: 64, 576 and 1420 as 7 to 4 to 1 */
+	uint16_t flows; /* 0: makes none */
+	uint32_t rate;	/* frames per second and queue; 0: as many as are taken */
+	uint8_t to[6];	/* destination of the first flow; the others count on from it */
+};
+
 struct omni_config_port {
 	char name[OMNI_CONFIG_NAME_LEN];
 	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", ... */
@@ -76,10 +87,11 @@ struct omni_config_port {
 	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif, vhost, virtio-user */
 	char device[OMNI_CONFIG_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
-	bool server;			  /* with socket: listen instead of connect */
-	enum omni_config_address carries; /* tap */
-	struct omni_prefix address;	  /* of OMNI_ADDRESS_OWN */
-	int cluster;			  /* index; -1: the underlay's, or in no cluster */
+	bool server;			      /* with socket: listen instead of connect */
+	enum omni_config_address carries;     /* tap */
+	struct omni_prefix address;	      /* of OMNI_ADDRESS_OWN */
+	struct omni_config_generate generate; /* null */
+	int cluster;			      /* index; -1: the underlay's, or in no cluster */
 };
 
 /* Static next hop: frames for addresses in `to` go to mac. */

@@ -11,6 +11,8 @@ int read_port_name(const struct doc *d, const yaml_node_t *node, const struct om
 		   const char *what);
 
 int read_ports(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
+/* What a null port makes, with its defaults. */
+int read_generate(const struct doc *d, const yaml_node_t *node, struct omni_config_generate *g);
 int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
 /* After ports, underlay and limits. */
 int read_clusters(const struct doc *d, const yaml_node_t *node, struct omni_config *config);

@@ -20,6 +20,7 @@ enum {
 	P_DEVICE,
 	P_DEVARGS,
 	P_ADDRESS,
+	P_GENERATE,
 	P_COUNT,
 };
 
@@ -42,7 +43,7 @@ static const struct driver drivers[] = {
 	 0},
 	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVICE)},
 	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVARGS)},
-	{"null", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
+	{"null", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_GENERATE), 0},
 	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
 };
 
@@ -127,6 +128,7 @@ static const struct field fields[P_COUNT] = {
 	[P_DEVICE] = {"device", FIELD_TEXT, AT(device), value_device},
 	[P_DEVARGS] = {"devargs", FIELD_TEXT, AT(device), value_device},
 	[P_ADDRESS] = {"address", FIELD_TEXT, 0, parse_carries},
+	[P_GENERATE] = {"generate", FIELD_NODE},
 };
 
 static int check_driver(const struct doc *d, const yaml_node_t *node,
@@ -172,7 +174,9 @@ int read_ports(const struct doc *d, const yaml_node_t *node, struct omni_config 
 
 		if (doc_parse(d, key, "name of a port", value_name, port->name) != 0 ||
 		    doc_read_map(d, value, port->name, fields, P_COUNT, port, found) != 0 ||
-		    check_driver(d, value, port, found) != 0)
+		    check_driver(d, value, port, found) != 0 ||
+		    (found[P_GENERATE].key != NULL &&
+		     read_generate(d, found[P_GENERATE].value, &port->generate) != 0))
 			return -EINVAL;
 		names[i] = (struct unique){port->name, strlen(port->name), key};
 		if (port->interface[0] != '\0')

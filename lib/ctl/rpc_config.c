@@ -21,6 +21,16 @@ static json_t *address_json(const struct omni_config_port *p)
 	}
 }
 
+static json_t *generate_json(const struct omni_config_generate *g)
+{
+	json_t *o = json_pack("{s:i, s:o}", "flows", (int)g->flows, "to", rpc_mac(g->to));
+
+	json_object_set_new(o, "size", g->size != 0 ? json_integer(g->size) : json_string("imix"));
+	if (g->rate != 0)
+		json_object_set_new(o, "rate", json_integer(g->rate));
+	return o;
+}
+
 static json_t *port_json(const struct omni_config_port *p)
 {
 	json_t *o = json_pack("{s:s, s:i}", "driver", p->driver, "queues", (int)p->queues);
@@ -40,6 +50,8 @@ static json_t *port_json(const struct omni_config_port *p)
 		json_object_set_new(o, "id", json_integer(p->memif_id));
 		json_object_set_new(o, "server", json_boolean(p->server));
 	}
+	if (p->generate.flows != 0)
+		json_object_set_new(o, "generate", generate_json(&p->generate));
 	return o;
 }
 

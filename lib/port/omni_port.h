@@ -30,6 +30,14 @@
 /* Ethernet header and one VLAN tag around an MTU. */
 #define OMNI_PORT_L2_OVERHEAD 18
 
+/* null: frames that the port makes itself. */
+struct omni_port_generate {
+	uint16_t size;	/* bytes from the Ethernet header on; 0: 64, 576 and 1420 as 7 to 4 to 1 */
+	uint16_t flows; /* 0: none are made */
+	uint32_t rate;	/* frames per second and queue; 0: as many as are taken */
+	uint8_t to[6];	/* destination of the first flow; the others count on from it */
+};
+
 /* What the configuration says about one port. Zeroed fields: the driver's default. */
 struct omni_port_conf {
 	char name[OMNI_PORT_NAME_LEN];	   /* ours: key in the YAML */
@@ -47,6 +55,7 @@ struct omni_port_conf {
 	bool server;  /* with socket: listen instead of connect */
 	bool has_mac; /* tap, memif, virtio-user, null, ring: use mac */
 	uint8_t mac[6];
+	struct omni_port_generate generate; /* null */
 };
 
 /* What was obtained. Written by control (open, omni_port_refresh), read by anyone. */

@@ -166,6 +166,13 @@ static const struct bad bad[] = {
 	 "1:35: mac: 01:00:00:00:00:01 is a group address"},
 	{"ports: { up: { driver: null, mac: 02:00:00:00:00 } }\n" UNDERLAY OPEN,
 	 "1:35: mac: \"02:00:00:00:00\" is no MAC address"},
+	{"ports: { up: { driver: null, generate: { size: 64 } } }\n" UNDERLAY OPEN,
+	 "1:40: generate has no destination, expected to: and a MAC address"},
+	{"ports: { up: { driver: null, generate: { to: 02:00:00:00:00:01, size: 63 } } }\n" UNDERLAY
+		 OPEN,
+	 "1:71: size: 63 is out of range, expected a number from 64 to 9216"},
+	{"ports: { up: { driver: ring, generate: {} } }\n" UNDERLAY OPEN,
+	 "1:30: port up: key \"generate\" does not go with driver ring"},
 	{"ports: { \"u p\": { driver: null } }\n" UNDERLAY OPEN,
 	 "1:10: name of a port: \"u p\" is no name"},
 	{"ports:\n  up: { driver: null }\n  up: { driver: null }\n" UNDERLAY OPEN,

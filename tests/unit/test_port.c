@@ -10,6 +10,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ether.h>
+#include <rte_ip.h>
 
 #include <omni_drivers.h>
 #include <omni_eal.h>
@@ -366,12 +367,89 @@ static void null_swallows(void **state)
 		omni_port_close(&table, port);
 		assert_all_back();
 	}
-	strcpy(conf.mode, "source");
-	port = open_port(&conf);
+}
+
+static void check_made(const struct rte_mbuf *m, unsigned int flow, unsigned int size)
+{
+	const uint8_t from[] = {2, 0, 0, 1, (uint8_t)((0xff + flow) >> 8), (uint8_t)(0xff + flow)};
+	const uint8_t to[] = {2, 0, 0, 2, 0, (uint8_t)flow};
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
+	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
+
+	assert_int_equal(m->pkt_len, size);
+	assert_int_equal(m->data_len, size);
+	assert_memory_equal(&eth->src_addr, from, 6);
+	assert_memory_equal(&eth->dst_addr, to, 6);
+	assert_int_equal(rte_be_to_cpu_16(ip->total_length), size - 14);
+	assert_int_equal(rte_raw_cksum(ip, sizeof(*ip)), 0xffff);
+	assert_int_equal(rte_be_to_cpu_32(ip->src_addr) & 0xffff, flow);
+}
+
+static void null_makes_frames(void **state)
+{
+	struct omni_port_conf conf = {.name = "n",
+				      .driver = "null",
+				      .has_mac = true,
+				      .mac = {2, 0, 0, 1, 0, 0xff},
+				      .generate = {.size = 100, .flows = 3, .to = {2, 0, 0, 2}}};
+	struct rte_mbuf *m[32];
+	struct omni_port_stats s;
+	struct omni_port *port = open_port(&conf);
+
+	(void)state;
 	assert_non_null(port);
 	assert_int_equal(omni_port_rx(port, 0, m, 32), 32);
+	for (unsigned int i = 0; i < 32; i++)
+		check_made(m[i], i % 3, 100);
 	assert_int_equal(m[0]->port, port->id);
-	rte_pktmbuf_free_bulk(m, 32);
+	assert_int_equal(omni_port_tx(port, 0, m, 32), 32);
+	omni_port_read_stats(port, &s);
+	assert_int_equal(s.rx_frames, 32);
+	assert_int_equal(s.rx_bytes, 3200);
+	assert_int_equal(s.tx_bytes, 3200);
+	omni_port_close(&table, port);
+	assert_all_back();
+	conf.generate.size = 1515;
+	assert_null(open_port(&conf));
+	assert_non_null(strstr(err.text, "do not fit the MTU of 1500"));
+}
+
+static void null_makes_a_mix_of_sizes(void **state)
+{
+	struct omni_port_conf conf = {
+		.name = "n", .driver = "null", .generate = {.flows = 1, .to = {2, 0, 0, 2}}};
+	unsigned int small = 0, medium = 0, large = 0;
+	struct rte_mbuf *m[24];
+	struct omni_port *port = open_port(&conf);
+
+	(void)state;
+	assert_non_null(port);
+	assert_int_equal(omni_port_rx(port, 0, m, 24), 24);
+	for (unsigned int i = 0; i < 24; i++) {
+		small += m[i]->pkt_len == 64;
+		medium += m[i]->pkt_len == 576;
+		large += m[i]->pkt_len == 1420;
+	}
+	assert_int_equal(small, 14);
+	assert_int_equal(medium, 8);
+	assert_int_equal(large, 2);
+	rte_pktmbuf_free_bulk(m, 24);
+	omni_port_close(&table, port);
+	assert_all_back();
+}
+
+/* One at once, whatever time has passed before. */
+static void null_keeps_to_a_rate(void **state)
+{
+	struct omni_port_conf conf = {
+		.name = "n", .driver = "null", .generate = {.size = 64, .flows = 1, .rate = 1}};
+	struct rte_mbuf *m[32];
+	struct omni_port *port = open_port(&conf);
+
+	(void)state;
+	assert_non_null(port);
+	assert_int_equal(omni_port_rx(port, 0, m, 32), 1);
+	rte_pktmbuf_free(m[0]);
 	omni_port_close(&table, port);
 	assert_all_back();
 }
@@ -448,6 +526,9 @@ int main(void)
 		cmocka_unit_test(ring_carries_frames_both_ways),
 		cmocka_unit_test(full_ring_leaves_frames_with_the_caller),
 		cmocka_unit_test(null_swallows),
+		cmocka_unit_test(null_makes_frames),
+		cmocka_unit_test(null_makes_a_mix_of_sizes),
+		cmocka_unit_test(null_keeps_to_a_rate),
 		cmocka_unit_test(memif_server_opens_and_reports_no_link),
 	};
 

@@ -13,7 +13,7 @@ import check
 import lab
 import report
 
-SCENARIOS = ("peers",)
+SCENARIOS = ("peers", "wire")
 TOOL = os.path.join(lab.TOP, "tools/bench")
 
 
@@ -25,6 +25,9 @@ def parse(argv):
     ap.add_argument("--quick", action="store_true")
     ap.add_argument("--runs", type=int)
     ap.add_argument("--only", type=lambda t: t.split(","))
+    scenario = importlib.import_module(argv[0]) if argv[:1] and argv[0] in SCENARIOS else None
+    if hasattr(scenario, "options"):
+        scenario.options(ap)
     return ap.parse_args(argv)
 
 
