@@ -55,8 +55,8 @@ static int xdp_check(const struct omni_port_conf *conf, struct omni_err *err)
 static int choose_queues(struct xdp_port *p, const struct omni_port_conf *conf,
 			 const struct netdev *dev, struct omni_err *err)
 {
-	p->queues = conf->queues != 0 ? conf->queues : 1;
 	p->sockets = dev->rx_queues != 0 ? dev->rx_queues : 1;
+	p->queues = driver_queues(conf, OMNI_MIN(p->sockets, OMNI_PORT_QUEUES_MAX));
 	if (p->sockets > XDP_SOCKETS_MAX)
 		return omni_fail(err, -EINVAL,
 				 "port %s: %s has %u receive queues, at most %d can be used "

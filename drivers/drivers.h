@@ -32,6 +32,14 @@ static inline uint64_t driver_read(const uint64_t *counter)
 	return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* Queues to open where the interface has so many at most: as configured, or one per worker. */
+static inline uint16_t driver_queues(const struct omni_port_conf *conf, unsigned int most)
+{
+	unsigned int workers = OMNI_MAX(conf->workers, 1u);
+
+	return conf->queues != 0 ? conf->queues : (uint16_t)OMNI_MIN(workers, most);
+}
+
 /* Totals over queues have a name each; static. */
 static inline void driver_extra(struct omni_port_stats *stats, const char *name, uint64_t value)
 {

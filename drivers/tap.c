@@ -129,7 +129,7 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
 	memcpy(p->interface, conf->interface, sizeof(p->interface));
-	p->queues = conf->queues != 0 ? conf->queues : 1;
+	p->queues = driver_queues(conf, OMNI_PORT_QUEUES_MAX);
 	p->pool = pool;
 	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
 	rc = open_queues(p);

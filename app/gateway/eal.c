@@ -18,6 +18,8 @@
 #define ARGS_MAX (USER_ARGS_MAX + 1 + 2 * OMNI_CONFIG_PORTS_MAX)
 /* Tables at their default limits: MAC table, RCU, rings. */
 #define TABLES_MB 96
+/* A worker's lists, reassembly and rings. */
+#define WORKER_MB 2
 
 /* True where the user says which CPUs to use. */
 static bool has_lcore_option(int argc, char **argv)
@@ -53,7 +55,7 @@ static int default_lcores(char *out, size_t len)
 	return 0;
 }
 
-static int check_lcores(struct omni_err *err)
+static int take_lcores(struct gateway *gw, struct omni_err *err)
 {
 	unsigned int workers = rte_lcore_count() - 1;
 
@@ -62,13 +64,12 @@ static int check_lcores(struct omni_err *err)
 			err, -EINVAL,
 			"one lcore is not enough: control needs one and the worker another, "
 			"for example -l 0-1 (on one CPU: --lcores '0@0,1@0')");
-	if (workers > GATEWAY_WORKERS)
-		return omni_fail(
-			err, -EINVAL,
-			"%u worker lcores were asked for, and this version runs one: it cannot "
-			"hand frames from worker to worker yet; give two lcores, for example "
-			"-l 0-1",
-			workers);
+	if (workers > OMNI_NODE_WORKERS_MAX)
+		return omni_fail(err, -EINVAL,
+				 "%u worker lcores were asked for, and %d is the most: a session "
+				 "has %d lanes, one for control and one for each worker",
+				 workers, OMNI_NODE_WORKERS_MAX, OMNI_LANES_MAX);
+	gw->n_workers = workers;
 	return 0;
 }
 
@@ -88,13 +89,20 @@ static void allow_pci(struct omni_eal_request *request, char **args, const struc
 	}
 }
 
+/* As the options say, for the size of memory; EAL says in the end how many there are. */
+static unsigned int count_workers(int argc, char **argv)
+{
+	unsigned int n = omni_eal_count_lcores(argc, argv);
+
+	return n < 2 ? 1 : OMNI_MIN(n - 1, OMNI_NODE_WORKERS_MAX);
+}
+
 int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err *err)
 {
 	static char *args[ARGS_MAX];
 	static char lcores[32];
 	struct omni_eal_request request = {
 		.argv = args,
-		.mem_mb = TABLES_MB + gateway_pools_mb(gw),
 		.free_huge_mb = omni_eal_free_huge_mb(),
 	};
 	int rc;
@@ -111,6 +119,8 @@ int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err
 		args[request.argc++] = lcores;
 	}
 	allow_pci(&request, args, gw);
+	gw->n_workers = count_workers(request.argc, args);
+	request.mem_mb = TABLES_MB + gw->n_workers * WORKER_MB + gateway_pools_mb(gw);
 	rc = omni_eal_build_args(&gw->eal, &request, err);
 	if (rc < 0)
 		return rc;
@@ -121,7 +131,7 @@ int gateway_eal_start(struct gateway *gw, int argc, char **argv, struct omni_err
 				 "DPDK did not start: %s (its own lines above say more)",
 				 rte_strerror(rte_errno));
 	gw->eal_started = true;
-	return check_lcores(err);
+	return take_lcores(gw, err);
 }
 
 void gateway_eal_stop(struct gateway *gw)

@@ -8,8 +8,6 @@
 #include <unistd.h>
 
 #include <rte_errno.h>
-#include <rte_lcore.h>
-#include <rte_malloc.h>
 
 #include <omni_log.h>
 
@@ -25,14 +23,6 @@ static_assert(OMNI_CONFIG_CLUSTERS_MAX <= OMNI_BRIDGES_MAX, "a bridge domain for
 
 /* ---- Tables ---- */
 
-/* OMNI_CPU_MASK=aes: act as on a CPU without AES instructions, to try what `auto` then does. */
-static uint32_t aead_flags(void)
-{
-	const char *mask = getenv("OMNI_CPU_MASK");
-
-	return mask != NULL && strcmp(mask, "aes") == 0 ? OMNI_AEAD_NO_AES : 0;
-}
-
 static int tables_create(struct gateway *gw, struct omni_err *err)
 {
 	const struct omni_config *config = gw->config;
@@ -41,7 +31,7 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 
 	if (omni_meta_register() < 0)
 		return omni_fail(err, -rte_errno, "no room in the mbuf for the frame's facts");
-	gw->rcu = omni_rcu_create(GATEWAY_WORKERS);
+	gw->rcu = omni_rcu_create(gw->n_workers);
 	if (gw->rcu == NULL)
 		goto fail;
 	gw->sessions = omni_sessions_create(
@@ -49,7 +39,7 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 	gw->peers = omni_peers_create(peers);
 	gw->bridges = omni_bridges_create();
 	gw->fdb = omni_fdb_create("fdb", config->limits.fdb, gw->rcu);
-	gw->aead = omni_aead_create(aead_flags());
+	gw->aead = omni_aead_create(gateway_aead_flags());
 	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
 	    gw->aead == NULL)
 		goto fail;
@@ -71,52 +61,6 @@ static void tables_free(struct gateway *gw)
 	omni_sessions_free(gw->sessions);
 	if (gw->bell >= 0)
 		close(gw->bell);
-}
-
-/* ---- Workers ---- */
-
-static int worker_create(struct gateway *gw, unsigned int id, unsigned int lcore,
-			 struct omni_err *err)
-{
-	struct worker *w = &gw->worker[id];
-	struct omni_worker_conf conf = {
-		.id = id,
-		.workers = GATEWAY_WORKERS,
-		.lcore = lcore,
-		.ports = &gw->ports,
-		.sessions = gw->sessions,
-		.peers = gw->peers,
-		.bridges = gw->bridges,
-		.fdb = gw->fdb,
-		.rcu = gw->rcu,
-		.pool = gw->local_pool,
-		.uplink = gw->port_of[gw->config->underlay.port]->id,
-		.udp_port = {gw->config->underlay.listen},
-		.n_udp_ports = 1,
-	};
-
-	w->lcore = lcore;
-	w->idle.adaptive = gw->config->idle == OMNI_IDLE_ADAPTIVE;
-	w->aead = omni_aead_create(aead_flags());
-	w->stats = rte_zmalloc("omni_stats", sizeof(*w->stats), RTE_CACHE_LINE_SIZE);
-	w->xring = omni_xring_create("w0", gw->bell);
-	if (w->aead == NULL || w->stats == NULL || w->xring == NULL)
-		return omni_fail(err, -ENOMEM, "no memory for worker %u", id);
-	conf.aead = w->aead;
-	conf.stats = w->stats;
-	conf.xring = w->xring;
-	w->node = omni_node_worker_create(&conf);
-	if (w->node == NULL)
-		return omni_fail(err, -rte_errno, "worker %u: %s", id, rte_strerror(rte_errno));
-	return 0;
-}
-
-static void worker_free(struct worker *w)
-{
-	omni_node_worker_free(w->node);
-	omni_xring_free(w->xring);
-	rte_free(w->stats);
-	omni_aead_free(w->aead);
 }
 
 /* ---- Signals ---- */
@@ -154,8 +98,7 @@ static void signals_start(struct gateway *gw)
 
 static int control_create(struct gateway *gw, struct omni_err *err)
 {
-	static struct omni_xring *xrings[GATEWAY_WORKERS];
-	static struct omni_stats *stats[GATEWAY_WORKERS];
+	static struct omni_stats *stats[OMNI_NODE_WORKERS_MAX];
 	struct omni_ctl_conf conf = {
 		.loop = gw->loop,
 		.config = gw->config,
@@ -168,17 +111,15 @@ static int control_create(struct gateway *gw, struct omni_err *err)
 		.rcu = gw->rcu,
 		.aead = gw->aead,
 		.pool = gw->control_pool,
-		.xrings = xrings,
+		.xrings = gw->xrings,
 		.worker_stats = stats,
-		.n_workers = GATEWAY_WORKERS,
+		.n_workers = gw->n_workers,
 		.bell = gw->bell,
 		.version = OMNI_VERSION,
 	};
 
-	for (unsigned int i = 0; i < GATEWAY_WORKERS; i++) {
-		xrings[i] = gw->worker[i].xring;
+	for (unsigned int i = 0; i < gw->n_workers; i++)
 		stats[i] = gw->worker[i].stats;
-	}
 	gw->ctl = omni_ctl_create(&conf, err);
 	omni_config_wipe_secrets(gw->config);
 	return gw->ctl == NULL ? -rte_errno : 0;
@@ -208,7 +149,7 @@ static int build(struct gateway *gw, int argc, char **argv, struct omni_err *err
 	rc = gateway_ports_open(gw, err);
 	if (rc < 0)
 		return rc;
-	rc = worker_create(gw, 0, rte_get_next_lcore(-1, 1, 0), err);
+	rc = gateway_workers_create(gw, err);
 	if (rc < 0)
 		return rc;
 	return control_create(gw, err);
@@ -216,10 +157,10 @@ static int build(struct gateway *gw, int argc, char **argv, struct omni_err *err
 
 static int run(struct gateway *gw, struct omni_err *err)
 {
-	int rc = worker_launch(&gw->worker[0]);
+	int rc = gateway_workers_launch(gw, err);
 
 	if (rc < 0)
-		return omni_fail(err, rc, "the worker did not start: %s", strerror(-rc));
+		return rc;
 	signals_start(gw);
 	rc = omni_ctl_start(gw->ctl, err);
 	if (rc < 0) {
@@ -227,8 +168,8 @@ static int run(struct gateway *gw, struct omni_err *err)
 		uv_run(gw->loop, UV_RUN_DEFAULT);
 		return rc;
 	}
-	omni_log_info("gateway", "running", "version=%s worker_lcore=%u hugepages=%s idle=%s",
-		      OMNI_VERSION, gw->worker[0].lcore, gw->eal.hugepages ? "yes" : "no",
+	omni_log_info("gateway", "running", "version=%s workers=%u hugepages=%s idle=%s",
+		      OMNI_VERSION, gw->n_workers, gw->eal.hugepages ? "yes" : "no",
 		      gw->worker[0].idle.adaptive ? "adaptive" : "poll");
 	uv_run(gw->loop, UV_RUN_DEFAULT);
 	return 0;
@@ -237,9 +178,9 @@ static int run(struct gateway *gw, struct omni_err *err)
 /* In the reverse order of build(); every step knows whether its counterpart was taken. */
 static void take_down(struct gateway *gw)
 {
-	worker_join(&gw->worker[0]);
+	gateway_workers_join(gw);
 	omni_ctl_free(gw->ctl);
-	worker_free(&gw->worker[0]);
+	gateway_workers_free(gw);
 	gateway_ports_close(gw);
 	if (gw->guard >= 0)
 		close(gw->guard);

@@ -13,9 +13,6 @@
 
 #include "worker.h"
 
-/* One until frames can be handed from worker to worker. */
-#define GATEWAY_WORKERS 1
-
 /*
  * All fields belong to control. Workers see the tables through their omni_worker_conf; what they
  * may write there, docs/architecture.md lists.
@@ -35,9 +32,11 @@ struct gateway {
 	struct omni_fdb *fdb;
 	struct omni_aead *aead; /* control's own */
 	struct omni_stats ctl_stats;
-	int bell;  /* eventfd: a worker put something on a ring */
-	int guard; /* kernel's socket on our UDP port */
-	struct worker worker[GATEWAY_WORKERS];
+	int bell;		/* eventfd: a worker put something on a ring */
+	int guard;		/* kernel's socket on our UDP port */
+	unsigned int n_workers; /* before EAL runs: as its options say */
+	struct worker worker[OMNI_NODE_WORKERS_MAX];
+	struct omni_xring *xrings[OMNI_NODE_WORKERS_MAX]; /* the workers', by id */
 	uv_loop_t *loop;
 	uv_signal_t sigterm, sigint;
 	struct omni_ctl *ctl;
@@ -64,6 +63,19 @@ void gateway_pools_free(struct gateway *gw);
 
 /* ports.c: megabytes that pools of the configured ports need. */
 unsigned int gateway_pools_mb(const struct gateway *gw);
+
+/* workers.c: make a worker for each worker lcore; nothing of it runs yet. */
+int gateway_workers_create(struct gateway *gw, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* workers.c: start all of them. */
+int gateway_workers_launch(struct gateway *gw, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* workers.c: until all have left their last turn. */
+void gateway_workers_join(struct gateway *gw);
+void gateway_workers_free(struct gateway *gw);
+
+/* workers.c: OMNI_CPU_MASK=aes: act as on a CPU without AES instructions. */
+uint32_t gateway_aead_flags(void);
 
 /* eal.c: build EAL's arguments and start it; checks the number of lcores. */
 int gateway_eal_start(struct gateway *gw, int argc, char **argv,

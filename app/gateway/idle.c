@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <poll.h>
+#include <sched.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -90,13 +91,18 @@ static void try_to_sleep(const struct idle *idle)
 	nfds_t n;
 
 	fds[0] = (struct pollfd){.fd = x->to_worker, .events = POLLIN};
-	atomic_store_explicit(&x->worker_sleeps, true, memory_order_relaxed);
-	/* Pairs with the fence in omni_xring_send: either we see the frame or control sees us. */
-	atomic_thread_fence(memory_order_seq_cst);
 	n = arm(idle, fds, &naps);
-	if (n > 0 && rte_ring_empty(x->tx))
+	if (n > 0 && omni_xring_may_sleep(x))
 		sleep_on(idle, fds, n, naps);
-	atomic_store_explicit(&x->worker_sleeps, false, memory_order_relaxed);
+	omni_xring_awake(x);
+}
+
+static void pause_a_little(const struct idle *idle)
+{
+	if (idle->yields)
+		sched_yield();
+	else
+		rte_pause();
 }
 
 void idle_after_turn(struct idle *idle, unsigned int frames)
@@ -111,7 +117,7 @@ void idle_after_turn(struct idle *idle, unsigned int frames)
 	if (idle->empty_since == 0)
 		idle->empty_since = now;
 	if (!idle->adaptive || now - idle->empty_since < idle->spin_cycles) {
-		rte_pause();
+		pause_a_little(idle);
 		return;
 	}
 	try_to_sleep(idle);

@@ -13,6 +13,7 @@
 
 struct idle {
 	bool adaptive; /* else poll without end */
+	bool yields;   /* other workers want the same CPU */
 	struct omni_worker *node;
 	uint64_t spin_cycles;
 	uint64_t empty_since; /* TSC of the first empty turn in a row; 0: the last one had work */

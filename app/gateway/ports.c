@@ -19,6 +19,9 @@
 #define UPLINK_MBUFS 16383
 #define LOCAL_MBUFS 16383
 #define CONTROL_MBUFS 2047
+/* A worker more: its AF_XDP rings or inbox, its mempool caches, what it has in hand. */
+#define UPLINK_MBUFS_WORKER 4096
+#define LOCAL_MBUFS_WORKER 2048
 #define BYTES_PER_MB (1024 * 1024)
 /* Around a frame: mbuf, object header, AF_XDP's headroom, tailroom, rounding. */
 #define MBUF_EXTRA 1024
@@ -47,6 +50,7 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 	snprintf(out->mode, sizeof(out->mode), "%s", port->mode);
 	snprintf(out->socket, sizeof(out->socket), "%s", port->socket);
 	snprintf(out->device, sizeof(out->device), "%s", port->device);
+	out->workers = (uint16_t)gw->n_workers;
 	out->queues = port->queues;
 	out->mtu = port->mtu;
 	out->has_mac = port->has_mac;
@@ -132,26 +136,36 @@ static bool sides_share(const struct gateway *gw)
 	       kind_of_side(gw, false) == OMNI_POOL_PLAIN;
 }
 
+static unsigned int uplink_mbufs(const struct gateway *gw)
+{
+	return UPLINK_MBUFS + (gw->n_workers - 1) * UPLINK_MBUFS_WORKER;
+}
+
+static unsigned int local_mbufs(const struct gateway *gw)
+{
+	return LOCAL_MBUFS + (gw->n_workers - 1) * LOCAL_MBUFS_WORKER;
+}
+
 unsigned int gateway_pools_mb(const struct gateway *gw)
 {
 	unsigned int uplink = frame_max(gw, true) + MBUF_EXTRA,
 		     local = sides_share(gw) ? 0 : frame_max(gw, false) + MBUF_EXTRA;
 
-	return (UPLINK_MBUFS * uplink + LOCAL_MBUFS * local + CONTROL_MBUFS * uplink) /
+	return (uplink_mbufs(gw) * uplink + local_mbufs(gw) * local + CONTROL_MBUFS * uplink) /
 		       BYTES_PER_MB +
 	       1;
 }
 
 static int pools_create(struct gateway *gw, struct omni_err *err)
 {
-	gw->uplink_pool = omni_pool_create("uplink", kind_of_side(gw, true), UPLINK_MBUFS,
+	gw->uplink_pool = omni_pool_create("uplink", kind_of_side(gw, true), uplink_mbufs(gw),
 					   frame_max(gw, true), 0, err);
 	if (gw->uplink_pool == NULL)
 		return -rte_errno;
 	gw->local_pool = sides_share(gw)
 				 ? gw->uplink_pool
-				 : omni_pool_create("local", kind_of_side(gw, false), LOCAL_MBUFS,
-						    frame_max(gw, false), 0, err);
+				 : omni_pool_create("local", kind_of_side(gw, false),
+						    local_mbufs(gw), frame_max(gw, false), 0, err);
 	if (gw->local_pool == NULL)
 		return -rte_errno;
 	gw->control_pool = omni_pool_create("control", OMNI_POOL_PLAIN, CONTROL_MBUFS,
@@ -179,14 +193,20 @@ static int open_one(struct gateway *gw, unsigned int index, struct omni_err *err
 	ops = omni_driver_find(conf.driver, &why);
 	if (ops == NULL)
 		return omni_fail(err, -ENOENT, "%s", why.text);
+	if (conf.queues > gw->n_workers) {
+		omni_log_warn("port", "more queues than workers: one for each worker is used",
+			      "name=%s queues=%u workers=%u", conf.name, conf.queues,
+			      gw->n_workers);
+		conf.queues = (uint16_t)gw->n_workers;
+	}
 	port = omni_port_open(&gw->ports, ops, &conf, uplink ? gw->uplink_pool : gw->local_pool,
 			      &why);
 	if (port == NULL)
 		return omni_fail(err, -rte_errno, "%s", why.text);
 	gw->port_of[index] = port;
-	omni_log_info("port", "open", "name=%s driver=%s%s%s mode=%s mtu=%u%s%s", port->name,
-		      port->info.driver, conf.interface[0] != '\0' ? " interface=" : "",
-		      conf.interface, port->info.mode, port->info.mtu,
+	omni_log_info("port", "open", "name=%s driver=%s%s%s mode=%s queues=%u mtu=%u%s%s",
+		      port->name, port->info.driver, conf.interface[0] != '\0' ? " interface=" : "",
+		      conf.interface, port->info.mode, port->queues, port->info.mtu,
 		      port->info.why[0] != '\0' ? " why=" : "", port->info.why);
 	return 0;
 }
@@ -211,6 +231,25 @@ static int give_address(struct gateway *gw, unsigned int index, struct omni_err 
 	return omni_tap_set_address(gw->port_of[index], &prefix, err);
 }
 
+/*
+ * Ports with fewer queues than there are workers begin where the one before ended, behind the
+ * uplink, so that no worker has all of them.
+ */
+static void share_out(const struct gateway *gw)
+{
+	const struct omni_port *uplink = gw->port_of[gw->config->underlay.port];
+	unsigned int next = uplink->queues;
+
+	for (unsigned int i = 0; i < gw->config->n_ports; i++) {
+		struct omni_port *port = gw->port_of[i];
+
+		if (port == uplink || port->queues >= gw->n_workers)
+			continue;
+		port->first_worker = (uint16_t)(next % gw->n_workers);
+		next += port->queues;
+	}
+}
+
 int gateway_ports_open(struct gateway *gw, struct omni_err *err)
 {
 	int rc = pools_create(gw, err);
@@ -219,10 +258,13 @@ int gateway_ports_open(struct gateway *gw, struct omni_err *err)
 		rc = open_one(gw, i, err);
 		if (rc == 0)
 			rc = give_address(gw, i, err);
-		if (rc == 0)
-			omni_port_publish(&gw->ports, gw->port_of[i]);
 	}
-	return rc;
+	if (rc < 0)
+		return rc;
+	share_out(gw);
+	for (unsigned int i = 0; i < gw->config->n_ports; i++)
+		omni_port_publish(&gw->ports, gw->port_of[i]);
+	return 0;
 }
 
 void gateway_ports_close(struct gateway *gw)

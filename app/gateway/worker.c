@@ -35,7 +35,7 @@ int worker_launch(struct worker *w)
 	return rc;
 }
 
-void worker_join(struct worker *w)
+void worker_tell_to_stop(struct worker *w)
 {
 	uint64_t one = 1;
 
@@ -44,6 +44,12 @@ void worker_join(struct worker *w)
 	atomic_store_explicit(&w->stop, true, memory_order_relaxed);
 	/* A write that fails finds the bell rung already. */
 	(void)!write(w->xring->to_worker, &one, sizeof(one));
+}
+
+void worker_join(struct worker *w)
+{
+	if (!w->running)
+		return;
 	rte_eal_wait_lcore(w->lcore);
 	w->running = false;
 }

@@ -24,7 +24,10 @@ struct worker {
 /* Start the worker on its lcore. 0 or -errno. Control. */
 int worker_launch(struct worker *w) OMNI_MUST_CHECK;
 
-/* Tell it to stop, wake it and wait until it has left its last turn. Control. */
+/* Tell it to stop, and wake it. Control. */
+void worker_tell_to_stop(struct worker *w);
+
+/* Wait until it has left its last turn. Control. */
 void worker_join(struct worker *w);
 
 #endif

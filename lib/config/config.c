@@ -40,7 +40,7 @@ struct omni_config_port *config_add_port(struct omni_config *config)
 
 	assert(config->n_ports < OMNI_CONFIG_PORTS_MAX);
 	port = &config->ports[config->n_ports++];
-	port->queues = 1;
+	port->queues = 0;
 	port->cluster = -1;
 	return port;
 }

@@ -80,7 +80,7 @@ struct omni_config_port {
 	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", ... */
 	char interface[IFNAMSIZ]; /* af_xdp: existing netdev; tap, virtio-user: to create */
 	char mode[12];		  /* af_xdp: "" best, "zero-copy", "copy", "generic" */
-	uint16_t queues;	  /* from 1 */
+	uint16_t queues;	  /* 0: one for each worker, if it can */
 	uint16_t mtu;		  /* 0: the interface's own (af_xdp), else 1500 */
 	bool has_mac;
 	uint8_t mac[6];

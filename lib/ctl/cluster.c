@@ -76,7 +76,9 @@ static int cluster_init(struct omni_ctl *ctl, struct ctl_cluster *c,
 		rc = attach_ports(ctl, c, err);
 	if (rc < 0)
 		return rc;
-	atomic_store(&ctl->conf.bridges->at[c->number].flood_rate, conf->flood_fps);
+	/* Of the cluster's budget each worker has an equal share. */
+	atomic_store(&ctl->conf.bridges->at[c->number].flood_rate,
+		     OMNI_MAX(conf->flood_fps / ctl->conf.n_workers, 1u));
 	atomic_store(&ctl->conf.bridges->at[c->number].bundles, conf->bundles);
 	omni_fdb_set_limit(ctl->conf.fdb, c->number, conf->fdb_limit);
 	for (unsigned int i = 0; i < conf->n_peers; i++) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * decap_prepare: shape, session, key age, lane and replay peek of each data message, and the
- * AEAD operations of the burst. Nothing is authenticated yet, so nothing changes here.
+ * AEAD operations of the burst. Nothing is authenticated yet, so nothing changes here. What
+ * another worker must open leaves at hand_off.
  */
 #include "worker.h"
 
@@ -17,7 +18,7 @@ static inline unsigned int lane_check(const struct omni_worker *w, const struct 
 	if (unlikely(owner == OMNI_NO_OWNER))
 		return KEEP; /* nothing was marked yet, and the window is nobody's to read */
 	if (unlikely(owner != w->conf.id + 1))
-		return OMNI_STAT_drop_lane_owner;
+		return HAND;
 	return likely(omni_replay_peek(&lane->window, sequence)) ? KEEP : OMNI_STAT_drop_replayed;
 }
 
@@ -57,6 +58,14 @@ static inline void operation(struct omni_aead_op *op, const struct omni_meta *me
 			   h + offsetof(struct omni_data_hdr, sequence));
 }
 
+static void hand_off(struct omni_worker *w, struct rte_mbuf *m)
+{
+	const struct omni_meta *meta = omni_meta(m);
+	const struct omni_lane_rx *lane = &meta->kp->rx[meta->lane];
+
+	omni_node_hand_datagram(w, m, atomic_load_explicit(&lane->owner, memory_order_acquire) - 1);
+}
+
 unsigned int omni_node_decap_prepare(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	unsigned int left = 0;
@@ -66,6 +75,10 @@ unsigned int omni_node_decap_prepare(struct omni_worker *w, struct rte_mbuf **m,
 		uint8_t *h = rte_pktmbuf_mtod_offset(m[i], uint8_t *, meta->payload_off);
 		unsigned int why = check(w, meta, h);
 
+		if (unlikely(why == HAND)) {
+			hand_off(w, m[i]);
+			continue;
+		}
 		if (unlikely(why != KEEP)) {
 			omni_node_drop(w, m[i], why);
 			continue;

@@ -6,6 +6,8 @@
 
 /* The clock of the FDB's ages is read this many times a second. */
 #define CLOCK_READS_SHIFT 3
+/* Of what other workers handed over, so many a turn: they are many, and the rest waits. */
+#define INBOX_TURN (4 * BURST)
 
 /* Frames to peers are of one burst, and that is of one cluster. */
 static bool may_bundle(const struct omni_worker *w, struct rte_mbuf *m)
@@ -78,21 +80,9 @@ static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsig
 		bridge(w, out, n);
 }
 
-static unsigned int from_uplink(struct omni_worker *w)
+/* Data messages, and what classify put aside for control. */
+static void from_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
-	struct rte_mbuf *m[BURST];
-	unsigned int n, taken;
-
-	w->rx.port = port_get(w, w->conf.uplink);
-	if (w->rx.port == NULL)
-		return 0;
-	w->rx.queue = (uint16_t)w->conf.id;
-	w->rx.cluster = OMNI_BRIDGE_NONE;
-	taken = n = omni_node_rx(w, m, BURST);
-	if (n == 0)
-		return 0;
-	count(w, OMNI_STAT_uplink_rx, n);
-	n = omni_node_classify(w, m, n);
 	if (likely(n > 0)) {
 		n = omni_node_decap_prepare(w, m, n);
 		n = omni_node_open(w, m, n);
@@ -105,12 +95,52 @@ static unsigned int from_uplink(struct omni_worker *w)
 		w->punt.n = 0;
 	}
 	if (n == 0)
-		return taken;
+		return;
 	if (w->has_bundles)
 		unbundle_to_bridge(w, m, n);
 	else
 		bridge(w, m, n);
-	return taken;
+}
+
+/* The next burst comes from that port; false where it has no queue for us. */
+static bool rx_from(struct omni_worker *w, uint16_t id, uint16_t cluster)
+{
+	w->rx.port = port_get(w, id);
+	w->rx.cluster = cluster;
+	return w->rx.port != NULL && own_queue(w, w->rx.port, &w->rx.queue);
+}
+
+static unsigned int from_uplink(struct omni_worker *w)
+{
+	struct rte_mbuf *m[BURST];
+	unsigned int n;
+
+	if (!rx_from(w, w->conf.uplink, OMNI_BRIDGE_NONE))
+		return 0;
+	n = omni_node_rx(w, m, BURST);
+	if (n == 0)
+		return 0;
+	count(w, OMNI_STAT_uplink_rx, n);
+	from_peers(w, m, omni_node_classify(w, m, n));
+	return n;
+}
+
+/* What other workers handed over. */
+static unsigned int from_workers(struct omni_worker *w)
+{
+	struct rte_mbuf *m[BURST];
+	unsigned int taken = 0, n;
+
+	if (likely(w->conf.workers == 1))
+		return 0;
+	n = OMNI_MIN(rte_ring_count(w->conf.xring->inbox), INBOX_TURN);
+	while (taken < n) {
+		unsigned int burst = OMNI_MIN(n - taken, BURST);
+
+		from_peers(w, m, omni_node_hand_off(w, m, burst));
+		taken += burst;
+	}
+	return n;
 }
 
 static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t domain)
@@ -118,11 +148,8 @@ static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t doma
 	struct rte_mbuf *m[BURST];
 	unsigned int n;
 
-	w->rx.port = port_get(w, id);
-	if (w->rx.port == NULL)
+	if (!rx_from(w, id, domain))
 		return 0;
-	w->rx.queue = (uint16_t)w->conf.id;
-	w->rx.cluster = domain;
 	n = omni_node_rx(w, m, BURST);
 	if (n == 0)
 		return 0;
@@ -172,10 +199,12 @@ unsigned int omni_node_turn(struct omni_worker *w)
 
 	read_clocks(w);
 	n = from_control(w);
+	n += from_workers(w);
 	n += from_uplink(w);
 	n += from_locals(w);
 	omni_node_reassemble_expire(w);
 	omni_node_tx_flush(w);
+	omni_node_hand_flush(w);
 	omni_node_drop_flush(w);
 	omni_xring_bell(w->conf.xring);
 	rte_rcu_qsbr_quiescent(omni_rcu_qsbr(w->conf.rcu), w->conf.id);
@@ -189,11 +218,12 @@ unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queu
 
 	for (uint16_t id = 0; id < OMNI_PORTS_MAX && n < max; id++) {
 		struct omni_port *port = port_get(w, id);
+		uint16_t queue;
 
-		if (port == NULL ||
+		if (port == NULL || !own_queue(w, port, &queue) ||
 		    (id != w->conf.uplink && domain_of_port(w, id) >= OMNI_BRIDGES_MAX))
 			continue;
-		q[n++] = (struct omni_node_queue){.port = port, .queue = (uint16_t)w->conf.id};
+		q[n++] = (struct omni_node_queue){.port = port, .queue = queue};
 	}
 	return n;
 }

@@ -5,7 +5,8 @@
  *
  * Control makes a worker and frees it; in between one thread, the worker's lcore, calls
  * omni_node_turn. Nothing here logs, allocates from the heap, locks or makes system calls, but
- * for one clock reading (vDSO) a tenth of a second and control's bell.
+ * for one clock reading (vDSO) a tenth of a second and the bells of control and of workers that
+ * sleep.
  */
 #ifndef OMNI_NODE_H
 #define OMNI_NODE_H
@@ -33,6 +34,9 @@
 /* Mbufs of its pool that a worker may hold between two turns (reassembly). */
 #define OMNI_NODE_HELD_MAX OMNI_REASSEMBLY_MAX
 
+/* Workers of one process: a lane each beside control's. */
+#define OMNI_NODE_WORKERS_MAX (OMNI_LANES_MAX - 1)
+
 #define OMNI_NODE_UDP_PORTS_MAX OMNI_PORT_UDP_PORTS_MAX
 
 /*
@@ -40,9 +44,10 @@
  * belongs to the caller and outlives the worker.
  */
 struct omni_worker_conf {
-	unsigned int id;      /* 0 .. workers - 1; polls queue id, sends on lane id + 1 */
+	unsigned int id;      /* 0 .. workers - 1; sends on lane id + 1 */
 	unsigned int workers; /* how many there are; where fewer lanes are granted, one is shared */
 	unsigned int lcore;   /* for output only */
+	int socket;	      /* NUMA node of the lcore, or SOCKET_ID_ANY */
 	const struct omni_port_table *ports;
 	const struct omni_sessions *sessions;
 	const struct omni_peers *peers;
@@ -50,6 +55,7 @@ struct omni_worker_conf {
 	struct omni_fdb *fdb; /* ages in seconds of omni_clock_boot_ns */
 	struct omni_rcu *rcu; /* the worker's thread joins with id before its first turn */
 	struct omni_xring *xring;
+	struct omni_xring *const *xrings; /* of all workers, by id; may be NULL where they are 1 */
 	struct omni_stats *stats;
 	struct omni_aead *aead; /* this worker's own */
 	/*
@@ -73,10 +79,10 @@ void omni_node_worker_free(struct omni_worker *w);
 const struct omni_worker_conf *omni_node_worker_conf(const struct omni_worker *w);
 
 /*
- * One turn: what control wants sent, one burst from the uplink, one from each local port, all of
- * them through to transmit or drop. Everything sealed in the turn is sent in it. Reports
- * quiescent once, at its end, and rings control's bell where something was put on a ring.
- * Returns the frames taken in. Worker.
+ * One turn: what control wants sent, what other workers handed over, one burst from the uplink,
+ * one from each local port, all of them through to transmit, another worker or drop. Everything
+ * sealed in the turn leaves in it. Reports quiescent once, at its end, and rings the bells of
+ * those for whom something was put on a ring. Returns the frames taken in. Worker.
  */
 unsigned int omni_node_turn(struct omni_worker *w);
 

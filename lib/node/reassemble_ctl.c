@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Making and freeing what reassemble keeps between turns. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include <rte_malloc.h>
 #include <rte_random.h>
@@ -10,12 +9,13 @@
 
 int omni_node_reassemble_init(struct omni_worker *w)
 {
-	struct reassembly *r = rte_zmalloc("omni_reassembly", sizeof(*r), RTE_CACHE_LINE_SIZE);
+	struct reassembly *r = omni_node_zalloc(&w->conf, "omni_reassembly", sizeof(*r));
 
 	w->reassembly = r;
 	if (r == NULL)
 		return -ENOMEM;
-	r->of_peer = calloc(w->conf.peers->size, sizeof(*r->of_peer));
+	r->of_peer = omni_node_zalloc(&w->conf, "omni_of_peer",
+				      w->conf.peers->size * sizeof(*r->of_peer));
 	if (r->of_peer == NULL)
 		return -ENOMEM;
 	r->salt = rte_rand();
@@ -33,6 +33,6 @@ void omni_node_reassemble_fini(struct omni_worker *w)
 		return;
 	TAILQ_FOREACH (f, &r->by_age, by_age)
 		rte_pktmbuf_free(f->m);
-	free(r->of_peer);
+	rte_free(r->of_peer);
 	rte_free(r);
 }

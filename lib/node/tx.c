@@ -1,26 +1,40 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * tx: frames are collected per port (meta->port) and sent in one burst per port and turn. What
- * a port does not take after a few tries is dropped.
+ * tx: frames are collected per port (meta->port) and sent in one burst per port and turn, by
+ * another worker where this one has no queue of the port. What a port does not take after a few
+ * tries is dropped.
  */
 #include "worker.h"
 
 #define TRIES 3
 
+static unsigned int send_burst(struct omni_worker *w, struct omni_port *port, uint16_t queue,
+			       struct tx_queue *q)
+{
+	unsigned int sent = 0;
+
+	for (int i = 0; i < TRIES && sent < q->n; i++)
+		sent += omni_port_tx(port, queue, q->m + sent, (uint16_t)(q->n - sent));
+	count(w, port->id == w->conf.uplink ? OMNI_STAT_uplink_tx : OMNI_STAT_local_tx, sent);
+	return sent;
+}
+
 static void flush(struct omni_worker *w, uint16_t id)
 {
 	struct omni_port *port = port_get(w, id);
+	unsigned int sent = 0, why = OMNI_STAT_drop_port_gone;
 	struct tx_queue *q = &w->txq[id];
-	unsigned int sent = 0;
+	uint16_t queue;
 
-	if (port != NULL)
-		for (int i = 0; i < TRIES && sent < q->n; i++)
-			sent += omni_port_tx(port, w->conf.id, q->m + sent,
-					     (uint16_t)(q->n - sent));
-	count(w, id == w->conf.uplink ? OMNI_STAT_uplink_tx : OMNI_STAT_local_tx, sent);
+	if (likely(port != NULL && own_queue(w, port, &queue))) {
+		sent = send_burst(w, port, queue, q);
+		why = OMNI_STAT_drop_tx_full;
+	} else if (port != NULL) {
+		sent = omni_node_hand_frames(w, q->m, q->n, sender_for(w, port));
+		why = OMNI_STAT_drop_inbox_full;
+	}
 	for (unsigned int i = sent; i < q->n; i++)
-		omni_node_drop(w, q->m[i],
-			       port != NULL ? OMNI_STAT_drop_tx_full : OMNI_STAT_drop_port_gone);
+		omni_node_drop(w, q->m[i], why);
 	stage_end(w, OMNI_STAGE_tx, q->n);
 	q->n = 0;
 	w->tx_pending &= ~(UINT64_C(1) << id);

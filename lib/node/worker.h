@@ -36,6 +36,7 @@ static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a 
 /* A stage's answer about one frame: the reason of its drop, or one of these. */
 #define KEEP ((unsigned int)OMNI_STAT_COUNT)
 #define PUNT (KEEP + 1)
+#define HAND (KEEP + 2)
 
 struct burst {
 	unsigned int n;
@@ -99,14 +100,19 @@ struct omni_worker {
 	} split;			  /* unbundle */
 
 	uint16_t ip_id;
-	uint64_t tx_pending; /* ports that have frames in txq */
+	uint64_t tx_pending;   /* ports that have frames in txq */
+	uint64_t hand_pending; /* workers that have datagrams in hand */
+	uint64_t handed_to;    /* workers to wake at the end of the turn */
 	unsigned int n_dropped;
 	struct rte_mbuf *dropped[DROP_QUEUE];
 	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
 	struct reassembly *reassembly;
 	struct flood_budget budget[OMNI_BRIDGES_MAX];
 	struct tx_queue txq[OMNI_PORTS_MAX];
+	struct burst hand[OMNI_NODE_WORKERS_MAX]; /* datagrams of lanes that others own */
 };
+
+static_assert(OMNI_NODE_WORKERS_MAX <= 64, "workers are bits of a word");
 
 /*
  * A stage: takes the n <= BURST frames of m, compacts those that it passes on to the front and
@@ -116,7 +122,8 @@ typedef unsigned int stage_fn(struct omni_worker *w, struct rte_mbuf **m, unsign
 
 stage_fn omni_node_rx;		  /* fills m from w->rx */
 stage_fn omni_node_classify;	  /* sideways: w->punt */
-stage_fn omni_node_decap_prepare; /* fills w->op */
+stage_fn omni_node_hand_off;	  /* fills m from the inbox; sideways: tx */
+stage_fn omni_node_decap_prepare; /* fills w->op; sideways: w->hand */
 stage_fn omni_node_open;
 stage_fn omni_node_decap_commit; /* sideways: w->punt */
 stage_fn omni_node_reassemble;
@@ -136,6 +143,17 @@ void omni_node_replicate_local(struct omni_worker *w);
 
 /* Send what omni_node_tx collected, one burst per port. */
 void omni_node_tx_flush(struct omni_worker *w);
+
+/* A datagram that classify passed, of a lane that another worker owns. */
+void omni_node_hand_datagram(struct omni_worker *w, struct rte_mbuf *m, unsigned int to);
+/* Finished frames to the worker that has the queue; returns how many it took, frees none. */
+unsigned int omni_node_hand_frames(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+				   unsigned int to);
+/* Hand over what was collected, and wake those who got something. */
+void omni_node_hand_flush(struct omni_worker *w);
+
+/* Zeroed memory near the worker where there is some, else anywhere; NULL. Control. */
+void *omni_node_zalloc(const struct omni_worker_conf *conf, const char *name, size_t len);
 
 /* Give up frames whose pieces did not come in time. */
 void omni_node_reassemble_expire(struct omni_worker *w);
@@ -204,18 +222,34 @@ static inline unsigned int keyset_index(struct keyset *s, uint64_t key, uint64_t
 	return s->n++;
 }
 
-/* Queue that the worker owns on a port, or none (then it must not touch the port). */
-static inline bool owns_queue(const struct omni_worker *w, const struct omni_port *port)
-{
-	return w->conf.id < port->queues;
-}
-
-/* Published port of that id whose queue is ours; NULL. Valid until the end of the turn. */
+/* Published port of that id; NULL. Valid until the end of the turn. */
 static inline struct omni_port *port_get(const struct omni_worker *w, uint16_t id)
 {
-	struct omni_port *port = omni_port_get(w->conf.ports, id);
+	return omni_port_get(w->conf.ports, id);
+}
 
-	return port != NULL && owns_queue(w, port) ? port : NULL;
+/* The place of this worker among those who share out the port's queues. */
+static inline unsigned int place_at(const struct omni_worker *w, const struct omni_port *port)
+{
+	unsigned int id = w->conf.id, first = port->first_worker;
+
+	return id >= first ? id - first : id + w->conf.workers - first;
+}
+
+/* True where the worker has a queue of the port: *queue; without one it must not touch it. */
+static inline bool own_queue(const struct omni_worker *w, const struct omni_port *port,
+			     uint16_t *queue)
+{
+	unsigned int place = place_at(w, port);
+
+	*queue = (uint16_t)place;
+	return place < port->queues;
+}
+
+/* The worker that sends for this one, which has no queue of the port. Always the same one. */
+static inline unsigned int sender_for(const struct omni_worker *w, const struct omni_port *port)
+{
+	return (port->first_worker + place_at(w, port) % port->queues) % w->conf.workers;
 }
 
 static inline uint16_t domain_of_port(const struct omni_worker *w, uint16_t id)

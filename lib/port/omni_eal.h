@@ -33,6 +33,12 @@ struct omni_eal_args {
 unsigned int omni_eal_free_huge_mb(void);
 
 /*
+ * Lcores that -l, -c or --lcores ask for, for sizing memory before EAL starts; 0 where none of
+ * them is given or it says nothing that EAL would take. Pure.
+ */
+unsigned int omni_eal_count_lcores(int argc, char *const *argv);
+
+/*
  * Build the arguments: the user's, then what they did not choose themselves. With enough free
  * hugepages --in-memory --single-file-segments --iova-mode=va, without any --no-huge -m N
  * --no-shconf --iova-mode=va and a warning; --no-pci unless pci; --no-telemetry; EAL's

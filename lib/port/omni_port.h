@@ -44,8 +44,9 @@ struct omni_port_conf {
 	char driver[OMNI_PORT_DRIVER_LEN]; /* a name of omni_driver_names() */
 	/* af_xdp: existing netdev; tap: netdev to create; virtio-user: the same, by vhost-net */
 	char interface[IFNAMSIZ];
-	uint16_t queues; /* 0: all that the interface has (af_xdp), else one */
-	uint16_t mtu;	 /* 0: the interface's own (af_xdp), else 1500 */
+	uint16_t queues;  /* 0: one for each worker where the kind has so many, or 1 */
+	uint16_t workers; /* that poll queues; 0: 1 */
+	uint16_t mtu;	  /* 0: the interface's own (af_xdp), else 1500 */
 	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX]; /* af_xdp: what to redirect, host order */
 	unsigned int n_udp_ports;	   /* af_xdp: 0: every frame, and the kernel gets none */
 	char mode[12];			   /* af_xdp: "" best, "zero-copy", "copy", "generic" */
@@ -137,7 +138,9 @@ struct omni_port {
 	void *priv;  /* the driver's */
 	uint16_t id; /* index in the table */
 	uint16_t queues;
-	uint32_t generation; /* differs for each port that ever had this id */
+	uint16_t
+		first_worker; /* has queue 0; the next ones have the next queues, round in a ring */
+	uint32_t generation;  /* differs for each port that ever had this id */
 	char name[OMNI_PORT_NAME_LEN];
 	struct omni_port_info info;
 	struct rte_mempool *pool;

@@ -26,6 +26,8 @@
 	X(punted_handshake, "handshake datagrams passed to control") \
 	X(punted_control, "authenticated control messages passed to control") \
 	X(control_sent, "datagrams that control sent") \
+	X(handed_datagrams, "datagrams handed to the worker that owns their lane") \
+	X(handed_frames, "frames handed to a worker that has a queue of their port") \
 	/* classify */ \
 	X(drop_not_ip, "uplink frame that is neither IPv4 nor IPv6") \
 	X(drop_not_udp, "uplink packet that is not UDP, or an IP fragment") \
@@ -43,7 +45,7 @@
 	X(drop_key_expired, "data on a key past its life") \
 	X(drop_bad_header, "data header with a reserved bit or byte set") \
 	X(drop_bad_lane, "data on a lane that was not granted") \
-	X(drop_lane_owner, "data on a lane that another worker owns") \
+	X(drop_lane_owner, "data on a lane that another worker claimed at the same time") \
 	X(drop_replayed, "data seen before, or older than the replay window") \
 	X(drop_bad_tag, "data whose authentication failed") \
 	X(drop_bad_kind, "authenticated data of an unknown kind") \
@@ -73,6 +75,7 @@
 	/* tx */ \
 	X(drop_tx_full, "frame that the port's queue did not take") \
 	X(drop_port_gone, "frame to a port that has gone") \
+	X(drop_inbox_full, "frame for another worker refused because its inbox was full") \
 	/* rings to control */ \
 	X(drop_punt_full, "datagram for control refused because its ring was full") \
 	X(event_lost, "event for control refused because its ring was full; raised again later") \
@@ -127,6 +130,7 @@
 #define OMNI_STAGES_LIST(X) \
 	X(rx, "take a burst from a port") \
 	X(classify, "outer headers and message type") \
+	X(hand_off, "from and to other workers") \
 	X(decap_prepare, "session, key age, lane, replay peek") \
 	X(open, "decrypt") \
 	X(decap_commit, "replay mark, confirmation, roaming") \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Between one worker and control: events that carry ids and generations, packets for control,
- * packets from control. Full rings drop and count; nobody waits.
+ * packets from control; and between workers: an inbox. Full rings drop and count; nobody waits.
  */
 #ifndef OMNI_XRING_H
 #define OMNI_XRING_H
@@ -44,6 +44,7 @@ struct omni_meta {
 #define OMNI_META_FROM_PEER 0x01 /* split horizon: came from a peer */
 #define OMNI_META_V6 0x02	 /* the outer header is IPv6 */
 #define OMNI_META_CUT 0x04	 /* longer than the path's datagrams: goes in fragments */
+#define OMNI_META_HANDED 0x08	 /* in an inbox: a datagram to open; without: a finished frame */
 #define OMNI_META_OFFSET 96	 /* the last 32 bytes of struct rte_mbuf's dynamic field area */
 
 static_assert(sizeof(struct omni_meta) == 32, "the mbuf's dynamic field area has 36 bytes");
@@ -92,20 +93,24 @@ static_assert(sizeof(struct omni_event) == 64, "a cache line, and a multiple of 
 #define OMNI_CTL_TX_SIZE 512
 /* Punted handshakes that may wait at most; they come from anybody. */
 #define OMNI_PUNT_HANDSHAKE_SIZE 256
+#define OMNI_INBOX_SIZE 2048
 
 struct omni_xring {
 	struct rte_ring *events;    /* struct omni_event; worker produces */
 	struct rte_ring *handshake; /* mbufs nobody vouched for; worker produces */
 	struct rte_ring *control;   /* mbufs with decrypted control messages; worker produces */
 	struct rte_ring *tx;	    /* finished frames, meta->port set; control produces */
+	struct rte_ring *inbox;	    /* mbufs of other workers, which produce */
 	int to_control;		    /* eventfd that control polls; shared by all workers */
 	int to_worker;		    /* eventfd in the sleeping worker's set */
-	_Atomic bool worker_sleeps; /* worker writes, control reads */
+	_Atomic bool worker_sleeps; /* the worker sets and clears it, who rings clears it */
 	bool ring_bell;		    /* worker: something was put for control in this turn */
 };
 
 /* name: unique, short. to_control: eventfd owned by the caller. NULL with rte_errno. Control. */
 struct omni_xring *omni_xring_create(const char *name, int to_control);
+/* The same with its rings in the memory of a NUMA node; SOCKET_ID_ANY: in any. */
+struct omni_xring *omni_xring_create_on(const char *name, int to_control, int socket);
 /* Frees every mbuf still on a ring. No worker may be running. NULL is fine. */
 void omni_xring_free(struct omni_xring *x);
 
@@ -124,6 +129,36 @@ static inline bool omni_xring_punt(struct omni_xring *x, struct rte_ring *r, str
 
 /* Worker, at the end of a turn: wake control if something was put. */
 void omni_xring_bell(struct omni_xring *x);
+
+/*
+ * Hand mbufs to the worker of x; they stay in order. Returns how many its inbox took; the others
+ * still belong to the caller. omni_xring_wake must follow. Another worker.
+ */
+static inline unsigned int omni_xring_hand(struct omni_xring *x, struct rte_mbuf **m,
+					   unsigned int n)
+{
+	return rte_ring_mp_rts_enqueue_burst(x->inbox, (void *const *)m, n, NULL);
+}
+
+/* Ring the worker of x if it sleeps, after something was put on one of its rings. Anybody. */
+void omni_xring_wake(struct omni_xring *x);
+
+/*
+ * The worker is about to sleep on to_worker: false where something waits on its rings already, and
+ * it must not. In both cases omni_xring_awake ends it. Worker.
+ */
+static inline bool omni_xring_may_sleep(struct omni_xring *x)
+{
+	atomic_store_explicit(&x->worker_sleeps, true, memory_order_relaxed);
+	/* Pairs with the fence in omni_xring_wake: we see the mbuf, or who put it sees us. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return rte_ring_empty(x->tx) && rte_ring_empty(x->inbox);
+}
+
+static inline void omni_xring_awake(struct omni_xring *x)
+{
+	atomic_store_explicit(&x->worker_sleeps, false, memory_order_relaxed);
+}
 
 /* Control: take up to n. */
 static inline unsigned int omni_xring_take_events(struct omni_xring *x, struct omni_event *ev,

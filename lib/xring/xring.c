@@ -25,18 +25,43 @@ int omni_meta_register(void)
 		       : -rte_errno;
 }
 
-static struct rte_ring *ring(const char *name, const char *what, unsigned int size,
-			     unsigned int elem)
+/* Where the rings of one worker are made. */
+struct place {
+	const char *name;
+	int socket;
+};
+
+static struct rte_ring *ring(const struct place *at, const char *what, unsigned int size,
+			     unsigned int elem, unsigned int producers)
 {
 	char full[RTE_RING_NAMESIZE];
 
-	snprintf(full, sizeof(full), "%s_%s", name, what);
-	return rte_ring_create_elem(full, elem, size, SOCKET_ID_ANY,
-				    RING_F_SP_ENQ | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+	snprintf(full, sizeof(full), "%s_%s", at->name, what);
+	return rte_ring_create_elem(full, elem, size, at->socket,
+				    producers | RING_F_SC_DEQ | RING_F_EXACT_SZ);
+}
+
+/*
+ * Workers may share a CPU, so none of them waits for another that was put off it in the middle of
+ * an enqueue: relaxed tails, and no bound on how far they lag.
+ */
+static struct rte_ring *inbox(const struct place *at)
+{
+	struct rte_ring *r = ring(at, "in", OMNI_INBOX_SIZE, sizeof(void *), RING_F_MP_RTS_ENQ);
+
+	if (r != NULL)
+		(void)rte_ring_set_prod_htd_max(r, rte_ring_get_capacity(r));
+	return r;
 }
 
 struct omni_xring *omni_xring_create(const char *name, int to_control)
 {
+	return omni_xring_create_on(name, to_control, SOCKET_ID_ANY);
+}
+
+struct omni_xring *omni_xring_create_on(const char *name, int to_control, int socket)
+{
+	const struct place at = {.name = name, .socket = socket};
 	struct omni_xring *x = calloc(1, sizeof(*x));
 
 	if (x == NULL) {
@@ -49,11 +74,13 @@ struct omni_xring *omni_xring_create(const char *name, int to_control)
 		rte_errno = errno;
 		goto fail;
 	}
-	x->events = ring(name, "ev", OMNI_EVENTS_SIZE, sizeof(struct omni_event));
-	x->handshake = ring(name, "hs", OMNI_PUNT_HANDSHAKE_SIZE, sizeof(void *));
-	x->control = ring(name, "ctl", OMNI_PUNT_SIZE, sizeof(void *));
-	x->tx = ring(name, "tx", OMNI_CTL_TX_SIZE, sizeof(void *));
-	if (x->events != NULL && x->handshake != NULL && x->control != NULL && x->tx != NULL)
+	x->events = ring(&at, "ev", OMNI_EVENTS_SIZE, sizeof(struct omni_event), RING_F_SP_ENQ);
+	x->handshake = ring(&at, "hs", OMNI_PUNT_HANDSHAKE_SIZE, sizeof(void *), RING_F_SP_ENQ);
+	x->control = ring(&at, "ctl", OMNI_PUNT_SIZE, sizeof(void *), RING_F_SP_ENQ);
+	x->tx = ring(&at, "tx", OMNI_CTL_TX_SIZE, sizeof(void *), RING_F_SP_ENQ);
+	x->inbox = inbox(&at);
+	if (x->events != NULL && x->handshake != NULL && x->control != NULL && x->tx != NULL &&
+	    x->inbox != NULL)
 		return x;
 fail:
 	omni_xring_free(x);
@@ -76,6 +103,7 @@ void omni_xring_free(struct omni_xring *x)
 	drain(x->handshake);
 	drain(x->control);
 	drain(x->tx);
+	drain(x->inbox);
 	rte_ring_free(x->events);
 	if (x->to_worker >= 0)
 		close(x->to_worker);
@@ -99,14 +127,21 @@ void omni_xring_bell(struct omni_xring *x)
 	ring_bell(x->to_control);
 }
 
+void omni_xring_wake(struct omni_xring *x)
+{
+	/* Pairs with the worker's fence between saying that it sleeps and its last look. */
+	atomic_thread_fence(memory_order_seq_cst);
+	/* One of many that find it asleep rings. */
+	if (atomic_load_explicit(&x->worker_sleeps, memory_order_relaxed) &&
+	    atomic_exchange_explicit(&x->worker_sleeps, false, memory_order_relaxed))
+		ring_bell(x->to_worker);
+}
+
 int omni_xring_send(struct omni_xring *x, struct rte_mbuf *m)
 {
 	if (rte_ring_sp_enqueue(x->tx, m) != 0)
 		return -ENOBUFS;
-	/* Pairs with the worker's fence between saying that it sleeps and its last look. */
-	atomic_thread_fence(memory_order_seq_cst);
-	if (atomic_load_explicit(&x->worker_sleeps, memory_order_relaxed))
-		ring_bell(x->to_worker);
+	omni_xring_wake(x);
 	return 0;
 }
 

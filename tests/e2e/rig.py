@@ -21,6 +21,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), 
 CLUSTER = "demo"
 SECRET = "correct horse battery staple 9f2c"
 TAP = "omni0"
+# Lcores of every gateway, to run any test with several workers: OMNI_LCORES="(0-7)@(0-1)".
+LCORES = os.environ.get("OMNI_LCORES")
 
 
 class RigError(RuntimeError):
@@ -195,7 +197,7 @@ class Gateway(Process):
                 f.write(config if isinstance(config, str) else yaml.safe_dump(config))
             args = ["-c", self.config, *args]
         number = Topo.number(site)
-        argv = [program("gateway"), "--lcores", lcores or f"0@0,1@{number % 2}", *eal, "--",
+        argv = [program("gateway"), "--lcores", lcores or LCORES or f"0@0,1@{number % 2}", *eal, "--",
                 *args]
         super().__init__(rig.topo.gw(site), argv, os.path.join(rig.dir, f"{self.name}.log"), env)
 

@@ -59,13 +59,18 @@ int rig_group_teardown(void **state)
 
 static struct omni_port *open_ring(struct site *s, const char *name)
 {
-	struct omni_port_conf conf = {.driver = "ring", .mtu = FRAME_MAX - OMNI_PORT_L2_OVERHEAD};
+	struct omni_port_conf conf = {
+		.driver = "ring",
+		.mtu = FRAME_MAX - OMNI_PORT_L2_OVERHEAD,
+		.queues = WORKERS,
+	};
 	struct omni_port *port;
 	struct omni_err err;
 
 	snprintf(conf.name, sizeof(conf.name), "%s", name);
 	port = omni_port_open(&s->ports, omni_driver_find("ring", &err), &conf, pool, &err);
 	assert_non_null(port);
+	port->queues = 1;
 	omni_port_publish(&s->ports, port);
 	return port;
 }
@@ -88,10 +93,78 @@ static void set_flood(struct site *s)
 			 0);
 }
 
+static void worker_open(struct site *s, unsigned int id, unsigned int workers)
+{
+	const struct omni_worker_conf conf = {
+		.id = id,
+		.workers = workers,
+		.ports = &s->ports,
+		.sessions = s->sessions,
+		.peers = s->peers,
+		.bridges = s->bridges,
+		.fdb = s->fdb,
+		.rcu = s->rcu,
+		.xring = s->xrings[id],
+		.xrings = s->xrings,
+		.stats = &s->stats[id],
+		.aead = s->aead[id],
+		.pool = pool,
+		.uplink = s->uplink->id,
+		.udp_port = {UDP_PORT},
+		.n_udp_ports = 1,
+	};
+
+	s->worker_of[id] = omni_node_worker_create(&conf);
+	assert_non_null(s->worker_of[id]);
+	omni_rcu_join(s->rcu, id);
+}
+
+static void workers_open(struct site *s, unsigned int workers)
+{
+	s->workers = workers;
+	for (unsigned int i = 0; i < workers; i++)
+		worker_open(s, i, workers);
+	s->worker = s->worker_of[0];
+}
+
+static void workers_close(struct site *s)
+{
+	for (unsigned int i = 0; i < s->workers; i++) {
+		omni_rcu_leave(s->rcu, i);
+		omni_node_worker_free(s->worker_of[i]);
+	}
+}
+
+void rig_set_workers(struct rig *r, unsigned int site, unsigned int n)
+{
+	workers_close(&r->site[site]);
+	workers_open(&r->site[site], n);
+}
+
+void rig_set_queues(struct omni_port *port, uint16_t queues, uint16_t first_worker)
+{
+	port->queues = queues;
+	port->first_worker = first_worker;
+}
+
+/* What each worker keeps, whether there are so many or not. */
+static void parts_open(struct site *s)
+{
+	char name[32];
+
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		snprintf(name, sizeof(name), "rig%uw%u", s->number, i);
+		s->xrings[i] = omni_xring_create(name, s->bell);
+		s->aead[i] = omni_aead_create(0);
+		assert_non_null(s->xrings[i]);
+		assert_non_null(s->aead[i]);
+	}
+	s->xring = s->xrings[0];
+}
+
 static void site_open(struct site *s, unsigned int number)
 {
 	char name[32];
-	struct omni_worker_conf conf;
 
 	s->number = number;
 	snprintf(name, sizeof(name), "site%u", number);
@@ -102,44 +175,24 @@ static void site_open(struct site *s, unsigned int number)
 	s->sessions = omni_sessions_create(64);
 	s->peers = omni_peers_create(64);
 	s->bridges = omni_bridges_create();
-	s->rcu = omni_rcu_create(2);
+	s->rcu = omni_rcu_create(WORKERS);
 	snprintf(name, sizeof(name), "rig%u", number);
 	s->fdb = omni_fdb_create(name, 1024, s->rcu);
 	s->bell = eventfd(0, EFD_NONBLOCK);
-	s->xring = omni_xring_create(name, s->bell);
-	s->aead = omni_aead_create(0);
 	s->control_aead = omni_aead_create(0);
+	parts_open(s);
 	for (unsigned int i = 0; i < LOCALS; i++) {
 		snprintf(name, sizeof(name), "local%u", i);
 		s->local[i] = open_ring(s, name);
 		atomic_store(&s->bridges->of_port[s->local[i]->id], DOMAIN);
 	}
 	set_flood(s);
-	conf = (struct omni_worker_conf){
-		.workers = 1,
-		.ports = &s->ports,
-		.sessions = s->sessions,
-		.peers = s->peers,
-		.bridges = s->bridges,
-		.fdb = s->fdb,
-		.rcu = s->rcu,
-		.xring = s->xring,
-		.stats = &s->stats,
-		.aead = s->aead,
-		.pool = pool,
-		.uplink = s->uplink->id,
-		.udp_port = {UDP_PORT},
-		.n_udp_ports = 1,
-	};
-	s->worker = omni_node_worker_create(&conf);
-	assert_non_null(s->worker);
-	omni_rcu_join(s->rcu, 0);
+	workers_open(s, 1);
 }
 
 static void site_close(struct site *s)
 {
-	omni_rcu_leave(s->rcu, 0);
-	omni_node_worker_free(s->worker);
+	workers_close(s);
 	for (unsigned int i = 0; i < SITES; i++) {
 		if (s->key[i] != NULL)
 			omni_sessions_release(s->sessions, s->key[i]->local_id);
@@ -148,9 +201,11 @@ static void site_close(struct site *s)
 	for (unsigned int i = 0; i < LOCALS; i++)
 		omni_port_close(&s->ports, s->local[i]);
 	omni_port_close(&s->ports, s->uplink);
-	omni_aead_free(s->aead);
+	for (unsigned int i = 0; i < WORKERS; i++) {
+		omni_aead_free(s->aead[i]);
+		omni_xring_free(s->xrings[i]);
+	}
 	omni_aead_free(s->control_aead);
-	omni_xring_free(s->xring);
 	close(s->bell);
 	omni_fdb_free(s->fdb);
 	omni_rcu_free(s->rcu);
@@ -259,19 +314,27 @@ static void control(struct rig *r, struct site *s)
 	uint32_t now_s = (uint32_t)(omni_clock_boot_ns() / OMNI_NS_PER_S);
 	struct omni_event ev;
 
-	while (omni_xring_take_events(s->xring, &ev, 1) == 1) {
-		if (s->n_events < EVENTS)
-			s->event[s->n_events++] = ev;
-		if (!r->no_control && (ev.type == OMNI_EVENT_LEARN || ev.type == OMNI_EVENT_MOVE))
-			omni_fdb_learn(s->fdb, (uint64_t)ev.cluster << 48 | ev.mac, ev.dest, now_s);
-	}
+	for (unsigned int i = 0; i < s->workers; i++)
+		while (omni_xring_take_events(s->xrings[i], &ev, 1) == 1) {
+			if (s->n_events < EVENTS)
+				s->event[s->n_events++] = ev;
+			if (!r->no_control &&
+			    (ev.type == OMNI_EVENT_LEARN || ev.type == OMNI_EVENT_MOVE))
+				omni_fdb_learn(s->fdb, (uint64_t)ev.cluster << 48 | ev.mac, ev.dest,
+					       now_s);
+		}
 	omni_rcu_poll(s->rcu);
+}
+
+void rig_turn_of(struct rig *r, unsigned int site, unsigned int worker)
+{
+	omni_node_turn(r->site[site].worker_of[worker]);
+	control(r, &r->site[site]);
 }
 
 void rig_turn(struct rig *r, unsigned int site)
 {
-	omni_node_turn(r->site[site].worker);
-	control(r, &r->site[site]);
+	rig_turn_of(r, site, 0);
 }
 
 /* The datagram to the site whose address it names. */
@@ -293,7 +356,8 @@ void rig_run(struct rig *r)
 		for (unsigned int i = 0; i < r->n; i++) {
 			struct rte_mbuf *m;
 
-			moved |= omni_node_turn(r->site[i].worker) > 0;
+			for (unsigned int w = 0; w < r->site[i].workers; w++)
+				moved |= omni_node_turn(r->site[i].worker_of[w]) > 0;
 			control(r, &r->site[i]);
 			while (!r->unplugged && (m = rig_out(r->site[i].uplink)) != NULL) {
 				carry(r, m);
@@ -303,9 +367,19 @@ void rig_run(struct rig *r)
 	} while (moved);
 }
 
+uint64_t rig_count_of(const struct rig *r, unsigned int site, unsigned int worker,
+		      enum omni_stat which)
+{
+	return r->site[site].stats[worker].count[which];
+}
+
 uint64_t rig_count(const struct rig *r, unsigned int site, enum omni_stat which)
 {
-	return r->site[site].stats.count[which];
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < r->site[site].workers; i++)
+		sum += rig_count_of(r, site, i, which);
+	return sum;
 }
 
 uint64_t rig_drops(const struct rig *r, unsigned int site)
@@ -382,16 +456,30 @@ void rig_assert_frame(struct rte_mbuf *m, unsigned int dst, unsigned int src, ui
 	assert_memory_equal(rte_pktmbuf_mtod(m, uint8_t *), want, len);
 }
 
+void rig_in_queue(struct omni_port *port, uint16_t queue, struct rte_mbuf *m)
+{
+	assert_int_equal(omni_ring_port_far_tx(port, queue, &m, 1), 1);
+}
+
 void rig_in(struct omni_port *port, struct rte_mbuf *m)
 {
-	assert_int_equal(omni_ring_port_far_tx(port, 0, &m, 1), 1);
+	rig_in_queue(port, 0, m);
+}
+
+struct rte_mbuf *rig_out_queue(struct omni_port *port, uint16_t queue)
+{
+	struct rte_mbuf *m;
+
+	return omni_ring_port_far_rx(port, queue, &m, 1) == 1 ? m : NULL;
 }
 
 struct rte_mbuf *rig_out(struct omni_port *port)
 {
-	struct rte_mbuf *m;
+	struct rte_mbuf *m = NULL;
 
-	return omni_ring_port_far_rx(port, 0, &m, 1) == 1 ? m : NULL;
+	for (uint16_t queue = 0; queue < WORKERS && m == NULL; queue++)
+		m = rig_out_queue(port, queue);
+	return m;
 }
 
 void rig_expect(struct omni_port *port, unsigned int dst, unsigned int src, uint16_t len,
@@ -427,7 +515,7 @@ void rig_introduce(struct rig *r, struct omni_port *at_a, unsigned int a, struct
 	rig_run(r);
 	discard_all(r);
 	for (unsigned int i = 0; i < r->n; i++)
-		memset(&r->site[i].stats, 0, sizeof(r->site[i].stats));
+		memset(r->site[i].stats, 0, sizeof(r->site[i].stats));
 	rig_forget_events(r);
 }
 

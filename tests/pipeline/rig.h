@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A few gateways in one process: for each its tables and one worker, an uplink and local ports
- * that are rings. The rig is the underlay (it carries datagrams by their outer address) and
- * control (it learns what workers report); keys are made here, without handshakes.
+ * A few gateways in one process: for each its tables and one worker or several, which take their
+ * turns one after the other; an uplink and local ports that are rings. The rig is the underlay (it
+ * carries datagrams by their outer address) and control (it learns what workers report); keys are
+ * made here, without handshakes.
  */
 #ifndef OMNI_TESTS_RIG_H
 #define OMNI_TESTS_RIG_H
@@ -24,6 +25,7 @@
 
 #define SITES 4
 #define LOCALS 3
+#define WORKERS 7
 #define EVENTS 4096
 #define DOMAIN 5
 #define UDP_PORT 51820
@@ -40,10 +42,12 @@ struct site {
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
 	struct omni_rcu *rcu;
-	struct omni_xring *xring;
-	struct omni_stats stats;
-	struct omni_aead *aead, *control_aead;
-	struct omni_worker *worker;
+	struct omni_aead *control_aead;
+	unsigned int workers;
+	struct omni_xring *xrings[WORKERS], *xring; /* xring, worker: of the first one */
+	struct omni_worker *worker_of[WORKERS], *worker;
+	struct omni_stats stats[WORKERS];
+	struct omni_aead *aead[WORKERS];
 	struct omni_endpoint address;
 	struct omni_peer *peer[SITES]; /* by the other site's number */
 	struct omni_keypair *key[SITES];
@@ -77,6 +81,10 @@ int rig_group_teardown(void **state);
 int rig_setup(void **state);
 int rig_teardown(void **state);
 
+/* Let the site have n workers from here on, and the port queues for so many of them. */
+void rig_set_workers(struct rig *r, unsigned int site, unsigned int n);
+void rig_set_queues(struct omni_port *port, uint16_t queues, uint16_t first_worker);
+
 /* Keys and paths between two sites, and each in the other's flood list. */
 void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct link *link);
 
@@ -84,9 +92,12 @@ void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct lin
 void rig_run(struct rig *r);
 /* One turn of one worker, and its events; nothing is carried. */
 void rig_turn(struct rig *r, unsigned int site);
+void rig_turn_of(struct rig *r, unsigned int site, unsigned int worker);
 
-/* The sum of a counter over one site, and all drops of a site. */
+/* The sum of a counter over one site, of one of its workers, and all drops of a site. */
 uint64_t rig_count(const struct rig *r, unsigned int site, enum omni_stat which);
+uint64_t rig_count_of(const struct rig *r, unsigned int site, unsigned int worker,
+		      enum omni_stat which);
 uint64_t rig_drops(const struct rig *r, unsigned int site);
 void rig_print(const struct rig *r, unsigned int site);
 unsigned int rig_events(const struct rig *r, unsigned int site, enum omni_event_type type);
@@ -101,9 +112,14 @@ struct rte_mbuf *rig_frame(struct rig *r, unsigned int dst, unsigned int src, ui
 void rig_assert_frame(struct rte_mbuf *m, unsigned int dst, unsigned int src, uint16_t len,
 		      uint8_t seed);
 
-/* Put frames in at a local port or uplink; take one out (NULL: none there). */
+/*
+ * Put frames in at a local port or uplink, on its first queue or another; take one out of any
+ * queue (NULL: none there) or of one.
+ */
 void rig_in(struct omni_port *port, struct rte_mbuf *m);
+void rig_in_queue(struct omni_port *port, uint16_t queue, struct rte_mbuf *m);
 struct rte_mbuf *rig_out(struct omni_port *port);
+struct rte_mbuf *rig_out_queue(struct omni_port *port, uint16_t queue);
 /* Take one out, compare and free it. */
 void rig_expect(struct omni_port *port, unsigned int dst, unsigned int src, uint16_t len,
 		uint8_t seed);

@@ -345,7 +345,7 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(config->limits.fdb, 131072);
 	assert_int_equal(config->limits.lanes, 64);
 	assert_int_equal(config->n_ports, 2);
-	assert_int_equal(config->ports[0].queues, 1);
+	assert_int_equal(config->ports[0].queues, 0);
 	assert_int_equal(config->ports[0].cluster, -1);
 	assert_int_equal(config->ports[0].carries, OMNI_ADDRESS_NONE);
 	assert_int_equal(config->ports[1].cluster, 0);

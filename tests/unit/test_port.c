@@ -126,6 +126,38 @@ static void eal_args_keep_what_the_user_gave(void **state)
 	assert_int_equal(build(&a, 0, false, ARGS(prog, no_huge, in_memory)), -EINVAL);
 }
 
+/* As EAL counts them: what stands before an @ are lcores, behind it are CPUs. */
+static void lcores_are_counted(void **state)
+{
+	static const struct {
+		char option[2][24];
+		unsigned int lcores;
+	} row[] = {
+		{{"-l", "0-7"}, 8},
+		{{"-l0,2,4-6"}, 5},
+		{{"--lcores", "(0-7)@(0-1)"}, 8},
+		{{"--lcores=0@0,1@0"}, 2},
+		{{"--lcores", "0@0,(1-64)@1"}, 65},
+		{{"--lcores", "(0,2-3)@(0,1),4,5-6@1"}, 6},
+		{{"-c", "0xff"}, 8},
+		{{"-c3"}, 2},
+		{{"--no-huge"}, 0},
+		{{"-l"}, 0},
+		{{"-l", "nonsense"}, 0},
+		{{"--lcores", "(((("}, 0},
+		{{"--lcores", "@,@,("}, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(row); i++) {
+		char one[24], two[24], *argv[] = {one, one, two, NULL};
+
+		memcpy(one, row[i].option[0], sizeof(one));
+		memcpy(two, row[i].option[1], sizeof(two));
+		assert_int_equal(omni_eal_count_lcores(two[0] != 0 ? 3 : 2, argv), row[i].lcores);
+	}
+}
+
 static void eal_args_are_bounded(void **state)
 {
 	char *many[OMNI_EAL_ARGS_MAX + 2];
@@ -517,6 +549,7 @@ int main(void)
 		cmocka_unit_test(eal_args_without_hugepages),
 		cmocka_unit_test(eal_args_keep_what_the_user_gave),
 		cmocka_unit_test(eal_args_are_bounded),
+		cmocka_unit_test(lcores_are_counted),
 		cmocka_unit_test(pool_of_af_xdp_is_one_region),
 		cmocka_unit_test(pool_refuses_frames_that_do_not_fit),
 		cmocka_unit_test(ids_and_generations),
