@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A TAP interface of our own making: created at open, gone with its descriptors. Segmentation
- * and checksum offload are off, so what arrives is whole frames of at most an MTU.
+ * A TAP interface of our own making: created at open, gone with its descriptors. Unless the
+ * configuration says otherwise the kernel hands over segments of up to 64 KB and frames without
+ * checksums, and is handed such segments.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +21,19 @@
 #ifndef IFF_TUN_EXCL
 #define IFF_TUN_EXCL 0x8000
 #endif
+/* Runs of UDP datagrams, IPv4 and IPv6; the system's header may be older than the kernel. */
+#define OFFLOAD_USO (0x20 | 0x40)
+#define OFFLOAD_TSO (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
+
+/* What to ask the kernel for, the best first. */
+static const struct {
+	unsigned int flags;
+	const char *names; /* as in omnictl ports */
+} offloads[] = {
+	{OFFLOAD_TSO | OFFLOAD_USO, "csum tso4 tso6 uso gro"},
+	{OFFLOAD_TSO, "csum tso4 tso6 gro"},
+	{0, ""},
+};
 
 static int tap_check(const struct omni_port_conf *conf, struct omni_err *err)
 {
@@ -53,8 +67,7 @@ static int open_queue(const char *name, bool first, bool several)
 		flags |= IFF_TUN_EXCL;
 	ifr.ifr_flags = (short)flags;
 	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ||
-	    ioctl(fd, TUNSETOFFLOAD, 0) < 0) {
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0 || ioctl(fd, TUNSETVNETHDRSZ, &header) < 0) {
 		rc = -errno;
 		close(fd);
 		return rc;
@@ -68,6 +81,7 @@ static void close_queues(struct tap_port *p)
 		if (p->q[i].fd >= 0)
 			close(p->q[i].fd);
 		rte_pktmbuf_free(p->q[i].next);
+		free(p->q[i].room);
 	}
 }
 
@@ -81,8 +95,22 @@ static int open_queues(struct tap_port *p)
 		if (fd < 0)
 			return fd;
 		p->q[i].fd = fd;
+		p->q[i].room = malloc(p->front_len + OMNI_SEGMENT_MAX + 1);
+		if (p->q[i].room == NULL)
+			return -ENOMEM;
 	}
 	return 0;
+}
+
+/* The best that the kernel has; returns its names. */
+static const char *ask_offloads(struct tap_port *p, bool none)
+{
+	size_t i = none ? OMNI_ARRAY_SIZE(offloads) - 1 : 0;
+
+	while (ioctl(p->q[0].fd, TUNSETOFFLOAD, offloads[i].flags) < 0 && offloads[i].flags != 0)
+		i++;
+	p->join = offloads[i].flags != 0;
+	return offloads[i].names;
 }
 
 static int set_up(const struct tap_port *p, const struct omni_port_conf *conf, uint16_t mtu)
@@ -132,6 +160,7 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	p->queues = driver_queues(conf, OMNI_PORT_QUEUES_MAX);
 	p->pool = pool;
 	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
+	p->front_len = RTE_ALIGN_CEIL((uint32_t)p->frame_max, RTE_CACHE_LINE_SIZE);
 	rc = open_queues(p);
 	if (rc == 0)
 		rc = set_up(p, conf, mtu);
@@ -151,6 +180,7 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	port->info.queues = p->queues;
 	port->info.frame_max = p->frame_max;
 	strcpy(port->info.mode, "descriptor");
+	strcpy(port->info.offloads, ask_offloads(p, conf->no_offload));
 	tap_refresh(port);
 	return 0;
 }
@@ -191,6 +221,8 @@ static void tap_stats(struct omni_port *port, struct omni_port_stats *s)
 	driver_extra(s, "rx_bad_len", c.rx_bad_len);
 	driver_extra(s, "rx_offload", c.rx_offload);
 	driver_extra(s, "rx_checksums", c.rx_checksums);
+	driver_extra(s, "rx_segments", c.rx_segments);
+	driver_extra(s, "tx_segments", c.tx_segments);
 	driver_extra(s, "tx_failed", c.tx_failed);
 }
 
@@ -219,6 +251,7 @@ const struct omni_port_ops omni_driver_tap = {
 	.rx = tap_rx,
 	.tx = tap_tx,
 	.rx_fd = tap_rx_fd,
+	.arm = tap_arm,
 	.stats = tap_stats,
 	.refresh = tap_refresh,
 };

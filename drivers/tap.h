@@ -5,7 +5,7 @@
 
 #include <net/if.h>
 
-#include <linux/virtio_net.h>
+#include <omni_segment.h>
 
 #include "drivers.h"
 
@@ -19,12 +19,20 @@ struct tap_counters {
 	uint64_t rx_bad_len;   /* dropped: shorter than a header or longer than a buffer */
 	uint64_t rx_offload;   /* dropped: an offload that we did not ask for, or a lie in it */
 	uint64_t rx_checksums; /* finished by us */
+	uint64_t rx_segments;  /* large ones, cut by us into rx_frames */
+	uint64_t tx_segments;  /* large ones, joined by us from tx_frames */
 	uint64_t tx_failed;    /* dropped: the kernel refused (interface down, bad frame) */
 };
 
 struct tap_queue {
 	int fd;
 	struct rte_mbuf *next; /* empty buffer for the next read */
+	/* The segment that was read last, of which the pieces from `piece` on have yet to leave. */
+	uint32_t piece;
+	uint32_t expected; /* frames that a read gives: as many as the last one */
+	const uint8_t *payload;
+	uint8_t *room; /* what does not fit in the first buffer: front_len bytes into it */
+	struct omni_split split;
 	struct tap_counters count;
 } __rte_cache_aligned;
 
@@ -32,17 +40,14 @@ struct tap_port {
 	char interface[IFNAMSIZ];
 	uint16_t queues;
 	uint16_t frame_max;
+	uint32_t front_len; /* in front of a queue's room, for what the first buffer holds */
+	bool join;	    /* frames to the kernel leave joined */
 	struct rte_mempool *pool;
 	struct tap_queue q[OMNI_PORT_QUEUES_MAX];
 };
 
 uint16_t tap_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t tap_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
-
-/*
- * Write the checksum that the virtio-net header says is missing into the frame of len bytes.
- * False where the header points outside of it. Pure.
- */
-bool tap_finish_checksum(uint8_t *frame, uint32_t len, uint16_t start, uint16_t offset);
+bool tap_arm(struct omni_port *port, uint16_t queue);
 
 #endif

@@ -65,6 +65,7 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 						    .flows = port->generate.flows,
 						    .rate = port->generate.rate};
 	memcpy(out->generate.to, port->generate.to, sizeof(out->generate.to));
+	out->no_offload = port->no_offload;
 	if (index == config->underlay.port) {
 		out->udp_ports[0] = config->underlay.listen;
 		out->n_udp_ports = 1;

@@ -88,6 +88,7 @@ struct omni_config_port {
 	char device[OMNI_CONFIG_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
 	bool server;			      /* with socket: listen instead of connect */
+	bool no_offload;		      /* tap */
 	enum omni_config_address carries;     /* tap */
 	struct omni_prefix address;	      /* of OMNI_ADDRESS_OWN */
 	struct omni_config_generate generate; /* null */

@@ -21,6 +21,7 @@ enum {
 	P_DEVARGS,
 	P_ADDRESS,
 	P_GENERATE,
+	P_OFFLOAD,
 	P_COUNT,
 };
 
@@ -34,7 +35,9 @@ struct driver {
 
 static const struct driver drivers[] = {
 	{"af_xdp", BIT(P_INTERFACE) | BIT(P_MODE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_INTERFACE)},
-	{"tap", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS),
+	{"tap",
+	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) |
+		 BIT(P_OFFLOAD),
 	 BIT(P_INTERFACE)},
 	{"memif", BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
 	 BIT(P_SOCKET)},
@@ -97,6 +100,16 @@ static int parse_role(void *target, const char *text, struct omni_err *err)
 	return 0;
 }
 
+static int parse_offload(void *target, const char *text, struct omni_err *err)
+{
+	bool *none = target;
+
+	*none = strcmp(text, "off") == 0;
+	if (!*none && strcmp(text, "on") != 0)
+		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected on or off", text);
+	return 0;
+}
+
 static int parse_carries(void *target, const char *text, struct omni_err *err)
 {
 	struct omni_config_port *port = target;
@@ -129,6 +142,7 @@ static const struct field fields[P_COUNT] = {
 	[P_DEVARGS] = {"devargs", FIELD_TEXT, AT(device), value_device},
 	[P_ADDRESS] = {"address", FIELD_TEXT, 0, parse_carries},
 	[P_GENERATE] = {"generate", FIELD_NODE},
+	[P_OFFLOAD] = {"offload", FIELD_WORD, AT(no_offload), parse_offload},
 };
 
 static int check_driver(const struct doc *d, const yaml_node_t *node,

@@ -92,6 +92,9 @@ static bool set_option(struct options *o, int option, const char *arg)
 	case 'M':
 		c->has_mac = true;
 		return parse_mac(c->mac, arg);
+	case 'O':
+		c->no_offload = true;
+		return true;
 	case 'S':
 		c->server = true;
 		return true;
@@ -135,13 +138,17 @@ static bool set_option(struct options *o, int option, const char *arg)
 static bool parse(struct options *o, int argc, char **argv)
 {
 	static const struct option list[] = {
-		{"driver", 1, NULL, 'd'},  {"interface", 1, NULL, 'i'}, {"socket", 1, NULL, 'k'},
-		{"mode", 1, NULL, 'm'},	   {"udp-port", 1, NULL, 'p'},	{"queues", 1, NULL, 'q'},
-		{"mtu", 1, NULL, 'u'},	   {"mac", 1, NULL, 'M'},	{"server", 0, NULL, 'S'},
-		{"address", 1, NULL, 'a'}, {"role", 1, NULL, 'r'},	{"seconds", 1, NULL, 's'},
-		{"rounds", 1, NULL, 'n'},  {"size", 1, NULL, 'z'},	{"sleep", 0, NULL, 'w'},
-		{"to-mac", 1, NULL, 't'},  {"from", 1, NULL, 'F'},	{"to", 1, NULL, 'T'},
-		{"odd", 0, NULL, 'o'},	   {"count", 1, NULL, 'c'},	{"device", 1, NULL, 'D'},
+		{"driver", 1, NULL, 'd'},   {"interface", 1, NULL, 'i'},
+		{"socket", 1, NULL, 'k'},   {"mode", 1, NULL, 'm'},
+		{"udp-port", 1, NULL, 'p'}, {"queues", 1, NULL, 'q'},
+		{"mtu", 1, NULL, 'u'},	    {"mac", 1, NULL, 'M'},
+		{"server", 0, NULL, 'S'},   {"address", 1, NULL, 'a'},
+		{"role", 1, NULL, 'r'},	    {"seconds", 1, NULL, 's'},
+		{"rounds", 1, NULL, 'n'},   {"size", 1, NULL, 'z'},
+		{"sleep", 0, NULL, 'w'},    {"to-mac", 1, NULL, 't'},
+		{"from", 1, NULL, 'F'},	    {"to", 1, NULL, 'T'},
+		{"odd", 0, NULL, 'o'},	    {"count", 1, NULL, 'c'},
+		{"device", 1, NULL, 'D'},   {"no-offload", 0, NULL, 'O'},
 		{NULL, 0, NULL, 0}};
 	int option;
 
@@ -302,9 +309,10 @@ static int run(struct options *o, struct omni_port_table *table, struct rte_memp
 		return -1;
 	}
 	printf("{\"event\":\"open\",\"driver\":\"%s\",\"mode\":\"%s\",\"why\":\"%s\",\"queues\":%u,"
-	       "\"mtu\":%u,\"frame_max\":%u,\"hugepages\":%d,\"link_up\":%d}\n",
+	       "\"mtu\":%u,\"offloads\":\"%s\",\"frame_max\":%u,\"hugepages\":%d,\"link_up\":%d}\n",
 	       port->info.driver, port->info.mode, port->info.why, port->info.queues,
-	       port->info.mtu, port->info.frame_max, rte_eal_has_hugepages(), port->info.link_up);
+	       port->info.mtu, port->info.offloads, port->info.frame_max, rte_eal_has_hugepages(),
+	       port->info.link_up);
 	start = rte_rdtsc();
 	while (!stop && (double)(rte_rdtsc() - start) < o->seconds * (double)hz) {
 		unsigned int n = 0;

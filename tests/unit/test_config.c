@@ -181,6 +181,10 @@ static const struct bad bad[] = {
 	 "4:32: interface is the same as in line 2"},
 	{"ports: { up: { driver: memif, socket: /s, role: master } }\n" UNDERLAY OPEN,
 	 "1:49: role: \"master\" is not known, expected server or client"},
+	{"ports: { t: { driver: tap, interface: o, offload: some } }\n" UNDERLAY OPEN,
+	 "1:51: offload: \"some\" is not known, expected on or off"},
+	{"ports: { up: { driver: null, offload: off } }\n" UNDERLAY OPEN,
+	 "1:30: port up: key \"offload\" does not go with driver null"},
 	{"ports: { t: { driver: tap, interface: o, address: 10.0.0.0/24 } }\n" UNDERLAY OPEN,
 	 "1:51: address: 10.0.0.0/24 cannot be the address of one host"},
 	/* underlay */
@@ -350,6 +354,7 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(config->ports[0].carries, OMNI_ADDRESS_NONE);
 	assert_int_equal(config->ports[1].cluster, 0);
 	assert_int_equal(config->ports[1].carries, OMNI_ADDRESS_VIP);
+	assert_false(config->ports[1].no_offload);
 	assert_int_equal(config->n_clusters, 1);
 	cluster = &config->clusters[0];
 	assert_string_equal(cluster->name, "c");

@@ -15,7 +15,6 @@
 #include <omni_drivers.h>
 #include <omni_eal.h>
 #include <omni_port.h>
-#include <tap.h>
 
 #define POOL_SIZE 8191
 #define FRAME 1518
@@ -302,26 +301,6 @@ static void checks_name_what_is_wrong(void **state)
 	assert_int_equal(check(&memif), -EINVAL);
 }
 
-static void tap_checksums(void **state)
-{
-	/* RFC 1071's example: 0001 f203 f4f5 f6f7 sum up to ddf2. */
-	uint8_t frame[12] = {0xaa, 0xaa, 0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7, 0, 0};
-	uint8_t ones[8] = {0xff, 0xff, 0, 0, 0, 0, 0, 0};
-
-	(void)state;
-	assert_true(tap_finish_checksum(frame, 12, 2, 8));
-	assert_int_equal(frame[10], 0x22);
-	assert_int_equal(frame[11], 0x0d);
-	/* A UDP checksum of zero is sent as ones, another one as it is. */
-	assert_true(tap_finish_checksum(ones, 8, 0, 6));
-	assert_int_equal(ones[6] << 8 | ones[7], 0xffff);
-	memcpy(ones, (const uint8_t[]){0xff, 0xff, 0, 0, 0, 0, 0, 0}, 8);
-	assert_true(tap_finish_checksum(ones, 8, 0, 4));
-	assert_int_equal(ones[4] << 8 | ones[5], 0);
-	assert_false(tap_finish_checksum(frame, 12, 2, 9));
-	assert_false(tap_finish_checksum(frame, 12, 0xffff, 0xffff));
-}
-
 /* ---- Memory ports ---- */
 
 static void ring_carries_frames_both_ways(void **state)
@@ -555,7 +534,6 @@ int main(void)
 		cmocka_unit_test(ids_and_generations),
 		cmocka_unit_test(refuses_bad_conf),
 		cmocka_unit_test(checks_name_what_is_wrong),
-		cmocka_unit_test(tap_checksums),
 		cmocka_unit_test(ring_carries_frames_both_ways),
 		cmocka_unit_test(full_ring_leaves_frames_with_the_caller),
 		cmocka_unit_test(null_swallows),

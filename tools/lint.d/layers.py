@@ -19,13 +19,14 @@ LAYERS = {
     "stats": "base",
     "xring": "wire base",
     "port": "base",
+    "segment": "wire base",
     "fdb": "rcu base",
     "fib": "rcu base",
     "session": "aead replay rcu wire base",
     "nucleus": "noise signal replay crypto wire base",
     "node": "aead session fdb fib port xring stats rcu replay wire base",
     "ctl": "config mgmt noise signal aead session fdb fib port xring stats rcu crypto wire base",
-    "drivers": "port base",
+    "drivers": "port segment base",
 }
 
 # Programs wire things together, so they see everything except for these, which stay small.
@@ -35,7 +36,7 @@ APPS = {
 }
 
 # Libraries that know nothing of DPDK: they run in the Nucleus, in tools and in plain tests.
-NO_DPDK = "base wire config mgmt crypto aead replay noise signal stats nucleus".split()
+NO_DPDK = "base wire config mgmt crypto aead replay noise signal stats nucleus segment".split()
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.M)
 DEPENDENCY = re.compile(r"\b(\w+)_dep\b")

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * From mbufs to a TAP descriptor: one system call for each frame, or for all frames of a TCP
+ * flow in a burst that may be joined. Payloads are not copied, the joined frame's headers are
+ * written beside the frames. Runs on the queue's worker.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/uio.h>
+
+#include "tap.h"
+
+/* A joined frame's first bytes. */
+struct front {
+	struct virtio_net_hdr_mrg_rxbuf vnet;
+	uint8_t head[OMNI_SEGMENT_HDR_MAX];
+};
+
+static_assert(offsetof(struct front, head) == TAP_VNET_HDR_LEN, "no hole between them");
+
+/* 0, or the error of the write. */
+static int write_one(const struct tap_queue *q, const struct rte_mbuf *m)
+{
+	static const struct virtio_net_hdr_mrg_rxbuf none;
+	struct iovec part[1 + TAP_SEGMENTS_MAX];
+	int count = 0;
+
+	part[count++] = (struct iovec){.iov_base = RTE_PTR_ADD(&none, 0), .iov_len = sizeof(none)};
+	if (m->nb_segs > TAP_SEGMENTS_MAX)
+		return EMSGSIZE;
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next)
+		part[count++] = (struct iovec){.iov_base = rte_pktmbuf_mtod(s, void *),
+					       .iov_len = s->data_len};
+	return writev(q->fd, part, count) < 0 ? errno : 0;
+}
+
+/* The same for a group of frames. */
+static int write_group(struct tap_queue *q, const struct omni_join *j,
+		       const struct omni_join_group *g, struct rte_mbuf **m)
+{
+	struct iovec part[1 + OMNI_JOIN_MAX];
+	struct front front;
+	uint32_t hdr;
+	int count = 1;
+
+	if (g->n == 1)
+		return write_one(q, m[g->first]);
+	front.vnet.num_buffers = 0;
+	hdr = omni_join_head(j, g, &front.vnet.hdr, front.head);
+	part[0] = (struct iovec){.iov_base = &front, .iov_len = sizeof(front.vnet) + hdr};
+	for (unsigned int i = g->first; i != OMNI_JOIN_END; i = j->next[i])
+		part[count++] = (struct iovec){
+			.iov_base = rte_pktmbuf_mtod_offset(m[i], void *, hdr),
+			.iov_len = m[i]->data_len - hdr,
+		};
+	if (writev(q->fd, part, count) < 0)
+		return errno;
+	driver_count(&q->count.tx_segments, 1);
+	return 0;
+}
+
+static void find_groups(struct omni_join *j, const struct tap_port *p, struct rte_mbuf **m,
+			uint16_t n)
+{
+	omni_join_begin(j);
+	for (uint16_t i = 0; i < n; i++) {
+		if (p->join && m[i]->nb_segs == 1)
+			omni_join_add(j, rte_pktmbuf_mtod(m[i], const uint8_t *), m[i]->data_len);
+		else
+			omni_join_add_opaque(j);
+	}
+}
+
+/* Frames of the groups from at on back to the caller, who finds them behind those taken. */
+static uint16_t give_back(const struct omni_join *j, unsigned int at, struct rte_mbuf **m,
+			  uint16_t n)
+{
+	struct rte_mbuf *left[OMNI_JOIN_MAX];
+	uint16_t count = 0;
+
+	for (; at < j->n; at++)
+		for (unsigned int i = j->group[at].first; i != OMNI_JOIN_END; i = j->next[i])
+			left[count++] = m[i];
+	memcpy(m + n - count, left, count * sizeof(*left));
+	return (uint16_t)(n - count);
+}
+
+/* Free the group's frames and add up their bytes. */
+static uint64_t free_group(const struct omni_join *j, const struct omni_join_group *g,
+			   struct rte_mbuf **m)
+{
+	struct rte_mbuf *done[OMNI_JOIN_MAX];
+	unsigned int count = 0;
+	uint64_t bytes = 0;
+
+	for (unsigned int i = g->first; i != OMNI_JOIN_END; i = j->next[i]) {
+		bytes += m[i]->pkt_len;
+		done[count++] = m[i];
+	}
+	rte_pktmbuf_free_bulk(done, count);
+	return bytes;
+}
+
+/* Up to OMNI_JOIN_MAX frames; returns how many were taken. */
+static uint16_t send_some(const struct tap_port *p, struct tap_queue *q, struct rte_mbuf **m,
+			  uint16_t n)
+{
+	struct omni_join j;
+	uint64_t frames = 0, bytes = 0;
+	unsigned int at = 0;
+
+	find_groups(&j, p, m, n);
+	for (; at < j.n; at++) {
+		const struct omni_join_group *g = &j.group[at];
+		int rc = write_group(q, &j, g, m);
+		uint64_t len;
+
+		if (rc == EAGAIN)
+			break;
+		len = free_group(&j, g, m);
+		if (rc != 0) {
+			driver_count(&q->count.tx_failed, g->n);
+			continue;
+		}
+		frames += g->n;
+		bytes += len;
+	}
+	driver_count(&q->count.tx_frames, frames);
+	driver_count(&q->count.tx_bytes, bytes);
+	return at < j.n ? give_back(&j, at, m, n) : n;
+}
+
+uint16_t tap_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	const struct tap_port *p = port->priv;
+	struct tap_queue *q = &((struct tap_port *)port->priv)->q[queue];
+	uint16_t taken = 0, some, sent;
+
+	do {
+		some = RTE_MIN((uint16_t)(n - taken), (uint16_t)OMNI_JOIN_MAX);
+		sent = send_some(p, q, m + taken, some);
+		taken = (uint16_t)(taken + sent);
+	} while (sent == some && taken < n);
+	return taken;
+}

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Host ports that take and give 64 KB segments: bulk TCP and what may lie in its way."""
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+
+SIZE = 100 << 20
+TAP = "omni0"
+
+
+def start(rig, mtu=1400, offload=None):
+    """Two gateways that know each other; the hosts are the gateways' own namespaces."""
+    gw = {}
+    for site, other in (("a", "b"), ("b", "a")):
+        conf = rig.static_config(site, [other])
+        conf["ports"]["host0"].update({"address": "vip", "mtu": mtu})
+        if offload:
+            conf["ports"]["host0"]["offload"] = offload
+        gw[site] = rig.gateway(site, conf, wait=False)
+    for g in gw.values():
+        g.ready()
+        g.wait_peers(1)
+    for site, g in gw.items():
+        rig.topo.exec(g.ns, "sysctl", "-qw", f"net.ipv6.conf.{TAP}.disable_ipv6=0")
+        rig.topo.exec(g.ns, "ip", "addr", "add", f"fd80::{rig.topo.number(site)}/64", "dev", TAP,
+                      "nodad")
+    return gw["a"], gw["b"]
+
+
+SERVER = """
+import hashlib, socket, sys
+s = socket.create_server((sys.argv[1], 5300), family=int(sys.argv[2]))
+print("ready", flush=True)
+s.settimeout(60)
+c, _ = s.accept()
+c.settimeout(60)
+h, n = hashlib.sha256(), 0
+while data := c.recv(1 << 20):
+    h.update(data)
+    n += len(data)
+print(n, h.hexdigest(), flush=True)
+"""
+
+CLIENT = """
+import hashlib, os, socket, sys
+c = socket.create_connection((sys.argv[1], 5300), timeout=60)
+h, left = hashlib.sha256(), int(sys.argv[2])
+while left > 0:
+    data = os.urandom(min(left, 1 << 20))
+    h.update(data)
+    c.sendall(data)
+    left -= len(data)
+c.shutdown(socket.SHUT_WR)
+print(h.hexdigest())
+"""
+
+
+def transfer(rig, sender, receiver, addr, size=SIZE):
+    """Send size random bytes over one TCP connection; they must arrive as they were."""
+    family = socket.AF_INET6 if ":" in addr else socket.AF_INET
+    enter = ["ip", "netns", "exec"]
+    with subprocess.Popen([*enter, receiver.ns, sys.executable, "-c", SERVER, addr,
+                           str(int(family))], stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout.readline() == "ready\n"
+            sent = subprocess.run([*enter, sender.ns, sys.executable, "-c", CLIENT, addr,
+                                   str(size)], capture_output=True, text=True, timeout=120,
+                                  check=True).stdout.split()
+            assert server.stdout.readline().split() == [str(size), sent[0]]
+        finally:
+            server.kill()
+
+
+def host_port(g):
+    return next(p for p in g.ports() if p["name"] == "host0")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_bulk_tcp_arrives_whole_in_segments(rig, family):
+    a, b = start(rig)
+    assert "tso4" in host_port(a)["offloads"] and "gro" in host_port(a)["offloads"]
+    transfer(rig, a, b, rig.topo.vip("b") if family == 4 else "fd80::2",
+             SIZE if family == 4 else SIZE // 4)
+    sent, got = host_port(a), host_port(b)
+    # Every segment is a read of many frames, and the frames leave joined again.
+    assert sent["rx_segments"] > 0 and sent["rx_frames"] > 5 * sent["rx_segments"]
+    assert 0 < got["tx_segments"] < got["tx_frames"] / 2
+    assert sent["rx_offload"] == sent["rx_bad_len"] == got["tx_failed"] == 0
+
+
+def test_without_offloads(rig):
+    """Of the port, and of the kernel's side of it."""
+    a, b = start(rig, offload="off")
+    assert host_port(a)["offloads"] == ""
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 10)
+    for g in (a, b):
+        p = host_port(g)
+        assert p["rx_segments"] == p["tx_segments"] == p["rx_checksums"] == 0
+        assert p["rx_offload"] == p["tx_failed"] == 0
+
+
+def test_host_with_its_offloads_switched_off(rig):
+    a, b = start(rig)
+    for g in (a, b):
+        rig.topo.exec(g.ns, "ethtool", "-K", TAP, "tx", "off", "tso", "off", "gso", "off", "gro",
+                      "off")
+    before = host_port(a)
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 10)
+    after = host_port(a)
+    assert after["rx_segments"] == before["rx_segments"]
+    assert host_port(b)["tx_failed"] == 0
+
+
+def test_vlan(rig):
+    a, b = start(rig)
+    for n, g in ((1, a), (2, b)):
+        made = rig.topo.exec(g.ns, "ip", "link", "add", "link", TAP, "name", "v9", "type", "vlan",
+                             "id", "9", check=False)
+        if "Unknown device type" in made.stderr:
+            pytest.skip("the kernel has no VLAN interfaces")
+        rig.topo.exec(g.ns, "ip", "addr", "add", f"10.210.0.{n}/24", "dev", "v9")
+        rig.topo.exec(g.ns, "ip", "link", "set", "v9", "up")
+    transfer(rig, a, b, "10.210.0.2", SIZE // 4)
+    assert host_port(a)["rx_segments"] > 0
+    assert host_port(b)["tx_segments"] > 0
+
+
+def test_jumbo_frames(rig):
+    a, b = start(rig, mtu=9000)
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 4)
+    assert host_port(a)["rx_segments"] > 0
+    assert host_port(b)["tx_segments"] > 0
+    assert host_port(a)["rx_bad_len"] == 0
+
+
+def test_two_connections_both_ways(rig):
+    a, b = start(rig)
+    errors = []
+
+    def run(*args):
+        try:
+            transfer(*args)
+        except (AssertionError, subprocess.SubprocessError) as e:
+            errors.append(e)
+
+    ways = [threading.Thread(target=run, args=(rig, a, b, rig.topo.vip("b"), SIZE // 4)),
+            threading.Thread(target=run, args=(rig, b, a, "fd80::1", SIZE // 4))]
+    for t in ways:
+        t.start()
+    for t in ways:
+        t.join()
+    assert not errors
+
+
+UDP_SERVER = """
+import hashlib, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 5301))
+s.settimeout(30)
+print("ready", flush=True)
+while True:
+    data, client = s.recvfrom(70000)
+    s.sendto(hashlib.sha256(data).digest(), client)
+"""
+
+# One large send at a time, again until every datagram of it was answered with its hash.
+UDP_CLIENT = """
+import hashlib, os, socket, sys
+addr, count, size, segment = sys.argv[1], *map(int, sys.argv[2:])
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(0.5)
+if segment:
+    s.setsockopt(socket.SOL_UDP, 103, segment)  # UDP_SEGMENT
+for _ in range(count):
+    data = os.urandom(size)
+    part = segment or size
+    want = {hashlib.sha256(data[i:i + part]).digest() for i in range(0, size, part)}
+    for tries in range(20):
+        s.sendto(data, (addr, 5301))
+        got = set()
+        try:
+            while got != want:
+                answer = s.recv(64)
+                got |= {answer} & want
+            break
+        except TimeoutError:
+            pass
+    else:
+        sys.exit("lost or damaged")
+"""
+
+
+@pytest.mark.parametrize("size, segment", [(8000, 0), (60000, 0), (40000, 1300)])
+def test_large_datagrams(rig, size, segment):
+    """In IP fragments, and as runs that the kernel leaves to us to cut."""
+    a, b = start(rig)
+    addr, count = rig.topo.vip("b"), 20
+    enter = ["ip", "netns", "exec"]
+    with subprocess.Popen([*enter, b.ns, sys.executable, "-c", UDP_SERVER, addr],
+                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                          text=True) as server:
+        try:
+            assert server.stdout.readline() == "ready\n"
+            subprocess.run([*enter, a.ns, sys.executable, "-c", UDP_CLIENT, addr, str(count),
+                            str(size), str(segment)], timeout=60, check=True)
+        finally:
+            server.kill()
+    if segment and "uso" in host_port(a)["offloads"]:
+        assert host_port(a)["rx_segments"] >= count
