@@ -23,6 +23,7 @@ enum bench_op {
 
 struct bench_options {
 	bool json, quick;
+	bool bundles;	     /* seal and open alone: short frames share datagrams */
 	int op;		     /* enum bench_op; -1: all */
 	unsigned int cipher; /* enum omni_cipher; 0: all */
 	unsigned int size;   /* 0: all; bytes, or BENCH_IMIX */
@@ -35,6 +36,8 @@ struct bench_result {
 	enum bench_op op;
 	unsigned int cipher; /* 0 for forward */
 	unsigned int size;   /* bytes, or BENCH_IMIX */
+	bool bundles;
+	unsigned int datagrams; /* that all frames of a pass were in */
 	unsigned int runs, peers, hosts, flows;
 	double mpps, gbps, cycles_per_frame;
 	double mpps_min, mpps_max;	/* of the runs */

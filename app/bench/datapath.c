@@ -34,6 +34,13 @@ static bool is_large(unsigned int size)
 	return size > FRAME_SMALL && size != BENCH_IMIX;
 }
 
+/* Frames that came out in n buffers. */
+static unsigned int frames_out(const struct bench_rig *r, unsigned int n)
+{
+	return n + (unsigned int)(r->stats->count[OMNI_STAT_bundled_frames] -
+				  r->stats->count[OMNI_STAT_bundles_sent]);
+}
+
 /* False where a frame did not come out. */
 static bool through(struct bench_rig *r, enum bench_op op, struct pass *pass)
 {
@@ -51,19 +58,22 @@ static bool through(struct bench_rig *r, enum bench_op op, struct pass *pass)
 	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++)
 		pass->stage[i] = r->stats->stage[i].cycles;
 	memcpy(r->m, out->out, sizeof(r->m));
-	return out->n_out == BENCH_BUFFERS;
+	r->n_m = out->n_out;
+	return frames_out(r, out->n_out) == BENCH_BUFFERS;
 }
 
-static int one_pass(struct bench_rig *r, const struct bench_result *res, struct pass *pass)
+static int one_pass(struct bench_rig *r, struct bench_result *res, struct pass *pass)
 {
 	memset(pass, 0, sizeof(*pass));
-	bench_load(r, res->op, res->size);
+	res->datagrams = bench_load(r, res->op, res->size);
 	if (!through(r, res->op, pass)) {
 		fprintf(stderr, "omni-bench: frames were lost in %s\n", bench_op_name(res->op));
 		return 1;
 	}
 	if (res->op == BENCH_FORWARD)
 		return 0;
+	if (res->op == BENCH_SEAL)
+		res->datagrams = r->n_m;
 	pass->aead = bench_bare(r, res->op, res->size);
 	if (pass->aead != 0)
 		return 0;
@@ -161,7 +171,8 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 	if (cipher != 0 && (o->size != 0 || !large))
 		report->memory[report->n_memory++] = r->memory;
 	for (int op = BENCH_SEAL; op <= BENCH_FORWARD; op++) {
-		if ((o->op >= 0 && o->op != op) || (op == BENCH_FORWARD) != (cipher == 0))
+		if ((o->op >= 0 && o->op != op) || (o->bundles && op == BENCH_FORWARD) ||
+		    (op == BENCH_FORWARD) != (cipher == 0))
 			continue;
 		for (unsigned int i = 0; rc == 0 && i < OMNI_ARRAY_SIZE(sizes); i++) {
 			unsigned int size = o->size != 0 ? o->size : sizes[i];
@@ -173,6 +184,7 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 				.op = (enum bench_op)op,
 				.cipher = cipher,
 				.size = size,
+				.bundles = r->bundles,
 				.peers = r->n_peers,
 				.hosts = r->hosts,
 				.flows = r->flows,
@@ -202,6 +214,8 @@ static int run_all(const struct bench_options *o, struct bench_report *report)
 	int rc = 0;
 
 	for (unsigned int cipher = 0; rc == 0 && cipher < OMNI_CIPHER_COUNT; cipher++) {
+		if (o->bundles && cipher == 0)
+			continue;
 		if (cipher == 0 ? o->op >= 0 && o->op != BENCH_FORWARD : o->op == BENCH_FORWARD)
 			continue;
 		if (cipher != 0 && o->cipher != 0 && o->cipher != cipher)

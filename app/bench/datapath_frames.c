@@ -3,10 +3,13 @@
 #include <string.h>
 
 #include <rte_cycles.h>
+#include <rte_debug.h>
 
 #include <omni_cursor.h>
 
 #include "datapath_rig.h"
+
+#define BUNDLED_FRAME_MAX 300 /* longer ones travel alone */
 
 /* 7:4:1, mixed so that each burst has nearly that many of each. */
 static const uint16_t imix[] = {64, 576, 64, 64, 576, 64, 1420, 64, 576, 64, 64, 576};
@@ -25,18 +28,58 @@ double bench_size_mean(unsigned int size)
 	return sum / BENCH_BUFFERS;
 }
 
-static void put_frame(struct rte_mbuf *m, const uint8_t dst[6], const uint8_t src[6],
-		      unsigned int size)
+/* A frame at eth: from the host whose turn it is, or to it. */
+static void put_frame(struct bench_rig *r, enum bench_op op, uint8_t *eth)
 {
-	uint8_t *eth;
+	uint8_t near[6], far[6];
+
+	bench_mac(near, BENCH_AT_PORT0, r->host % r->flows);
+	if (op == BENCH_FORWARD)
+		bench_mac(far, BENCH_AT_PORT1, r->host % r->flows);
+	else
+		bench_mac(far, BENCH_AT_PEER, r->host);
+	memcpy(eth, op == BENCH_OPEN ? near : far, 6);
+	memcpy(eth + 6, op == BENCH_OPEN ? far : near, 6);
+	omni_store_be16(eth + 12, 0x88b5);
+}
+
+static void next_host(struct bench_rig *r)
+{
+	r->host = (r->host + r->stride) % r->hosts;
+}
+
+/*
+ * Into m the frame of size, or a bundle of it and those that follow, all of one peer; returns how
+ * many.
+ */
+static unsigned int put_frames(struct bench_rig *r, enum bench_op op, struct rte_mbuf *m,
+			       unsigned int size, unsigned int first, bool bundle)
+{
+	unsigned int n = 0, len = bench_size(size, first), at = 0;
 
 	rte_pktmbuf_reset(m);
-	m->data_len = (uint16_t)size;
-	m->pkt_len = size;
-	eth = rte_pktmbuf_mtod(m, uint8_t *);
-	memcpy(eth, dst, 6);
-	memcpy(eth + 6, src, 6);
-	omni_store_be16(eth + 12, 0x88b5);
+	while (bundle && first + n < BENCH_BUFFERS && len <= BUNDLED_FRAME_MAX &&
+	       at + OMNI_BUNDLE_LEN_LEN + len <= BENCH_BUNDLES_MTU - OMNI_OVERHEAD_V4) {
+		uint8_t *to = rte_pktmbuf_mtod_offset(m, uint8_t *, at);
+
+		omni_store_be16(to, (uint16_t)len);
+		put_frame(r, op, to + OMNI_BUNDLE_LEN_LEN);
+		if (r->n_peers == 1)
+			next_host(r);
+		at += OMNI_BUNDLE_LEN_LEN + len;
+		len = bench_size(size, first + ++n);
+	}
+	if (n == 0) {
+		put_frame(r, op, rte_pktmbuf_mtod(m, uint8_t *));
+		at = len;
+		n = 1;
+		next_host(r);
+	} else if (r->n_peers > 1) {
+		next_host(r);
+	}
+	m->data_len = (uint16_t)at;
+	m->pkt_len = at;
+	return n;
 }
 
 static void set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
@@ -55,8 +98,9 @@ static void set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uin
 			   h + offsetof(struct omni_data_hdr, sequence));
 }
 
-/* The frame that m holds as a peer's datagram; its operation into op. */
-static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_aead_op *op)
+/* What m holds as a peer's datagram; its operation into op. */
+static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_aead_op *op,
+			 bool bundle)
 {
 	uint16_t len = rte_pktmbuf_data_len(m);
 	struct omni_data_hdr *h =
@@ -66,6 +110,7 @@ static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_a
 	omni_store_be64(h->session_id, p->key->local_id);
 	omni_store_be64(h->sequence, p->sequence++);
 	omni_store_be16(h->lane, BENCH_LANE);
+	h->kind = bundle ? OMNI_KIND_BUNDLE : OMNI_KIND_FRAME;
 	set_op(op, p->key->rx_key, (uint8_t *)h, len);
 	rte_pktmbuf_prepend(m, (uint16_t)(sizeof(*h) + p->far_path.hdr_len));
 	m->data_len += OMNI_TAG_LEN;
@@ -74,56 +119,82 @@ static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_a
 			(uint16_t)(len + OMNI_DATA_OVERHEAD), 0);
 }
 
-void bench_load(struct bench_rig *r, enum bench_op op, unsigned int size)
+/* Buffers out of the pool, or back. */
+static void hold(struct bench_rig *r, unsigned int n)
 {
-	struct mem_port *p = bench_mem(op == BENCH_OPEN ? r->uplink : r->local[0]);
+	if (r->n_m > n)
+		rte_pktmbuf_free_bulk(r->m + n, r->n_m - n);
+	else if (rte_pktmbuf_alloc_bulk(r->pool, r->m + r->n_m, n - r->n_m) != 0)
+		rte_panic("buffers of the pool are missing\n");
+	r->n_m = n;
+}
+
+/* All frames for op into buffers, of which some stay unused where there are bundles. */
+static unsigned int fill(struct bench_rig *r, enum bench_op op, unsigned int size, bool bundle)
+{
 	struct omni_aead_op ops[OMNI_NODE_BURST];
+	unsigned int n = 0, in_op = 0;
 
-	for (unsigned int i = 0; i < BENCH_BUFFERS; i++) {
-		uint8_t near[6], far[6];
-
-		bench_mac(near, BENCH_AT_PORT0, r->host % r->flows);
-		if (op == BENCH_FORWARD)
-			bench_mac(far, BENCH_AT_PORT1, r->host % r->flows);
-		else
-			bench_mac(far, BENCH_AT_PEER, r->host);
-		r->peer_of[i] = r->host % r->n_peers;
-		r->host = (r->host + r->stride) % r->hosts;
-		put_frame(r->m[i], op == BENCH_OPEN ? near : far, op == BENCH_OPEN ? far : near,
-			  bench_size(size, i));
+	hold(r, BENCH_BUFFERS);
+	for (unsigned int i = 0, frames; i < BENCH_BUFFERS; i += frames, n++) {
+		r->peer_of[n] = r->host % r->n_peers;
+		frames = put_frames(r, op, r->m[n], size, i, bundle);
 		if (op != BENCH_OPEN)
 			continue;
-		put_datagram(&r->peer[r->peer_of[i]], r->m[i], &ops[i % OMNI_NODE_BURST]);
-		if (i % OMNI_NODE_BURST == OMNI_NODE_BURST - 1)
-			omni_aead_seal_burst(r->far_aead, ops, OMNI_NODE_BURST);
+		put_datagram(&r->peer[r->peer_of[n]], r->m[n], &ops[in_op++],
+			     bundle && bench_size(size, i) <= BUNDLED_FRAME_MAX);
+		if (in_op == OMNI_NODE_BURST || i + frames == BENCH_BUFFERS) {
+			omni_aead_seal_burst(r->far_aead, ops, in_op);
+			in_op = 0;
+		}
 	}
-	memcpy(p->in, r->m, sizeof(r->m));
-	p->n_in = BENCH_BUFFERS;
+	return n;
+}
+
+unsigned int bench_load(struct bench_rig *r, enum bench_op op, unsigned int size)
+{
+	struct mem_port *p = bench_mem(op == BENCH_OPEN ? r->uplink : r->local[0]);
+
+	p->n_in = fill(r, op, size, r->bundles && op == BENCH_OPEN);
 	p->taken = 0;
+	memcpy(p->in, r->m, sizeof(r->m));
+	hold(r, p->n_in);
+	return p->n_in;
+}
+
+/* The operation over what buffer i holds. */
+static void bare_op(struct bench_rig *r, enum bench_op op, unsigned int i, struct omni_aead_op *out)
+{
+	const struct bench_peer *p = &r->peer[r->peer_of[i]];
+	uint8_t *data = rte_pktmbuf_mtod(r->m[i], uint8_t *);
+	unsigned int len = rte_pktmbuf_data_len(r->m[i]);
+
+	if (op == BENCH_OPEN)
+		set_op(out, p->key->rx_key, data + p->far_path.hdr_len,
+		       len - p->far_path.hdr_len - OMNI_DATA_OVERHEAD);
+	else
+		set_op(out, p->key->tx_key, data - OMNI_DATA_HDR_LEN, len);
 }
 
 uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size)
 {
+	unsigned int n = fill(r, op, size, r->bundles);
 	struct omni_aead_op ops[OMNI_NODE_BURST];
-	uint64_t good = UINT64_MAX, cycles = 0, begin;
+	uint64_t cycles = 0, begin;
+	bool good = true;
 
-	bench_load(r, op, size);
-	for (unsigned int i = 0; i < BENCH_BUFFERS; i += OMNI_NODE_BURST) {
-		for (unsigned int j = 0; j < OMNI_NODE_BURST; j++) {
-			const struct bench_peer *p = &r->peer[r->peer_of[i + j]];
-			uint8_t *data = rte_pktmbuf_mtod(r->m[i + j], uint8_t *);
+	for (unsigned int i = 0; i < n; i += OMNI_NODE_BURST) {
+		unsigned int burst = OMNI_MIN(n - i, OMNI_NODE_BURST);
+		uint64_t all = UINT64_MAX >> (OMNI_NODE_BURST - burst);
 
-			set_op(&ops[j], op == BENCH_OPEN ? p->key->rx_key : p->key->tx_key,
-			       op == BENCH_OPEN ? data + p->far_path.hdr_len
-						: data - OMNI_DATA_HDR_LEN,
-			       bench_size(size, i + j));
-		}
+		for (unsigned int j = 0; j < burst; j++)
+			bare_op(r, op, i + j, &ops[j]);
 		begin = rte_rdtsc_precise();
 		if (op == BENCH_OPEN)
-			good &= omni_aead_open_burst(r->far_aead, ops, OMNI_NODE_BURST);
+			good &= omni_aead_open_burst(r->far_aead, ops, burst) == all;
 		else
-			omni_aead_seal_burst(r->far_aead, ops, OMNI_NODE_BURST);
+			omni_aead_seal_burst(r->far_aead, ops, burst);
 		cycles += rte_rdtsc_precise() - begin;
 	}
-	return good == UINT64_MAX ? cycles : 0;
+	return good ? cycles : 0;
 }

@@ -43,7 +43,7 @@ static void build_path(const struct bench_rig *r, struct omni_path *path, unsign
 
 	omni_path_build(path, mac, mac, &local, &remote);
 	path->port = r->uplink->id;
-	path->mtu = BENCH_MTU;
+	path->mtu = r->bundles ? BENCH_BUNDLES_MTU : BENCH_MTU;
 }
 
 static bool add_peer(struct bench_rig *r, unsigned int number)
@@ -136,6 +136,8 @@ bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct b
 	bool ok = true;
 
 	r->flows = o->flows;
+	r->bundles = o->bundles;
+	atomic_store(&r->bridges->at[BENCH_DOMAIN].bundles, o->bundles);
 	r->n_peers = o->peers;
 	r->hosts = o->peers > 1 ? HOSTS_PER_PEER * o->peers : o->flows;
 	r->stride = o->peers > 1 ? STRIDE : 1;

@@ -101,6 +101,7 @@ struct bench_rig *bench_rig_create(unsigned int cipher, unsigned int frame,
 			  rte_strerror(rte_errno));
 		goto fail;
 	}
+	r->n_m = BENCH_BUFFERS;
 	return r;
 fail:
 	bench_rig_free(r);
@@ -114,8 +115,7 @@ void bench_rig_free(struct bench_rig *r)
 	if (r->worker != NULL)
 		omni_rcu_leave(r->rcu, 0);
 	omni_node_worker_free(r->worker);
-	if (r->m[0] != NULL)
-		rte_pktmbuf_free_bulk(r->m, BENCH_BUFFERS);
+	rte_pktmbuf_free_bulk(r->m, r->n_m);
 	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(r->local); i++)
 		omni_port_close(&r->ports, r->local[i]);
 	omni_port_close(&r->ports, r->uplink);

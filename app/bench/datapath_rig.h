@@ -10,6 +10,7 @@
 
 #define BENCH_DOMAIN 1
 #define BENCH_MTU 9216
+#define BENCH_BUNDLES_MTU 1500 /* of paths, where short frames are bundled */
 #define BENCH_UDP_PORT OMNI_WIRE_DEFAULT_PORT
 #define BENCH_LANE 1 /* that the peers send on */
 
@@ -42,7 +43,9 @@ struct bench_rig {
 	unsigned int host, stride;   /* whose turn it is, and how to find the next */
 	struct bench_peer *peer;
 
-	struct rte_mbuf *m[BENCH_BUFFERS];
+	bool bundles;
+	unsigned int n_m;
+	struct rte_mbuf *m[BENCH_BUFFERS];   /* the n_m that are not the pool's */
 	unsigned int peer_of[BENCH_BUFFERS]; /* whom m[i] goes to or comes from */
 };
 
@@ -63,12 +66,16 @@ enum bench_side {
 };
 void bench_mac(uint8_t mac[6], enum bench_side side, unsigned int host);
 
-/* All buffers as frames for op (size: bytes or BENCH_IMIX), waiting where they come in. */
-void bench_load(struct bench_rig *r, enum bench_op op, unsigned int size);
+/*
+ * BENCH_BUFFERS frames for op (size: bytes or BENCH_IMIX), waiting where they come in: each in a
+ * buffer, but where bundles are to be opened. Returns the number of buffers.
+ */
+unsigned int bench_load(struct bench_rig *r, enum bench_op op, unsigned int size);
 
 /*
- * The cipher alone over all buffers in place, with the same keys: the cycles, or 0 where it
- * refused a frame. What is opened is sealed before, uncounted.
+ * The cipher alone over all frames (with bundles: over as many bundles as carry them) in place,
+ * with the same keys: the cycles, or 0 where it refused a frame. What is opened is sealed before,
+ * uncounted.
  */
 uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size);
 

@@ -29,9 +29,10 @@ static void json_result(const struct bench_result *r)
 	char frames[8];
 
 	printf("{\"op\":\"%s\",\"cipher\":\"%s\",\"frames\":\"%s\",\"size\":%.0f,\"peers\":%u,"
-	       "\"hosts\":%u,\"flows\":%u,",
+	       "\"hosts\":%u,\"flows\":%u,\"bundles\":%s,\"datagrams\":%u,",
 	       bench_op_name(r->op), omni_cipher_name(r->cipher), frames_name(frames, r->size),
-	       bench_size_mean(r->size), r->peers, r->hosts, r->flows);
+	       bench_size_mean(r->size), r->peers, r->hosts, r->flows,
+	       r->bundles ? "true" : "false", r->datagrams);
 	printf("\"runs\":%u,\"mpps\":%.3f,\"mpps_min\":%.3f,\"mpps_max\":%.3f,\"spread\":%.3f,"
 	       "\"gbps\":%.3f,\"cycles_per_frame\":%.1f,\"aead_gbps\":%.3f,\"ratio\":%.3f,"
 	       "\"stages\":{",

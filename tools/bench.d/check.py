@@ -14,6 +14,7 @@ def datapath_rows(results):
     for r in results:
         parts = [r["op"], *([r["cipher"]] if r["op"] != "forward" else []), f"{r['size']} B"]
         parts += [f"{r[k]} {k}" for k in ("peers", "workers") if k in r]
+        parts += ["bundles"] if r.get("bundles") else []
         yield {"name": "/".join(parts), "unit": "Mpps", "better": "higher", "value": r["mpps"],
                "ratio": r["ratio"] or None}
 
