@@ -20,6 +20,7 @@ struct command_line {
 
 /* One file each; the exit status comes back. */
 int bench_command_datapath(const struct command_line *line);
+int bench_command_generate(const struct command_line *line);
 
 /* Say what is wrong with an option and what was expected: COMMAND_USAGE. */
 int command_bad(const char *what, const char *value, const char *want);
@@ -32,7 +33,7 @@ int command_number(const char *what, const char *text, unsigned int low, unsigne
 struct command_eal {
 	unsigned int lcores; /* 1: the last CPU that we may use; 2: the last two */
 	unsigned int memory_mb;
-	bool pci; /* look for PCI devices */
+	const char *allow[2]; /* PCI devices to look at; NULL: none */
 	bool started;
 	struct omni_eal_args args;
 };

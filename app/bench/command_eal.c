@@ -42,13 +42,13 @@ int command_eal_start(struct command_eal *eal, const struct command_line *line)
 {
 	static const char *const lcore_options[] = {"-l", "-c", "-s", "-S", "--lcores", NULL};
 	static const char *const log_options[] = {"--log-level", NULL};
+	static char allow[] = "-a", pci[2][256];
 	static char lcores[40], level[] = "--log-level=4";
 	static char *argv[OMNI_EAL_ARGS_MAX];
 	struct omni_eal_request request = {
 		.argv = argv,
 		.mem_mb = eal->memory_mb,
 		.free_huge_mb = omni_eal_free_huge_mb(),
-		.pci = eal->pci,
 	};
 	struct omni_err err;
 
@@ -64,6 +64,14 @@ int command_eal_start(struct command_eal *eal, const struct command_line *line)
 	}
 	if (!has_option(line, log_options))
 		argv[request.argc++] = level;
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(eal->allow); i++) {
+		if (eal->allow[i] == NULL)
+			continue;
+		snprintf(pci[i], sizeof(pci[i]), "%s", eal->allow[i]);
+		argv[request.argc++] = allow;
+		argv[request.argc++] = pci[i];
+		request.pci = true;
+	}
 	if (omni_eal_build_args(&eal->args, &request, &err) != 0) {
 		fprintf(stderr, "omni-bench: %s\n", err.text);
 		return COMMAND_USAGE;

@@ -13,6 +13,7 @@ static const struct {
 } commands[] = {
 	{"datapath", "the stages of one worker over memory ports, one core",
 	 bench_command_datapath},
+	{"generate", "test frames through any device between real ports", bench_command_generate},
 };
 
 static void usage(FILE *out)
