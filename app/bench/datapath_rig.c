@@ -48,7 +48,7 @@ static bool make_tables(struct bench_rig *r)
 	r->peers = omni_peers_create(PEERS_SIZE);
 	r->bridges = omni_bridges_create();
 	r->rcu = omni_rcu_create(1);
-	r->fdb = r->rcu != NULL ? omni_fdb_create("bench", FDB_SIZE, r->rcu) : NULL;
+	r->fdb = r->rcu != NULL ? omni_fdb_create(FDB_SIZE, r->rcu) : NULL;
 	r->xring = omni_xring_create("bench", -1);
 	r->aead = omni_aead_create(0);
 	r->far_aead = omni_aead_create(0);

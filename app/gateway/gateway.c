@@ -38,7 +38,7 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 		OMNI_MIN(peers * IDS_PER_PEER + IDS_EXTRA, OMNI_SESSION_INDEX_MAX + 1));
 	gw->peers = omni_peers_create(peers);
 	gw->bridges = omni_bridges_create();
-	gw->fdb = omni_fdb_create("fdb", config->limits.fdb, gw->rcu);
+	gw->fdb = omni_fdb_create(config->limits.fdb, gw->rcu);
 	gw->aead = omni_aead_create(gateway_aead_flags());
 	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
 	    gw->aead == NULL)

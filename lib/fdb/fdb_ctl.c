@@ -8,47 +8,24 @@
 
 #include "fdb_priv.h"
 
-struct omni_fdb *omni_fdb_create(const char *name, uint32_t limit, struct omni_rcu *rcu)
+struct omni_fdb *omni_fdb_create(uint32_t limit, struct omni_rcu *rcu)
 {
-	struct rte_hash_parameters params = {
-		.name = name,
-		.entries = limit,
-		.key_len = sizeof(uint64_t),
-		.socket_id = SOCKET_ID_ANY,
-		.extra_flag =
-			RTE_HASH_EXTRA_FLAGS_RW_CONCURRENCY_LF | RTE_HASH_EXTRA_FLAGS_EXT_TABLE,
-	};
-	struct rte_hash_rcu_config defer = {
-		.v = omni_rcu_qsbr(rcu),
-		.mode = RTE_HASH_QSBR_MODE_DQ,
-	};
 	struct omni_fdb *fdb = calloc(1, sizeof(*fdb));
 
-	if (fdb == NULL)
-		goto no_memory;
-	fdb->hash = rte_hash_create(&params);
-	if (fdb->hash == NULL)
-		goto fail;
-	if (rte_hash_rcu_qsbr_add(fdb->hash, &defer) != 0)
-		goto fail;
-	fdb->entry = calloc((size_t)rte_hash_max_key_id(fdb->hash) + 1, sizeof(*fdb->entry));
-	if (fdb->entry == NULL)
-		goto no_memory;
+	if (fdb == NULL || slots_init(fdb, limit) != 0) {
+		omni_fdb_free(fdb);
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	fdb->qsbr = omni_rcu_qsbr(rcu);
 	return fdb;
-
-no_memory:
-	rte_errno = ENOMEM;
-fail:
-	omni_fdb_free(fdb);
-	return NULL;
 }
 
 void omni_fdb_free(struct omni_fdb *fdb)
 {
 	if (fdb == NULL)
 		return;
-	rte_hash_free(fdb->hash);
-	free(fdb->entry);
+	slots_fini(fdb);
 	free(fdb->of_peer);
 	free(fdb);
 }
@@ -100,7 +77,7 @@ static bool is_full(const struct omni_fdb *fdb, uint16_t domain)
 {
 	const struct domain *d = domain < OMNI_BRIDGES_MAX ? &fdb->domain[domain] : NULL;
 
-	return d != NULL && d->limit != 0 && d->count >= d->limit;
+	return fdb->count >= fdb->limit || (d != NULL && d->limit != 0 && d->count >= d->limit);
 }
 
 static void count_dest(struct omni_fdb *fdb, omni_dest dest, int by)
@@ -119,28 +96,30 @@ static void count_entry(struct omni_fdb *fdb, uint64_t key, omni_dest dest, int 
 	count_dest(fdb, dest, by);
 }
 
-static void set_dest(struct entry *e, omni_dest dest)
+static void set_dest(struct omni_fdb *fdb, uint32_t slot, omni_dest dest)
 {
-	atomic_store_explicit(&e->dest, dest, memory_order_release);
+	atomic_store_explicit(&bucket_of(fdb, slot)->dest[way_of(slot)], dest,
+			      memory_order_release);
+}
+
+static uint64_t key_at(const struct omni_fdb *fdb, uint32_t slot)
+{
+	return atomic_load_explicit(&bucket_of(fdb, slot)->key[way_of(slot)], memory_order_relaxed);
+}
+
+static uint32_t stamp_at(const struct omni_fdb *fdb, uint32_t slot)
+{
+	return atomic_load_explicit(&bucket_of(fdb, slot)->stamp_s[way_of(slot)],
+				    memory_order_relaxed);
 }
 
 static enum omni_fdb_verdict insert(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
 				    uint32_t now_s)
 {
-	int32_t position;
-	struct entry *e;
-
 	if (is_full(fdb, domain_of(key)) || has_share(fdb, domain_of(key), dest))
 		return OMNI_FDB_FULL;
-	position = rte_hash_add_key(fdb->hash, &key);
-	if (position < 0)
+	if (slots_add(fdb, key, dest, now_s) == OMNI_FDB_MISS)
 		return OMNI_FDB_FULL;
-	e = &fdb->entry[position];
-	atomic_store_explicit(&e->stamp_s, now_s, memory_order_relaxed);
-	atomic_store_explicit(&e->damped, false, memory_order_relaxed);
-	e->moves = 0;
-	e->window_s = now_s;
-	set_dest(e, dest);
 	count_entry(fdb, key, dest, 1);
 	return OMNI_FDB_LEARNED;
 }
@@ -150,10 +129,11 @@ static bool same_place(omni_dest a, omni_dest b)
 	return omni_dest_kind(a) == omni_dest_kind(b) && omni_dest_index(a) == omni_dest_index(b);
 }
 
-static enum omni_fdb_verdict move(struct omni_fdb *fdb, uint16_t domain, struct entry *e,
+static enum omni_fdb_verdict move(struct omni_fdb *fdb, uint16_t domain, uint32_t slot,
 				  omni_dest dest, uint32_t now_s)
 {
-	omni_dest old = atomic_load_explicit(&e->dest, memory_order_relaxed);
+	struct entry *e = &fdb->entry[slot];
+	omni_dest old = dest_at(fdb, slot);
 
 	/* Not a peer that has come back as another generation of the same index. */
 	if (!same_place(old, dest) && has_share(fdb, domain, dest))
@@ -170,8 +150,9 @@ static enum omni_fdb_verdict move(struct omni_fdb *fdb, uint16_t domain, struct 
 		return OMNI_FDB_DAMPED;
 	}
 	e->moves++;
-	atomic_store_explicit(&e->stamp_s, now_s, memory_order_relaxed);
-	set_dest(e, dest);
+	atomic_store_explicit(&bucket_of(fdb, slot)->stamp_s[way_of(slot)], now_s,
+			      memory_order_relaxed);
+	set_dest(fdb, slot, dest);
 	count_dest(fdb, old, -1);
 	count_dest(fdb, dest, 1);
 	return OMNI_FDB_MOVED;
@@ -180,24 +161,19 @@ static enum omni_fdb_verdict move(struct omni_fdb *fdb, uint16_t domain, struct 
 enum omni_fdb_verdict omni_fdb_learn(struct omni_fdb *fdb, uint64_t key, omni_dest dest,
 				     uint32_t now_s)
 {
-	int32_t position = rte_hash_lookup(fdb->hash, &key);
-	struct entry *e;
+	uint32_t slot = key != 0 ? find(fdb, key, home_of(fdb, key)) : OMNI_FDB_MISS;
 
-	if (position < 0)
+	if (slot == OMNI_FDB_MISS)
 		return insert(fdb, key, dest, now_s);
-	e = &fdb->entry[position];
-	if (atomic_load_explicit(&e->dest, memory_order_relaxed) == dest)
+	if (dest_at(fdb, slot) == dest)
 		return OMNI_FDB_SAME;
-	return move(fdb, domain_of(key), e, dest, now_s);
+	return move(fdb, domain_of(key), slot, dest, now_s);
 }
 
-static void forget(struct omni_fdb *fdb, uint64_t key, int32_t position)
+static void forget(struct omni_fdb *fdb, uint32_t slot)
 {
-	struct entry *e = &fdb->entry[position];
-
-	count_entry(fdb, key, atomic_load_explicit(&e->dest, memory_order_relaxed), -1);
-	set_dest(e, OMNI_DEST_MISS);
-	rte_hash_del_key(fdb->hash, &key);
+	count_entry(fdb, key_at(fdb, slot), dest_at(fdb, slot), -1);
+	slots_remove(fdb, slot);
 }
 
 static bool in_domain(uint64_t key, uint16_t domain)
@@ -216,90 +192,72 @@ static bool nothing_there(const struct omni_fdb *fdb, uint16_t domain, omni_dest
 	       (index >= fdb->n_of_peer || fdb->of_peer[index] == 0);
 }
 
+/*
+ * Silent for too long; or damped, and the time is over: where it is, nobody knows, the next frame
+ * to it is flooded and finds out.
+ */
+static bool is_over(const struct omni_fdb *fdb, uint32_t slot, uint32_t now_s, uint32_t ageing_s)
+{
+	const struct entry *e = &fdb->entry[slot];
+
+	/* A worker's clock may be a second ahead of the caller's: that is no age. */
+	if ((int32_t)(now_s - stamp_at(fdb, slot)) >= (int32_t)ageing_s)
+		return true;
+	return atomic_load_explicit(&e->damped, memory_order_relaxed) &&
+	       (int32_t)(now_s - e->damped_until_s) >= 0;
+}
+
+#define FOREACH_SLOT(fdb, slot) \
+	for (slot = slots_next(fdb, 0); slot != OMNI_FDB_MISS; slot = slots_next(fdb, slot + 1))
+
 unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s, uint32_t ageing_s)
 {
 	unsigned int gone = 0;
-	const void *key_at;
-	void *data;
-	uint32_t next = 0;
-	int32_t position;
+	uint32_t slot;
 
 	if (nothing_there(fdb, domain, OMNI_DEST_MISS))
 		return 0;
-	while ((position = rte_hash_iterate(fdb->hash, &key_at, &data, &next)) >= 0) {
-		struct entry *e = &fdb->entry[position];
-		uint64_t key = *(const uint64_t *)key_at;
-		uint32_t stamp = atomic_load_explicit(&e->stamp_s, memory_order_relaxed);
-
-		if (!in_domain(key, domain))
+	FOREACH_SLOT(fdb, slot)
+	{
+		if (!in_domain(key_at(fdb, slot), domain) || !is_over(fdb, slot, now_s, ageing_s))
 			continue;
-		/* A worker's clock may be a second ahead of the caller's: that is no age. */
-		if ((int32_t)(now_s - stamp) >= (int32_t)ageing_s) {
-			forget(fdb, key, position);
-			gone++;
-			continue;
-		}
-		/* Where it is, nobody knows: the next frame to it is flooded and finds out. */
-		if (atomic_load_explicit(&e->damped, memory_order_relaxed) &&
-		    (int32_t)(now_s - e->damped_until_s) >= 0) {
-			forget(fdb, key, position);
-			gone++;
-		}
-	}
-	return gone;
-}
-
-static unsigned int flush_once(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)
-{
-	unsigned int gone = 0;
-	const void *key_at;
-	void *data;
-	uint32_t next = 0;
-	int32_t position;
-
-	while ((position = rte_hash_iterate(fdb->hash, &key_at, &data, &next)) >= 0) {
-		uint64_t this = *(const uint64_t *)key_at;
-		omni_dest at =
-			atomic_load_explicit(&fdb->entry[position].dest, memory_order_relaxed);
-
-		if (!in_domain(this, domain) || (key != 0 && this != key) ||
-		    (dest != OMNI_DEST_MISS && !same_place(at, dest)))
-			continue;
-		forget(fdb, this, position);
+		forget(fdb, slot);
 		gone++;
 	}
 	return gone;
 }
 
-/*
- * A deletion may move a key of an extendable bucket to a place that the iteration has passed,
- * so one pass can miss some; ageing meets those a second later, a flush looks again.
- */
 unsigned int omni_fdb_flush(struct omni_fdb *fdb, uint16_t domain, omni_dest dest, uint64_t key)
 {
-	unsigned int gone, all = 0;
+	unsigned int gone = 0;
+	uint32_t slot;
 
-	do {
-		gone = nothing_there(fdb, domain, dest) ? 0 : flush_once(fdb, domain, dest, key);
-		all += gone;
-	} while (gone > 0);
-	return all;
+	if (nothing_there(fdb, domain, dest))
+		return 0;
+	FOREACH_SLOT(fdb, slot)
+	{
+		uint64_t this = key_at(fdb, slot);
+
+		if (!in_domain(this, domain) || (key != 0 && this != key) ||
+		    (dest != OMNI_DEST_MISS && !same_place(dest_at(fdb, slot), dest)))
+			continue;
+		forget(fdb, slot);
+		gone++;
+	}
+	return gone;
 }
 
 void omni_fdb_walk(const struct omni_fdb *fdb, int (*fn)(const struct omni_fdb_entry *, void *arg),
 		   void *arg)
 {
-	const void *key_at;
-	void *data;
-	uint32_t next = 0;
-	int32_t position;
+	uint32_t slot;
 
-	while ((position = rte_hash_iterate(fdb->hash, &key_at, &data, &next)) >= 0) {
-		struct entry *e = &fdb->entry[position];
-		struct omni_fdb_entry out = {
-			.key = *(const uint64_t *)key_at,
-			.dest = atomic_load_explicit(&e->dest, memory_order_relaxed),
-			.age_s = atomic_load_explicit(&e->stamp_s, memory_order_relaxed),
+	FOREACH_SLOT(fdb, slot)
+	{
+		const struct omni_fdb_entry out = {
+			.key = key_at(fdb, slot),
+			.dest = dest_at(fdb, slot),
+			.age_s = stamp_at(fdb, slot),
 		};
 
 		if (fn(&out, arg) != 0)

@@ -6,6 +6,7 @@
 #ifndef OMNI_FDB_H
 #define OMNI_FDB_H
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -60,27 +61,36 @@ static inline uint64_t omni_fdb_key(uint16_t domain, const uint8_t mac[6])
 struct omni_fdb;
 
 /* limit: entries at most. NULL with rte_errno. Control. */
-struct omni_fdb *omni_fdb_create(const char *name, uint32_t limit, struct omni_rcu *rcu);
+struct omni_fdb *omni_fdb_create(uint32_t limit, struct omni_rcu *rcu);
 void omni_fdb_free(struct omni_fdb *fdb);
 
 #define OMNI_FDB_MISS UINT32_MAX
+#define OMNI_FDB_BULK 64 /* keys in one call */
 
 /*
- * Look up n keys (at most 64): dest[i] is OMNI_DEST_MISS where unknown; slot[i] names the entry
- * for omni_fdb_touch (OMNI_FDB_MISS where unknown) and is valid until the end of the turn.
- * Worker or control.
+ * Look up n <= OMNI_FDB_BULK keys: dest[i] is OMNI_DEST_MISS where unknown. Worker or control.
  */
 void omni_fdb_lookup(const struct omni_fdb *fdb, const uint64_t *key, unsigned int n,
-		     omni_dest *dest, uint32_t *slot);
+		     omni_dest *dest);
 
 /*
- * Stamp the entry's age with now_s (any clock in whole seconds, the same as omni_fdb_age gets);
- * a relaxed store, and only where the second differs. Worker.
+ * n <= OMNI_FDB_BULK addresses were seen as senders at from[i]. Those that live there get their
+ * age stamped with now_s (any clock in whole seconds, the same as omni_fdb_age gets): a relaxed
+ * store, and only where the second differs. Bit i of the result: the table does not have key[i]
+ * there. Worker.
  */
-void omni_fdb_touch(struct omni_fdb *fdb, uint32_t slot, uint32_t now_s);
+uint64_t omni_fdb_seen(struct omni_fdb *fdb, const uint64_t *key, const omni_dest *from,
+		       unsigned int n, uint32_t now_s);
 
-/* True where moves of the entry are refused just now: its frames are dropped. Worker. */
-bool omni_fdb_is_damped(const struct omni_fdb *fdb, uint32_t slot);
+/* What the table says of an address that it does not have where it was seen. */
+enum omni_fdb_where {
+	OMNI_FDB_NOWHERE, /* unknown */
+	OMNI_FDB_ELSEWHERE,
+	OMNI_FDB_HELD, /* elsewhere, and its moves are refused just now: its frames are dropped */
+};
+
+/* Worker. */
+enum omni_fdb_where omni_fdb_where(const struct omni_fdb *fdb, uint64_t key);
 
 enum omni_fdb_verdict {
 	OMNI_FDB_SAME,	  /* known there already */

@@ -6,7 +6,6 @@
  */
 #include "worker.h"
 
-#define MULTICAST_BIT 0x01
 /* A cluster may flood this part of a second's budget at once, and a burst at least. */
 #define FLOOD_BURST_SHIFT 3
 
@@ -136,27 +135,15 @@ static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, omni
 	}
 }
 
-/* Destinations of the burst's frames; each address is looked up once. */
-static void look_up(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
-		    omni_dest *dest)
+/* Destinations of the burst's frames. Multicast addresses are never in the table. */
+static inline void look_up(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+			   omni_dest *dest)
 {
-	omni_dest found[BURST + 1];
-	uint32_t slot[BURST];
-	uint8_t of[BURST];
-	struct keyset set;
+	uint64_t key[BURST] = {0};
 
-	keyset_init(&set);
-	for (unsigned int i = 0; i < n; i++) {
-		const uint8_t *eth = rte_pktmbuf_mtod(m[i], const uint8_t *);
-		uint64_t key = omni_fdb_key(omni_meta(m[i])->cluster, eth);
-
-		of[i] = (eth[0] & MULTICAST_BIT) != 0 ? BURST : (uint8_t)keyset_index(&set, key, 0);
-	}
-	if (set.n > 0)
-		omni_fdb_lookup(w->conf.fdb, set.key, set.n, found, slot);
-	found[BURST] = OMNI_DEST_MISS;
 	for (unsigned int i = 0; i < n; i++)
-		dest[i] = found[of[i]];
+		key[i] = fdb_key(omni_meta(m[i])->cluster, rte_pktmbuf_mtod(m[i], uint8_t *));
+	omni_fdb_lookup(w->conf.fdb, key, n, dest);
 }
 
 unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)

@@ -1,12 +1,44 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * learn: where source addresses live. The table is control's; here its entries are looked up,
- * their age is stamped, and what is new or elsewhere is reported. Each source of a burst is
- * looked up once.
+ * learn: where source addresses live. The table is control's; here the age of those that are
+ * where they belong is stamped, and what is new or elsewhere is reported, each address once a
+ * burst.
  */
 #include "worker.h"
 
 #define MULTICAST_BIT 0x01
+#define KEYSET_SHIFT 58 /* leaves an index below BURST */
+
+static_assert(UINT64_MAX >> KEYSET_SHIFT == BURST - 1, "keyset's table has BURST entries");
+
+/*
+ * The different (key, tag) of one burst, in the order of their first frame. at is a small hash
+ * table of indices; what it says counts only where the entry agrees, so it may forget.
+ */
+struct keyset {
+	unsigned int n;
+	uint8_t at[BURST];
+	uint64_t key[BURST], tag[BURST];
+};
+
+static void keyset_init(struct keyset *s)
+{
+	s->n = 0;
+	memset(s->at, 0, sizeof(s->at));
+}
+
+/* The index of (key, tag), which is entered where it is new. */
+static unsigned int keyset_index(struct keyset *s, uint64_t key, uint64_t tag)
+{
+	uint8_t *at = &s->at[key * UINT64_C(0x9e3779b97f4a7c15) >> KEYSET_SHIFT];
+
+	if (*at < s->n && s->key[*at] == key && s->tag[*at] == tag)
+		return *at;
+	*at = (uint8_t)s->n;
+	s->key[s->n] = key;
+	s->tag[s->n] = tag;
+	return s->n++;
+}
 
 static inline omni_dest seen_at(const struct omni_worker *w, const struct omni_meta *meta)
 {
@@ -15,88 +47,81 @@ static inline omni_dest seen_at(const struct omni_worker *w, const struct omni_m
 	return omni_dest_make(OMNI_DEST_PORT, meta->port, w->rx.port->generation);
 }
 
-/* Where the frame's source stands among the burst's; KEEP, or why not. */
-static inline unsigned int enter(const struct omni_worker *w, struct keyset *s, struct rte_mbuf *m,
-				 uint8_t *of)
+/* The sender's key; KEEP, or why the frame has none. */
+static inline unsigned int sender(struct rte_mbuf *m, uint64_t *key)
 {
-	const struct omni_meta *meta = omni_meta(m);
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
-	uint64_t key;
 
 	if (unlikely(rte_pktmbuf_data_len(m) < OMNI_ETHER_HDR_LEN))
 		return OMNI_STAT_drop_runt;
-	key = omni_fdb_key(meta->cluster, eth + 6);
-	if (unlikely((eth[6] & MULTICAST_BIT) != 0 || key << 16 == 0))
+	*key = fdb_key(omni_meta(m)->cluster, eth + 6);
+	if (unlikely((eth[6] & MULTICAST_BIT) != 0 || *key << 16 == 0))
 		return OMNI_STAT_drop_bad_source;
-	*of = (uint8_t)keyset_index(s, key, seen_at(w, meta));
 	return KEEP;
 }
 
-static void report(struct omni_worker *w, uint64_t key, omni_dest from, enum omni_event_type type)
+/* A source that the table does not have where it was seen: true where its frames are dropped. */
+static bool report(struct omni_worker *w, uint64_t key, omni_dest from)
 {
+	enum omni_fdb_where where = omni_fdb_where(w->conf.fdb, key);
 	const struct omni_event ev = {
-		.type = (uint8_t)type,
+		.type = where == OMNI_FDB_NOWHERE ? OMNI_EVENT_LEARN : OMNI_EVENT_MOVE,
 		.cluster = (uint16_t)(key >> 48),
 		.mac = key & UINT64_C(0xffffffffffff),
 		.dest = from,
 	};
 
+	if (where == OMNI_FDB_HELD)
+		return true;
 	omni_node_event(w, &ev);
+	return false;
 }
 
-/*
- * A source that was seen at from and that the table (entry slot) has at dest. False where its
- * frames are dropped.
- */
-static inline bool settle(struct omni_worker *w, uint64_t key, omni_dest from, omni_dest dest,
-			  uint32_t slot)
+/* The frames of m that are marked in other: reports, drops those of held addresses. */
+static unsigned int settle(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+			   const uint64_t *key, const omni_dest *from, uint64_t other)
 {
-	if (likely(dest == from)) {
-		omni_fdb_touch(w->conf.fdb, slot, w->now_s);
-		return true;
-	}
-	if (slot == OMNI_FDB_MISS || dest == OMNI_DEST_MISS) {
-		report(w, key, from, OMNI_EVENT_LEARN);
-		return true;
-	}
-	if (omni_fdb_is_damped(w->conf.fdb, slot))
-		return false;
-	report(w, key, from, OMNI_EVENT_MOVE);
-	return true;
-}
-
-unsigned int omni_node_learn(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
-{
-	unsigned int left = 0, kept = 0;
-	uint64_t damped = 0;
-	omni_dest dest[BURST];
-	uint32_t slot[BURST];
-	uint8_t of[BURST];
+	unsigned int left = 0;
+	bool held[BURST];
 	struct keyset s; /* tag: where it was seen */
 
 	keyset_init(&s);
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int why = enter(w, &s, m[i], &of[left]);
+		unsigned int before = s.n, at;
 
-		if (likely(why == KEEP))
-			m[left++] = m[i];
-		else
+		if ((other >> i & 1) != 0) {
+			at = keyset_index(&s, key[i], from[i]);
+			if (at == before)
+				held[at] = report(w, key[i], from[i]);
+			if (held[at]) {
+				omni_node_drop(w, m[i], OMNI_STAT_drop_mac_damped);
+				continue;
+			}
+		}
+		m[left++] = m[i];
+	}
+	return left;
+}
+
+unsigned int omni_node_learn(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	uint64_t key[BURST] = {0}, other;
+	omni_dest from[BURST] = {0};
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int why = sender(m[i], &key[left]);
+
+		if (unlikely(why != KEEP)) {
 			omni_node_drop(w, m[i], why);
+			continue;
+		}
+		from[left] = seen_at(w, omni_meta(m[i]));
+		m[left++] = m[i];
 	}
-	if (s.n > 0)
-		omni_fdb_lookup(w->conf.fdb, s.key, s.n, dest, slot);
-	for (unsigned int i = 0; i < s.n; i++)
-		damped |= (uint64_t)!settle(w, s.key[i], s.tag[i], dest[i], slot[i]) << i;
-	if (likely(damped == 0)) {
-		stage_end(w, OMNI_STAGE_learn, n);
-		return left;
-	}
-	for (unsigned int i = 0; i < left; i++) {
-		if ((damped >> of[i] & 1) != 0)
-			omni_node_drop(w, m[i], OMNI_STAT_drop_mac_damped);
-		else
-			m[kept++] = m[i];
-	}
+	other = omni_fdb_seen(w->conf.fdb, key, from, left, w->now_s);
+	if (unlikely(other != 0))
+		left = settle(w, m, left, key, from, other);
 	stage_end(w, OMNI_STAGE_learn, n);
-	return kept;
+	return left;
 }

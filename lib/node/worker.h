@@ -21,10 +21,8 @@
 /* Freed together. */
 #define DROP_QUEUE 128
 
-#define KEYSET_SHIFT 58 /* leaves an index below BURST */
-
-static_assert(UINT64_MAX >> KEYSET_SHIFT == BURST - 1, "keyset's table has BURST entries");
 static_assert(BURST <= OMNI_AEAD_BURST_MAX, "one AEAD call per burst");
+static_assert(BURST <= OMNI_FDB_BULK, "one lookup per burst");
 static_assert(OMNI_PORTS_MAX <= 64, "ports are bits of a word");
 static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a bridge");
 
@@ -192,34 +190,10 @@ static inline void count(struct omni_worker *w, enum omni_stat which, unsigned i
 		omni_stats_add(w->conf.stats, which, n);
 }
 
-/*
- * The different (key, tag) of one burst, in the order of their first frame, so that each is
- * looked up once. at is a small hash table of indices; what it says counts only where the entry
- * agrees, so it may forget.
- */
-struct keyset {
-	unsigned int n;
-	uint8_t at[BURST];
-	uint64_t key[BURST], tag[BURST];
-};
-
-static inline void keyset_init(struct keyset *s)
+/* Key in the FDB of the MAC address at p; reads 8 bytes. */
+static inline uint64_t fdb_key(uint16_t domain, const uint8_t *p)
 {
-	s->n = 0;
-	memset(s->at, 0, sizeof(s->at));
-}
-
-/* The index of (key, tag), which is entered where it is new. */
-static inline unsigned int keyset_index(struct keyset *s, uint64_t key, uint64_t tag)
-{
-	uint8_t *at = &s->at[key * UINT64_C(0x9e3779b97f4a7c15) >> KEYSET_SHIFT];
-
-	if (likely(*at < s->n && s->key[*at] == key && s->tag[*at] == tag))
-		return *at;
-	*at = (uint8_t)s->n;
-	s->key[s->n] = key;
-	s->tag[s->n] = tag;
-	return s->n++;
+	return (uint64_t)domain << 48 | omni_load_be64(p) >> 16;
 }
 
 /* Published port of that id; NULL. Valid until the end of the turn. */

@@ -16,7 +16,7 @@ struct omni_rcu *omni_rcu_create(unsigned int workers);
 /* Runs everything still waiting. No worker may be running. NULL is fine. Control. */
 void omni_rcu_free(struct omni_rcu *rcu);
 
-/* The variable that rte_hash_rcu_qsbr_add wants. */
+/* The variable itself, for tables that wait for readers on their own. */
 struct rte_rcu_qsbr *omni_rcu_qsbr(struct omni_rcu *rcu);
 
 /* A worker announces itself before its first turn, and takes leave after its last. Worker. */

@@ -91,7 +91,7 @@ static inline void gate_control(struct gate *g, const char *name)
 	};
 
 	s->workers[0] = &s->worker;
-	conf.fdb = s->fdb = omni_fdb_create(name, 4096, s->rcu);
+	conf.fdb = s->fdb = omni_fdb_create(4096, s->rcu);
 	s->xring = omni_xring_create(name, -1);
 	assert_non_null(s->fdb);
 	assert_non_null(s->xring);

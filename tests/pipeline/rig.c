@@ -177,7 +177,7 @@ static void site_open(struct site *s, unsigned int number)
 	s->bridges = omni_bridges_create();
 	s->rcu = omni_rcu_create(WORKERS);
 	snprintf(name, sizeof(name), "rig%u", number);
-	s->fdb = omni_fdb_create(name, 1024, s->rcu);
+	s->fdb = omni_fdb_create(1024, s->rcu);
 	s->bell = eventfd(0, EFD_NONBLOCK);
 	s->control_aead = omni_aead_create(0);
 	parts_open(s);

@@ -200,7 +200,7 @@ static inline void site_start(struct site *s)
 	conf.peers = s->peers = omni_peers_create(PEERS);
 	conf.bridges = s->bridges = omni_bridges_create();
 	conf.rcu = s->rcu = omni_rcu_create(2);
-	conf.fdb = s->fdb = omni_fdb_create(name, 1024, s->rcu);
+	conf.fdb = s->fdb = omni_fdb_create(1024, s->rcu);
 	conf.aead = s->aead = omni_aead_create(0);
 	s->xring = omni_xring_create(name, -1);
 	assert_non_null(s->fdb);

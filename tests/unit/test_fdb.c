@@ -20,7 +20,7 @@ static int setup(void **state)
 {
 	(void)state;
 	rcu = omni_rcu_create(1);
-	fdb = omni_fdb_create("fdb_test", LIMIT, rcu);
+	fdb = omni_fdb_create(LIMIT, rcu);
 	return rcu != NULL && fdb != NULL ? 0 : -1;
 }
 
@@ -39,13 +39,18 @@ static uint64_t key_of(uint16_t domain, uint32_t n)
 	return omni_fdb_key(domain, mac);
 }
 
-static omni_dest look(uint64_t key, uint32_t *slot)
+static omni_dest look(uint64_t key)
 {
 	omni_dest dest;
-	uint32_t s;
 
-	omni_fdb_lookup(fdb, &key, 1, &dest, slot != NULL ? slot : &s);
+	omni_fdb_lookup(fdb, &key, 1, &dest);
 	return dest;
+}
+
+/* True where it lives at from. */
+static bool seen(uint64_t key, omni_dest from, uint32_t now_s)
+{
+	return omni_fdb_seen(fdb, &key, &from, 1, now_s) == 0;
 }
 
 static const omni_dest port1 = (uint64_t)OMNI_DEST_PORT << 56 | UINT64_C(1) << 32 | 7;
@@ -66,44 +71,45 @@ static void learns_moves_and_keeps_domains_apart(void **state)
 	uint64_t key = key_of(1, 1);
 
 	(void)state;
-	assert_int_equal(look(key, NULL), OMNI_DEST_MISS);
+	assert_int_equal(look(key), OMNI_DEST_MISS);
 	assert_int_equal(omni_fdb_learn(fdb, key, port1, 100), OMNI_FDB_LEARNED);
 	assert_int_equal(omni_fdb_learn(fdb, key, port1, 100), OMNI_FDB_SAME);
-	assert_int_equal(look(key, NULL), port1);
-	assert_int_equal(look(key_of(2, 1), NULL), OMNI_DEST_MISS);
+	assert_int_equal(look(key), port1);
+	assert_int_equal(look(key_of(2, 1)), OMNI_DEST_MISS);
 	assert_int_equal(omni_fdb_learn(fdb, key, peer5, 101), OMNI_FDB_MOVED);
-	assert_int_equal(look(key, NULL), peer5);
+	assert_int_equal(look(key), peer5);
 	assert_int_equal(omni_fdb_count(fdb), 1);
 }
 
 static void ages_only_what_is_silent(void **state)
 {
-	uint32_t slot;
-
 	(void)state;
 	omni_fdb_learn(fdb, key_of(1, 1), port1, 100);
 	omni_fdb_learn(fdb, key_of(1, 2), port1, 100);
 	omni_fdb_learn(fdb, key_of(2, 1), port1, 100);
-	look(key_of(1, 2), &slot);
-	omni_fdb_touch(fdb, slot, 350);
+	assert_true(seen(key_of(1, 2), port1, 350));
+	/* Elsewhere is no sign of life here. */
+	assert_false(seen(key_of(1, 1), peer5, 350));
 	assert_int_equal(omni_fdb_age(fdb, 1, 399, 300), 0);
 	assert_int_equal(omni_fdb_age(fdb, 1, 400, 300), 1);
-	assert_int_equal(look(key_of(1, 1), NULL), OMNI_DEST_MISS);
-	assert_int_equal(look(key_of(1, 2), NULL), port1);
-	assert_int_equal(look(key_of(2, 1), NULL), port1);
+	assert_int_equal(look(key_of(1, 1)), OMNI_DEST_MISS);
+	assert_int_equal(look(key_of(1, 2)), port1);
+	assert_int_equal(look(key_of(2, 1)), port1);
 	/* A stamp from a clock slightly ahead is young, not ancient. */
-	omni_fdb_touch(fdb, slot, 402);
+	assert_true(seen(key_of(1, 2), port1, 402));
 	assert_int_equal(omni_fdb_age(fdb, 1, 401, 300), 0);
 }
 
 static void moves_are_damped_and_forgiven(void **state)
 {
 	uint64_t key = key_of(1, 1);
-	uint32_t slot, now = 1000;
+	uint32_t now = 1000;
 	unsigned int moves = 0;
 
 	(void)state;
+	assert_int_equal(omni_fdb_where(fdb, key), OMNI_FDB_NOWHERE);
 	omni_fdb_learn(fdb, key, port1, now);
+	assert_int_equal(omni_fdb_where(fdb, key), OMNI_FDB_ELSEWHERE);
 	for (unsigned int i = 0; i < 20; i++) {
 		enum omni_fdb_verdict v = omni_fdb_learn(fdb, key, i % 2 ? port1 : peer5, now);
 
@@ -113,16 +119,14 @@ static void moves_are_damped_and_forgiven(void **state)
 			assert_true(v == OMNI_FDB_DAMPED || v == OMNI_FDB_SAME);
 	}
 	assert_int_equal(moves, OMNI_FDB_MOVES_MAX);
-	look(key, &slot);
-	assert_true(omni_fdb_is_damped(fdb, slot));
+	assert_int_equal(omni_fdb_where(fdb, key), OMNI_FDB_HELD);
 	omni_fdb_age(fdb, 1, now + OMNI_FDB_DAMP_S - 1, 300);
-	assert_true(omni_fdb_is_damped(fdb, slot));
+	assert_int_equal(omni_fdb_where(fdb, key), OMNI_FDB_HELD);
 	omni_fdb_age(fdb, 1, now + OMNI_FDB_DAMP_S, 300);
 	/* After a loop the last place may be the wrong one, and its host silent. */
-	assert_true(look(key, NULL) == OMNI_DEST_MISS);
+	assert_true(look(key) == OMNI_DEST_MISS);
 	assert_int_equal(omni_fdb_learn(fdb, key, peer5, now + OMNI_FDB_DAMP_S), OMNI_FDB_LEARNED);
-	look(key, &slot);
-	assert_false(omni_fdb_is_damped(fdb, slot));
+	assert_int_equal(omni_fdb_where(fdb, key), OMNI_FDB_ELSEWHERE);
 }
 
 static int count_entry(const struct omni_fdb_entry *e, void *arg)
@@ -166,7 +170,7 @@ static void domains_and_peers_have_limits(void **state)
 				 i < 10 ? OMNI_FDB_LEARNED : OMNI_FDB_FULL);
 	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 100), peer900, 100), OMNI_FDB_LEARNED);
 	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 100), peer5, 100), OMNI_FDB_FULL);
-	assert_true(look(key_of(6, 100), NULL) == peer900);
+	assert_true(look(key_of(6, 100)) == peer900);
 	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 0), peer900, 100), OMNI_FDB_MOVED);
 	assert_int_equal(omni_fdb_learn(fdb, key_of(6, 10), peer5, 100), OMNI_FDB_LEARNED);
 	/* A peer that came back as another generation holds what it held. */
@@ -185,9 +189,8 @@ static void domains_and_peers_have_limits(void **state)
 
 static void bulk_lookup_keeps_the_order(void **state)
 {
-	uint64_t key[64];
+	uint64_t key[64], mask = 0;
 	omni_dest dest[64];
-	uint32_t slot[64];
 
 	(void)state;
 	for (uint32_t i = 0; i < 64; i++) {
@@ -195,12 +198,71 @@ static void bulk_lookup_keeps_the_order(void **state)
 		if (i % 2 == 0)
 			omni_fdb_learn(fdb, key[i], omni_dest_make(OMNI_DEST_PORT, i, 1), 1);
 	}
-	omni_fdb_lookup(fdb, key, 64, dest, slot);
-	for (uint32_t i = 0; i < 64; i++) {
+	omni_fdb_lookup(fdb, key, 64, dest);
+	for (uint32_t i = 0; i < 64; i++)
 		assert_int_equal(dest[i],
 				 i % 2 ? OMNI_DEST_MISS : omni_dest_make(OMNI_DEST_PORT, i, 1));
-		assert_int_equal(slot[i] == OMNI_FDB_MISS, i % 2);
+	for (uint32_t i = 0; i < 64; i++)
+		dest[i] = i % 3 ? omni_dest_make(OMNI_DEST_PORT, i, 1) : peer5;
+	for (uint32_t i = 0; i < 64; i++)
+		mask |= (uint64_t)(i % 2 != 0 || i % 3 == 0) << i;
+	assert_true(omni_fdb_seen(fdb, key, dest, 64, 2) == mask);
+}
+
+/* The place of what was forgotten is empty until the worker's turn is over. */
+static void a_place_is_used_again_after_the_turn(void **state)
+{
+	const uint32_t all = 64; /* slots: 4 times as many */
+	struct omni_fdb *small = omni_fdb_create(all, rcu);
+	uint32_t learned = 0, again = 0;
+
+	(void)state;
+	assert_non_null(small);
+	omni_rcu_join(rcu, 0);
+	/* Nothing ends the worker's turn, so sooner or later no place is left. */
+	for (uint32_t i = 1; i <= 8 * all; i++) {
+		uint64_t key = key_of(1, i);
+
+		learned += omni_fdb_learn(small, key, port1, 1) == OMNI_FDB_LEARNED;
+		omni_fdb_flush(small, 1, OMNI_DEST_MISS, key);
 	}
+	assert_true(learned >= all && learned < 4 * all);
+	assert_int_equal(omni_fdb_count(small), 0);
+	rte_rcu_qsbr_quiescent(omni_rcu_qsbr(rcu), 0);
+	for (uint32_t i = 1; i <= all; i++)
+		again += omni_fdb_learn(small, key_of(2, i), peer5, 1) == OMNI_FDB_LEARNED;
+	assert_int_equal(again, all);
+	omni_rcu_leave(rcu, 0);
+	omni_fdb_free(small);
+}
+
+/* Against an array that does the same without a hash. */
+static void does_what_a_plain_array_does(void **state)
+{
+	omni_dest model[3 * LIMIT / 4] = {0};
+	uint64_t x = 88172645463325252;
+
+	(void)state;
+	for (unsigned int step = 0; step < 200000; step++) {
+		uint32_t i;
+
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		i = (uint32_t)(x >> 8) % OMNI_ARRAY_SIZE(model);
+		if ((x & 7) == 0) {
+			assert_int_equal(omni_fdb_flush(fdb, 1, OMNI_DEST_MISS, key_of(1, i)),
+					 model[i] != 0);
+			model[i] = 0;
+		} else if (model[i] == 0) {
+			model[i] = omni_dest_make(OMNI_DEST_PORT, i, step);
+			assert_int_equal(omni_fdb_learn(fdb, key_of(1, i), model[i], 1),
+					 OMNI_FDB_LEARNED);
+		} else {
+			assert_true(look(key_of(1, i)) == model[i]);
+			assert_true(seen(key_of(1, i), model[i], 1));
+		}
+	}
+	for (uint32_t i = 0; i < OMNI_ARRAY_SIZE(model); i++)
+		assert_true(look(key_of(1, i)) == model[i]);
 }
 
 static void flood_lists_are_replaced_whole(void **state)
@@ -234,6 +296,8 @@ int main(void)
 		WITH_FDB(fills_to_its_limit_and_flushes),
 		WITH_FDB(domains_and_peers_have_limits),
 		WITH_FDB(bulk_lookup_keeps_the_order),
+		WITH_FDB(a_place_is_used_again_after_the_turn),
+		WITH_FDB(does_what_a_plain_array_does),
 		WITH_FDB(flood_lists_are_replaced_whole),
 	};
 

@@ -315,10 +315,9 @@ static void mesh_has_a_limit(void **state)
 
 static omni_dest where(const struct site *s, uint64_t mac)
 {
-	uint32_t slot;
 	omni_dest dest;
 
-	omni_fdb_lookup(s->fdb, &mac, 1, &dest, &slot);
+	omni_fdb_lookup(s->fdb, &mac, 1, &dest);
 	return dest;
 }
 
