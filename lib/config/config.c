@@ -62,6 +62,7 @@ struct omni_config_cluster *config_add_cluster(struct omni_config *config)
 	cluster->vip_auto = true;
 	cluster->vip.len = OMNI_CONFIG_VIP_LEN_AUTO;
 	cluster->bundles = true;
+	cluster->tcp_mss = OMNI_CONFIG_MSS_AUTO;
 	cluster->flood_fps = OMNI_CONFIG_FLOOD_FPS;
 	cluster->fdb_ageing_s = OMNI_CONFIG_FDB_AGEING_S;
 	return cluster;

@@ -47,6 +47,10 @@
 #define OMNI_CONFIG_MESH 1024
 #define OMNI_CONFIG_FDB_AGEING_S 300
 #define OMNI_CONFIG_FLOOD_FPS 10000
+#define OMNI_CONFIG_MSS_OFF 0
+#define OMNI_CONFIG_MSS_AUTO UINT16_MAX
+#define OMNI_CONFIG_MSS_MIN 216
+#define OMNI_CONFIG_MSS_MAX 9176
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16
@@ -149,6 +153,7 @@ struct omni_config_cluster {
 	unsigned int n_peers;
 	struct omni_key *deny;
 	unsigned int n_deny;
+	uint16_t tcp_mss;      /* bytes; OMNI_CONFIG_MSS_AUTO, _OFF */
 	bool bundles;	       /* short frames may share datagrams */
 	uint32_t flood_fps;    /* flooded frames per second, copies not counted */
 	uint32_t fdb_ageing_s; /* of learned addresses */

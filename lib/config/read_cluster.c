@@ -19,6 +19,7 @@ enum {
 	C_PEERS,
 	C_DENY,
 	C_BUNDLES,
+	C_TCP_MSS,
 	C_FLOOD,
 	C_FDB,
 	C_COUNT,
@@ -44,6 +45,25 @@ static int parse_bundles(void *target, const char *text, struct omni_err *err)
 	return 0;
 }
 
+static int parse_tcp_mss(void *target, const char *text, struct omni_err *err)
+{
+	uint16_t *mss = target;
+	struct omni_err why;
+	uint64_t bytes;
+
+	if (strcmp(text, "auto") == 0)
+		*mss = OMNI_CONFIG_MSS_AUTO;
+	else if (strcmp(text, "off") == 0)
+		*mss = OMNI_CONFIG_MSS_OFF;
+	else if (value_number(&bytes, text, OMNI_CONFIG_MSS_MIN, OMNI_CONFIG_MSS_MAX, &why) == 0)
+		*mss = (uint16_t)bytes;
+	else
+		return omni_fail(err, -EINVAL,
+				 "\"%s\" is not known, expected auto, off or bytes from %d to %d",
+				 text, OMNI_CONFIG_MSS_MIN, OMNI_CONFIG_MSS_MAX);
+	return 0;
+}
+
 #define AT(member) offsetof(struct omni_config_cluster, member)
 
 static const struct field fields[C_COUNT] = {
@@ -57,6 +77,7 @@ static const struct field fields[C_COUNT] = {
 	[C_PEERS] = {"peers", FIELD_NODE},
 	[C_DENY] = {"deny", FIELD_NODE},
 	[C_BUNDLES] = {"bundles", FIELD_TEXT, AT(bundles), parse_bundles},
+	[C_TCP_MSS] = {"tcp-mss", FIELD_TEXT, AT(tcp_mss), parse_tcp_mss},
 	[C_FLOOD] = {"flood", FIELD_NODE},
 	[C_FDB] = {"fdb", FIELD_NODE},
 };

@@ -4,6 +4,9 @@
 
 #include "ctl_priv.h"
 
+static_assert(OMNI_CONFIG_MSS_OFF == OMNI_MSS_OFF && OMNI_CONFIG_MSS_AUTO == OMNI_MSS_AUTO,
+	      "the configuration's numbers are the workers'");
+
 #define FRAME_MAX_DEFAULT (OMNI_PORT_MTU_DEFAULT + OMNI_PORT_L2_OVERHEAD)
 
 static int set_ciphers(const struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *err)
@@ -80,6 +83,7 @@ static int cluster_init(struct omni_ctl *ctl, struct ctl_cluster *c,
 	atomic_store(&ctl->conf.bridges->at[c->number].flood_rate,
 		     OMNI_MAX(conf->flood_fps / ctl->conf.n_workers, 1u));
 	atomic_store(&ctl->conf.bridges->at[c->number].bundles, conf->bundles);
+	atomic_store(&ctl->conf.bridges->at[c->number].tcp_mss, conf->tcp_mss);
 	omni_fdb_set_limit(ctl->conf.fdb, c->number, conf->fdb_limit);
 	for (unsigned int i = 0; i < conf->n_peers; i++) {
 		rc = ctl_peer_add(ctl, c, &conf->peers[i], err);

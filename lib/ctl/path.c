@@ -25,6 +25,19 @@ static uint16_t mtu_of(const struct ctl_peer *peer, const struct omni_path *path
 	return OMNI_MIN(mtu, path->mtu);
 }
 
+/*
+ * A TCP connection keeps its MSS for life, so until the link's own MTU was asked for in vain it is
+ * fitted to that; from then on to what was echoed.
+ */
+static uint16_t tcp_mtu_of(const struct ctl_peer *peer, uint16_t mtu)
+{
+	const struct ctl_pmtu *p = &peer->pmtu;
+
+	if (peer->path_mtu != 0 || p->done || (p->high != 0 && p->high < peer->link_mtu))
+		return mtu;
+	return peer->link_mtu;
+}
+
 static bool same_way(const struct omni_path *a, const struct omni_path *b)
 {
 	return a->port == b->port && omni_endpoint_equal(&a->local, &b->local) &&
@@ -40,8 +53,9 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 		peer->pmtu = (struct ctl_pmtu){0};
 	peer->link_mtu = path->mtu;
 	path->mtu = mtu_of(peer, path);
+	path->tcp_mtu = tcp_mtu_of(peer, path->mtu);
 	if (old != NULL && same_way(old, path) && old->mtu == path->mtu &&
-	    memcmp(old->hdr, path->hdr, sizeof(old->hdr)) == 0)
+	    old->tcp_mtu == path->tcp_mtu && memcmp(old->hdr, path->hdr, sizeof(old->hdr)) == 0)
 		return;
 	copy = malloc(sizeof(*copy));
 	if (copy == NULL)
@@ -65,6 +79,7 @@ void ctl_peer_publish_mtu(struct omni_ctl *ctl, struct ctl_peer *peer)
 	*copy = *old;
 	copy->mtu = peer->link_mtu;
 	copy->mtu = mtu_of(peer, copy);
+	copy->tcp_mtu = tcp_mtu_of(peer, copy->mtu);
 	omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
 }
 

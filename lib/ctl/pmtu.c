@@ -101,6 +101,17 @@ static void shrunk(struct omni_ctl *ctl, struct ctl_peer *peer)
 	ctl_peer_publish_mtu(ctl, peer);
 }
 
+/* The link's own MTU being too much also changes what TCP is told. */
+static void too_long(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+	bool first = p->high == peer->link_mtu;
+
+	p->high = (uint16_t)(p->probe.size - 1);
+	if (first)
+		ctl_peer_publish_mtu(ctl, peer);
+}
+
 void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct ctl_pmtu *p = &peer->pmtu;
@@ -132,6 +143,6 @@ void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	if (p->verifying)
 		shrunk(ctl, peer);
 	else
-		p->high = (uint16_t)(p->probe.size - 1);
+		too_long(ctl, peer);
 	next_size(ctl, peer);
 }

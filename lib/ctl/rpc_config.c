@@ -128,6 +128,13 @@ static json_t *vip_json(const struct omni_config_cluster *c)
 	return json_string(c->vip_auto ? "auto" : omni_prefix_text(text, &c->vip));
 }
 
+static json_t *mss_json(uint16_t mss)
+{
+	if (mss == OMNI_CONFIG_MSS_OFF || mss == OMNI_CONFIG_MSS_AUTO)
+		return json_string(mss == OMNI_CONFIG_MSS_OFF ? "off" : "auto");
+	return json_integer(mss);
+}
+
 static json_t *cluster_json(const struct omni_config *config, const struct omni_config_cluster *c)
 {
 	json_t *ports = json_array(), *peers = json_object(), *deny = json_array();
@@ -138,14 +145,14 @@ static json_t *cluster_json(const struct omni_config *config, const struct omni_
 		json_object_set_new(peers, c->peers[i].name, peer_json(&c->peers[i]));
 	for (unsigned int i = 0; i < c->n_deny; i++)
 		json_array_append_new(deny, rpc_key(&c->deny[i]));
-	return json_pack("{s:s, s:b, s:b, s:o, s:s, s:o, s:o, s:o, s:s, s:I, s:I, s:I}", "mode",
-			 rpc_mode_name(c->mode), "secret", (int)(c->secret != NULL), "open",
+	return json_pack("{s:s, s:b, s:b, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I}",
+			 "mode", rpc_mode_name(c->mode), "secret", (int)(c->secret != NULL), "open",
 			 (int)c->open, "vip", vip_json(c), "cipher",
 			 c->cipher == OMNI_CIPHER_NONE ? "auto" : omni_cipher_name(c->cipher),
 			 "ports", ports, "peers", peers, "deny", deny, "bundles",
-			 c->bundles ? "auto" : "off", "flood_fps", (json_int_t)c->flood_fps,
-			 "fdb_ageing_s", (json_int_t)c->fdb_ageing_s, "fdb_limit",
-			 (json_int_t)c->fdb_limit);
+			 c->bundles ? "auto" : "off", "tcp_mss", mss_json(c->tcp_mss), "flood_fps",
+			 (json_int_t)c->flood_fps, "fdb_ageing_s", (json_int_t)c->fdb_ageing_s,
+			 "fdb_limit", (json_int_t)c->fdb_limit);
 }
 
 static json_t *clusters_json(const struct omni_config *config)

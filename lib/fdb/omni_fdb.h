@@ -152,9 +152,13 @@ struct omni_flood {
 	} peer[];
 };
 
+#define OMNI_MSS_OFF 0
+#define OMNI_MSS_AUTO UINT16_MAX
+
 struct omni_bridge {
 	_Atomic(struct omni_flood *) flood; /* control writes, workers read; NULL: unused domain */
 	_Atomic uint32_t flood_rate; /* frames per second each worker may flood; 0: no limit */
+	_Atomic uint16_t tcp_mss;    /* the most; OMNI_MSS_AUTO: by the peer's path; _OFF */
 	_Atomic bool bundles;	     /* short frames to a peer may share a datagram */
 };
 

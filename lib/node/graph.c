@@ -2,6 +2,7 @@
 /* The way of a frame: the stages in the order in which they are met, and a worker's turn. */
 #include <omni_clock.h>
 
+#include "clamp.h"
 #include "worker.h"
 
 /* The clock of the FDB's ages is read this many times a second. */
@@ -51,8 +52,11 @@ static void to_everybody(struct omni_worker *w)
 
 	w->copy.at = 0;
 	w->copy.peer = 0;
-	while ((n = omni_node_replicate(w, copy, BURST)) > 0)
+	while ((n = omni_node_replicate(w, copy, BURST)) > 0) {
+		if (unlikely(w->any_syn))
+			omni_node_clamp(w, copy, n);
 		cut_to_peers(w, copy, n);
+	}
 	omni_node_replicate_local(w);
 }
 
@@ -60,7 +64,13 @@ static void to_everybody(struct omni_worker *w)
 static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	n = omni_node_learn(w, m, n);
+	w->any_syn = any_syn(m, n);
 	n = omni_node_forward(w, m, n);
+	if (unlikely(w->any_syn)) {
+		omni_node_clamp(w, w->local.m, w->local.n);
+		omni_node_clamp(w, w->flood.m, w->flood.n);
+		omni_node_clamp(w, m, n);
+	}
 	omni_node_tx(w, w->local.m, w->local.n);
 	w->local.n = 0;
 	cut_to_peers(w, m, n);

@@ -79,6 +79,7 @@ struct omni_worker {
 	struct burst flood;		 /* to everybody in the cluster */
 	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
 	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
+	bool any_syn;			 /* clamp is to look at this burst */
 	unsigned int n_short;		 /* frames to peers in this burst that bundle may take */
 
 	/* Stages that make many frames of one are called until they return 0. */
@@ -128,7 +129,8 @@ stage_fn omni_node_reassemble;
 stage_fn omni_node_unbundle; /* fills m from w->split, again and again until 0 */
 stage_fn omni_node_punt;     /* takes all */
 stage_fn omni_node_learn;
-stage_fn omni_node_forward;   /* passes frames to peers; sideways: w->local, w->flood */
+stage_fn omni_node_forward; /* passes frames to peers; sideways: w->local, w->flood */
+stage_fn omni_node_clamp;
 stage_fn omni_node_replicate; /* fills m from w->flood, again and again until 0 */
 stage_fn omni_node_fragment;  /* fills m from w->cut, again and again until 0 */
 stage_fn omni_node_bundle;

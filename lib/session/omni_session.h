@@ -149,9 +149,10 @@ static inline struct omni_keypair *omni_sessions_lookup(const struct omni_sessio
 /* How to reach a peer: immutable; control replaces the whole object. */
 struct omni_path {
 	struct omni_endpoint local, remote;
-	uint16_t port;	 /* index of the uplink in the port table */
-	uint16_t mtu;	 /* largest IP datagram */
-	uint8_t hdr_len; /* of hdr: 42 (IPv4) or 62 (IPv6) */
+	uint16_t port;	  /* index of the uplink in the port table */
+	uint16_t mtu;	  /* largest IP datagram */
+	uint16_t tcp_mtu; /* for TCP connections that begin now; 0: mtu. See ctl's path.c */
+	uint8_t hdr_len;  /* of hdr: 42 (IPv4) or 62 (IPv6) */
 	bool v6;
 	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
 	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed below) */

@@ -19,6 +19,7 @@
 	X(fragments_sent, "fragments sent because a frame exceeded the path MTU") \
 	X(fragments_received, "fragments received") \
 	X(reassembled, "frames put together from fragments") \
+	X(mss_clamped, "TCP connections whose segments were fitted to a peer's path") \
 	X(bundles_sent, "datagrams sent that carry several frames") \
 	X(bundled_frames, "frames sent in bundles") \
 	X(bundles_received, "bundles of small frames received") \
@@ -140,6 +141,7 @@
 	X(learn, "source MAC addresses") \
 	X(forward, "destination lookup") \
 	X(replicate, "copies for every peer and port") \
+	X(clamp, "TCP's MSS to what the path carries") \
 	X(fragment, "frames to fragments") \
 	X(bundle, "short frames to bundles") \
 	X(encap_prepare, "headers, lane and sequence") \

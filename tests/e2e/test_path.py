@@ -81,10 +81,13 @@ def test_full_size_frames_are_fragmented_here_and_not_by_ip(pair, tmp_path):
 
 def test_tcp_and_udp_cross(pair):
     t = pair.topo
+    before = [g.counter("fragments_sent") for g in pair.gw.values()]
     tcp = pair.iperf(t.host("a"), t.host("b"), t.host_addr("b"), "-t", "1")
     assert tcp["gbps"] > 0.05
     back = pair.iperf(t.host("a"), t.host("b"), t.host_addr("b"), "-t", "1", "-R")
     assert back["gbps"] > 0.05
+    assert [g.counter("fragments_sent") for g in pair.gw.values()] == before, "tcp-mss: auto"
+    assert all(g.counter("mss_clamped") >= 2 for g in pair.gw.values())
     udp = pair.iperf(t.host("a"), t.host("b"), t.host_addr("b"), "-t", "1", "-b", "100M", "-l",
                      "1350", udp=True)
     assert udp["gbps"] > 0.05 and udp["lost"] < 10

@@ -63,6 +63,16 @@ def test_static_peers_without_a_nucleus(rig):
         assert [p["key"] for p in peers] == [rig.identity(other)[0].key]
 
 
+def test_tcp_that_nobody_fits_to_the_path_travels_in_fragments(rig):
+    gw = start_both(rig, *(rig.static_config(s, o, cluster={"tcp-mss": "off"})
+                           for s, o in ("ab", "ba")))
+    both_ways(rig)
+    t = rig.topo
+    assert rig.iperf(t.gw("a"), t.gw("b"), t.vip("b"), "-t", "1")["gbps"] > 0.05
+    assert gw["a"].counter("fragments_sent") > 100
+    assert gw["a"].counter("mss_clamped") == 0
+
+
 def test_no_secret_at_all_listed_keys_only(rig):
     """A cluster with neither secret nor open: zero proofs, from listed keys alone."""
     conf = {s: rig.static_config(s, o, {"secret-file": None}) for s, o in ("ab", "ba")}

@@ -262,6 +262,8 @@ static const struct bad bad[] = {
 	 "8:15: level: \"1\" is not known"},
 	{HEAD "limits: { clusters: 1 }\nclusters: { a: { open: true }, b: { open: true } }\n",
 	 "6:11: clusters has 2 entries, expected at most 1"},
+	{HEAD "clusters: { c: { open: true, tcp-mss: 100 } }\n",
+	 "5:39: tcp-mss: \"100\" is not known, expected auto, off or bytes from 216 to 9176"},
 	{HEAD "clusters: { c: { open: true, bundles: on } }\n",
 	 "5:39: bundles: \"on\" is not known, expected auto or off"},
 	{HEAD "clusters: { c: { open: true, flood: { frames-per-second: 0 } } }\n",
@@ -367,6 +369,7 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(cluster->cipher, OMNI_CIPHER_NONE);
 	assert_int_equal(cluster->fdb_ageing_s, 300);
 	assert_true(cluster->bundles);
+	assert_int_equal(cluster->tcp_mss, OMNI_CONFIG_MSS_AUTO);
 	assert_int_equal(cluster->fdb_limit, 131072);
 	assert_int_equal(config->n_warnings, 1);
 	assert_string_equal(config->warnings[0],
