@@ -6,12 +6,14 @@
 #include <omni_drivers.h>
 
 extern const struct omni_port_ops omni_driver_af_xdp;
+extern const struct omni_port_ops omni_driver_auto;
 extern const struct omni_port_ops omni_driver_ethdev;
 extern const struct omni_port_ops omni_driver_memif;
 extern const struct omni_port_ops omni_driver_null;
 extern const struct omni_port_ops omni_driver_pci;
 extern const struct omni_port_ops omni_driver_ring;
 extern const struct omni_port_ops omni_driver_tap;
+extern const struct omni_port_ops omni_driver_udp;
 extern const struct omni_port_ops omni_driver_vhost;
 extern const struct omni_port_ops omni_driver_virtio_user;
 

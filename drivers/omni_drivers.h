@@ -7,8 +7,8 @@
 #include <omni_port.h>
 
 /*
- * Operations of a driver by name. NULL and a sentence in err for one that is unknown or that
- * this version has not ("driver \"vhost\" is not in this version (have: ...)").
+ * Operations of a driver by name. NULL and a sentence in err for one that is unknown
+ * ("unknown driver \"floppy\" (have: ...)").
  */
 const struct omni_port_ops *omni_driver_find(const char *name, struct omni_err *err);
 

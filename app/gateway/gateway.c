@@ -143,12 +143,14 @@ static int build(struct gateway *gw, int argc, char **argv, struct omni_err *err
 	rc = tables_create(gw, err);
 	if (rc < 0)
 		return rc;
-	gw->guard = guard_open(gw->config->underlay.listen, err);
-	if (gw->guard < 0)
-		return gw->guard;
 	rc = gateway_ports_open(gw, err);
 	if (rc < 0)
 		return rc;
+	if (!gw->port_of[gw->config->underlay.port]->info.kernel_routes) {
+		gw->guard = guard_open(gw->config->underlay.listen, err);
+		if (gw->guard < 0)
+			return gw->guard;
+	}
 	rc = gateway_workers_create(gw, err);
 	if (rc < 0)
 		return rc;

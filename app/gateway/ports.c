@@ -69,6 +69,8 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 	if (index == config->underlay.port) {
 		out->udp_ports[0] = config->underlay.listen;
 		out->n_udp_ports = 1;
+		if (config->underlay.has_address)
+			out->address = config->underlay.address.ip;
 	}
 }
 
@@ -89,9 +91,16 @@ int gateway_ports_check(const struct gateway *gw, struct omni_err *err)
 	return 0;
 }
 
+/* May become a socket of AF_XDP. */
 static bool is_af_xdp(const struct omni_config_port *port)
 {
-	return strcmp(port->driver, "af_xdp") == 0;
+	return strcmp(port->driver, "af_xdp") == 0 || strcmp(port->driver, "auto") == 0;
+}
+
+/* Has an interface that is there already. */
+static bool has_interface(const struct omni_config_port *port)
+{
+	return port->interface[0] != '\0' && (is_af_xdp(port) || strcmp(port->driver, "udp") == 0);
 }
 
 /* The interface's own MTU where the configuration leaves it to that. */
@@ -101,9 +110,9 @@ static unsigned int mtu_of(const struct omni_config_port *port)
 
 	if (port->mtu != 0)
 		return port->mtu;
-	if (is_af_xdp(port))
+	if (has_interface(port))
 		mtu = omni_driver_interface_mtu(port->interface);
-	return mtu > 0 ? (unsigned int)mtu : OMNI_PORT_MTU_DEFAULT;
+	return mtu > 0 ? OMNI_MIN((unsigned int)mtu, OMNI_PORT_MTU_MAX) : OMNI_PORT_MTU_DEFAULT;
 }
 
 /* The largest frame that any port of that side carries, in bytes from the Ethernet header on. */

@@ -24,6 +24,7 @@ static const char help[] =
 	"    Without a file and without flags the configuration is /etc/omni/fleet.yaml, else\n"
 	"    ~/.omni/fleet.yaml. Flags describe one cluster: the uplink is the interface of the\n"
 	"    default route through AF_XDP, the local port is a TAP omni0 that carries the VIP.\n"
+	"    A file also knows uplinks over kernel sockets (driver: udp, or auto to choose).\n"
 	"\n"
 	"OPTIONS WITH A FILE OR WITH FLAGS\n"
 	"    -c, --config FILE        Configuration (docs/configuration.md; every key stands in\n"

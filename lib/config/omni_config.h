@@ -82,10 +82,10 @@ struct omni_config_generate {
 struct omni_config_port {
 	char name[OMNI_CONFIG_NAME_LEN];
 	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", ... */
-	char interface[IFNAMSIZ]; /* af_xdp: existing netdev; tap, virtio-user: to create */
+	char interface[IFNAMSIZ]; /* existing netdev (udp: or ""); tap, virtio-user: to create */
 	char mode[12];		  /* af_xdp: "" best, "zero-copy", "copy", "generic" */
 	uint16_t queues;	  /* 0: one for each worker, if it can */
-	uint16_t mtu;		  /* 0: the interface's own (af_xdp), else 1500 */
+	uint16_t mtu;		  /* 0: the interface's own where there is one, else 1500 */
 	bool has_mac;
 	uint8_t mac[6];
 	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif, vhost, virtio-user */
@@ -109,7 +109,7 @@ struct omni_config_next_hop {
 struct omni_config_underlay {
 	unsigned int port; /* index in ports */
 	uint16_t listen;   /* UDP, host order */
-	/* Of a port without a kernel side (memif, null, ring); else none and n_next_hops 0. */
+	/* Of a port without a kernel side (memif, null, ring), or that udp is to send from. */
 	bool has_address;
 	struct omni_prefix address;
 	struct omni_config_next_hop *next_hops; /* longest prefix first, `any` last */

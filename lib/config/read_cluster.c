@@ -163,6 +163,11 @@ static int read_cluster_ports(const struct doc *d, const yaml_node_t *node,
 					"port %s is the underlay's, expected another for cluster "
 					"%s",
 					port->name, cluster->name);
+		if (strcmp(port->driver, "udp") == 0 || strcmp(port->driver, "auto") == 0)
+			return doc_fail(d, item,
+					"port %s has driver %s, which is for the underlay alone, "
+					"expected another for cluster %s",
+					port->name, port->driver, cluster->name);
 		if (port->cluster >= 0)
 			return doc_fail(d, item,
 					"port %s is in cluster %s already, expected it once",

@@ -35,6 +35,8 @@ struct driver {
 
 static const struct driver drivers[] = {
 	{"af_xdp", BIT(P_INTERFACE) | BIT(P_MODE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_INTERFACE)},
+	{"udp", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU), 0},
+	{"auto", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_INTERFACE)},
 	{"tap",
 	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) |
 		 BIT(P_OFFLOAD),
@@ -50,7 +52,7 @@ static const struct driver drivers[] = {
 	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
 };
 
-#define DRIVERS "af_xdp, tap, memif, vhost, virtio-user, pci, ethdev, null or ring"
+#define DRIVERS "af_xdp, udp, auto, tap, memif, vhost, virtio-user, pci, ethdev, null or ring"
 
 static int parse_driver(void *target, const char *text, struct omni_err *err)
 {

@@ -101,6 +101,19 @@ static int read_hops(const struct doc *d, const yaml_node_t *node, struct omni_c
 	return 0;
 }
 
+/* The kernel knows addresses, routes and neighbours; a socket may be told which address to use. */
+static bool has_kernel_side(const struct omni_config_port *port, size_t key)
+{
+	if (strcmp(port->driver, "udp") == 0)
+		return key != U_ADDRESS;
+	return strcmp(port->driver, "af_xdp") == 0 || strcmp(port->driver, "auto") == 0;
+}
+
+static bool lacks_kernel_side(const struct omni_config_port *port, size_t key)
+{
+	return !has_kernel_side(port, key) && strcmp(port->driver, "udp") != 0;
+}
+
 /* What has a kernel side takes its addresses and next hops from there; the rest from here. */
 static int check_kernel_side(const struct doc *d, const yaml_node_t *node,
 			     const struct omni_config_port *port, const struct found *found)
@@ -110,12 +123,13 @@ static int check_kernel_side(const struct doc *d, const yaml_node_t *node,
 				"underlay: port %s has driver tap, expected a port that is no tap",
 				port->name);
 	for (size_t i = U_ADDRESS; i <= U_NEXT_HOP; i++) {
-		if (strcmp(port->driver, "af_xdp") == 0 && found[i].key != NULL)
+		if (has_kernel_side(port, i) && found[i].key != NULL)
 			return doc_fail(d, found[i].key,
 					"underlay: the kernel knows the %s of %s, expected it to "
 					"be left out",
-					fields[i].name, port->interface);
-		if (strcmp(port->driver, "af_xdp") != 0 && found[i].key == NULL)
+					fields[i].name,
+					port->interface[0] != '\0' ? port->interface : port->name);
+		if (lacks_kernel_side(port, i) && found[i].key == NULL)
 			return doc_fail(d, node,
 					"underlay: port %s (%s) has no kernel side, expected the "
 					"key \"%s\" here",

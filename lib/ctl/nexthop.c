@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Next hops of the underlay: what the kernel knows where the port is a kernel interface, the
- * configuration's static ones where it is not.
+ * configuration's static ones where it is not. Where the kernel itself routes what the port
+ * sends, the way is a local address and nothing else.
  */
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -234,6 +235,11 @@ static int route_read(struct ctl_nexthops *nh, struct hop *h, struct netlink_rou
 
 	if (rc != 0)
 		return rc;
+	if (ifindex == 0) /* a peer on this host is reached too */
+		return (route->type == RTN_UNICAST || route->type == RTN_LOCAL) &&
+				       !omni_ip_is_none(&route->source)
+			       ? 0
+			       : -ENETUNREACH;
 	if (route->type != RTN_UNICAST || route->ifindex != ifindex)
 		return -ENETUNREACH;
 	if (omni_ip_is_none(&route->gateway)) {
@@ -251,18 +257,40 @@ static void hop_look(struct ctl_nexthops *nh, struct hop *h, uint64_t now)
 {
 	struct netlink_route route;
 
-	if (h->routes == nh->routes && (h->via != NULL || now - h->looked_ns < NEIGH_ASK_NS))
+	if (h->routes == nh->routes && (h->reached || now - h->looked_ns < NEIGH_ASK_NS))
 		return;
 	h->looked_ns = now;
 	h->routes = nh->routes;
-	if (route_read(nh, h, &route) != 0) {
+	h->reached = route_read(nh, h, &route) == 0;
+	if (!h->reached) {
 		warn_elsewhere(nh, h);
 		hop_via(nh, h, NULL);
 		return;
 	}
 	h->warned = false;
 	h->source = route.source;
+	if (nh->port->info.kernel_routes)
+		return;
 	hop_via(nh, h, neigh_get(nh, omni_ip_is_none(&route.gateway) ? &h->ip : &route.gateway));
+}
+
+/* A path on which the kernel finds the way: from an address of ours to the remote one. */
+static int kernel_path(const struct omni_ctl *ctl, const struct hop *h,
+		       const struct omni_endpoint *remote, struct omni_path *path)
+{
+	static const uint8_t no_mac[6];
+	const struct omni_config_underlay *u = &ctl->conf.config->underlay;
+	struct omni_endpoint local = {.ip = h->source, .port = ctl->listen};
+
+	if (u->has_address)
+		local.ip = u->address.ip;
+	if (omni_ip_is_v4(&local.ip) != omni_ip_is_v4(&remote->ip))
+		return -ENETUNREACH;
+	omni_path_build(path, no_mac, no_mac, &local, remote);
+	path->udp_checksum = false;
+	path->port = ctl->uplink;
+	path->mtu = ctl->nexthops->port->info.mtu;
+	return 0;
 }
 
 int ctl_nexthop_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote,
@@ -284,6 +312,10 @@ int ctl_nexthop_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote
 		TAILQ_INSERT_TAIL(&nh->idle, h, entry);
 	}
 	hop_look(nh, h, now);
+	if (!h->reached)
+		return -ENETUNREACH;
+	if (nh->port->info.kernel_routes)
+		return kernel_path(ctl, h, remote, path);
 	if (h->via == NULL)
 		return -ENETUNREACH;
 	neigh_ask(nh, h->via, now);
@@ -336,6 +368,22 @@ bool ctl_nexthop_is_own(struct omni_ctl *ctl, const struct omni_ip *ip)
 	return false;
 }
 
+/* Of the underlay; where that is any interface, of none that we made ourselves. */
+static bool on_underlay(const struct omni_ctl *ctl, unsigned int ifindex)
+{
+	unsigned int own = ctl->nexthops->port->info.ifindex;
+
+	if (own != 0)
+		return ifindex == own;
+	for (uint16_t id = 0; id < OMNI_PORTS_MAX; id++) {
+		const struct omni_port *port = omni_port_get(ctl->conf.ports, id);
+
+		if (port != NULL && port->info.ifindex == ifindex)
+			return false;
+	}
+	return true;
+}
+
 unsigned int ctl_nexthop_addresses(struct omni_ctl *ctl, struct omni_ip *out, unsigned int max)
 {
 	const struct omni_config_underlay *u = &ctl->conf.config->underlay;
@@ -344,10 +392,12 @@ unsigned int ctl_nexthop_addresses(struct omni_ctl *ctl, struct omni_ip *out, un
 
 	if (u->has_address && n < max)
 		out[n++] = u->address.ip;
+	if (u->has_address)
+		return n;
 	for (unsigned int i = 0; nh != NULL && i < nh->n_addresses && n < max; i++) {
 		const struct netlink_address *a = &nh->address[i];
 
-		if (a->usable && a->ifindex == nh->port->info.ifindex && omni_ip_is_unicast(&a->ip))
+		if (a->usable && on_underlay(ctl, a->ifindex) && omni_ip_is_unicast(&a->ip))
 			out[n++] = a->ip;
 	}
 	return n;
@@ -458,7 +508,8 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 	netlink_read(nh->watch, &news);
 	nh->addresses_dirty |= news.addresses || news.lost;
 	nh->routes_dirty |= news.routes || nh->addresses_dirty;
-	if (news.links || news.lost)
+	/* An interface that was made anew has another index, but it brings its addresses. */
+	if (news.links || news.lost || (news.addresses && nh->port->info.kernel_routes))
 		link_apply(ctl);
 	routes_apply(ctl, ctl_now(ctl));
 	announce_all(ctl);
@@ -500,7 +551,7 @@ int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err)
 	struct omni_port *port = omni_port_get(ctl->conf.ports, ctl->uplink);
 	struct ctl_nexthops *nh;
 
-	if (port == NULL || port->info.ifindex == 0)
+	if (port == NULL || (port->info.ifindex == 0 && !port->info.kernel_routes))
 		return 0;
 	nh = ctl->nexthops = calloc(1, sizeof(*nh));
 	if (nh == NULL)

@@ -28,7 +28,8 @@ struct hop {
 	struct ctl_link link;	/* by ip */
 	TAILQ_ENTRY(hop) entry; /* of the idle (longest unused first) or of the held */
 	TAILQ_ENTRY(hop) of_via;
-	struct neigh *via; /* NULL: no route */
+	struct neigh *via; /* NULL: no route, or the kernel's own business */
+	bool reached;	   /* there is a route */
 	struct omni_ip ip, source;
 	uint32_t routes; /* generation of the routes that this follows from; 0: none yet */
 	uint32_t held;

@@ -14,6 +14,7 @@
 #include <rte_mbuf.h>
 #include <rte_mempool.h>
 
+#include <omni_addr.h>
 #include <omni_base.h>
 
 #define OMNI_PORTS_MAX 64
@@ -42,12 +43,16 @@ struct omni_port_generate {
 struct omni_port_conf {
 	char name[OMNI_PORT_NAME_LEN];	   /* ours: key in the YAML */
 	char driver[OMNI_PORT_DRIVER_LEN]; /* a name of omni_driver_names() */
-	/* af_xdp: existing netdev; tap: netdev to create; virtio-user: the same, by vhost-net */
+	/*
+	 * af_xdp, auto: existing netdev; udp: the same, or "" for any; tap: netdev to create;
+	 * virtio-user: the same, by vhost-net
+	 */
 	char interface[IFNAMSIZ];
 	uint16_t queues;  /* 0: one for each worker where the kind has so many, or 1 */
 	uint16_t workers; /* that poll queues; 0: 1 */
-	uint16_t mtu;	  /* 0: the interface's own (af_xdp), else 1500 */
-	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX]; /* af_xdp: what to redirect, host order */
+	uint16_t mtu;	  /* 0: the interface's own where there is one, else 1500 */
+	/* Host order. af_xdp: what to redirect; udp: the one to bind to. */
+	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX];
 	unsigned int n_udp_ports;	   /* af_xdp: 0: every frame, and the kernel gets none */
 	char mode[12];			   /* af_xdp: "" best, "zero-copy", "copy", "generic" */
 	char socket[OMNI_PORT_PATH_LEN];   /* memif, vhost, virtio-user: path of the unix socket */
@@ -58,12 +63,13 @@ struct omni_port_conf {
 	bool has_mac;	 /* tap, memif, virtio-user, null, ring: use mac */
 	uint8_t mac[6];
 	struct omni_port_generate generate; /* null */
+	struct omni_ip address;		    /* udp: what to bind to; none: any */
 };
 
 /* What was obtained. Written by control (open, omni_port_refresh), read by anyone. */
 struct omni_port_info {
 	char driver[OMNI_PORT_DRIVER_LEN];
-	char mode[24];	      /* "zero-copy", "copy", "generic", "memory", "descriptor" */
+	char mode[24];	      /* "zero-copy", "copy", "generic", "memory", "descriptor", "socket" */
 	char why[128];	      /* why this mode and not a better one; "" where it is the best */
 	char offloads[64];    /* names separated by spaces; "" for none */
 	uint16_t queues;      /* usable queue ids are 0 .. queues - 1 */
@@ -72,6 +78,11 @@ struct omni_port_info {
 	uint8_t mac[6];	      /* zero where the port has none */
 	unsigned int ifindex; /* kernel's side; 0: none */
 	bool link_up;
+	/*
+	 * The kernel sends: it knows the way to every address, so no next hop is needed, it
+	 * computes all checksums, and it holds our UDP port.
+	 */
+	bool kernel_routes;
 };
 
 struct omni_port_extra {

@@ -270,6 +270,7 @@ class Rig:
     def __init__(self, topo, directory):
         self.topo = topo
         self.dir = directory
+        self.driver = "af_xdp"  # of the uplinks
         self.processes = []
         self.identities = {}
         self.secret = os.path.join(directory, "cluster.secret")
@@ -300,7 +301,7 @@ class Rig:
         c.update(cluster or {})
         conf = {
             "identity": keyfile,
-            "ports": {"uplink0": {"driver": "af_xdp", "interface": "up0"},
+            "ports": {"uplink0": {"driver": self.driver, "interface": "up0"},
                       "host0": {"driver": "tap", "interface": TAP,
                                 "address": "none" if self.topo.hosts else "vip"}},
             "underlay": {"port": "uplink0", "listen": PORT},

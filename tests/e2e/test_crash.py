@@ -10,10 +10,11 @@ from rig import TAP, Nucleus, until
 from topo import ip
 
 
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
+@pytest.fixture(scope="module", params=["af_xdp", "udp"])
+def pair(request, tmp_path_factory):
     """Nucleus and two gateways; the VIPs on their TAPs are the ends of the traffic."""
     rig = make_rig(tmp_path_factory, 3, hosts=False)
+    rig.driver = request.param
     try:
         rig.server = rig.start(Nucleus(rig))
         rig.gw = {s: rig.gateway(s, wait=False) for s in "ab"}

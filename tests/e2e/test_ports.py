@@ -304,7 +304,7 @@ def test_refusals_say_what_is_wrong(pair):
     ip("-n", pair.a, "link", "set", "va", "down")
     assert "va is down" in refused(pair, *xdp, "va")
     assert "exists already" in refused(pair, "--driver", "tap", "--interface", "va")
-    assert "is not in this version" in refused(pair, "--driver", "udp")
+    assert "udp takes one UDP port" in refused(pair, "--driver", "udp")
 
 
 def test_kill_leaves_nothing_and_it_opens_again(pair):

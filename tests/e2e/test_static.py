@@ -23,8 +23,16 @@ def sites(tmp_path_factory):
 
 @pytest.fixture
 def rig(sites):
+    sites.driver = "af_xdp"
     yield sites
     sites.stop()
+
+
+@pytest.fixture(params=["af_xdp", "udp"])
+def any_rig(rig, request):
+    """The same, for tests that are run over each kind of uplink."""
+    rig.driver = request.param
+    return rig
 
 
 def start_both(rig, a=None, b=None, **kw):
@@ -55,7 +63,8 @@ def hugepages():
         f.write(before)
 
 
-def test_static_peers_without_a_nucleus(rig):
+def test_static_peers_without_a_nucleus(any_rig):
+    rig = any_rig
     gw = start_both(rig)
     both_ways(rig)
     for s, other in ("ab", "ba"):
@@ -80,7 +89,8 @@ def test_no_secret_at_all_listed_keys_only(rig):
     both_ways(rig)
 
 
-def test_without_hugepages_it_says_so(rig):
+def test_without_hugepages_it_says_so(any_rig):
+    rig = any_rig
     with open(HUGE, encoding="ascii") as f:
         if int(f.read()) != 0:
             pytest.skip("this machine has hugepages reserved")
@@ -89,7 +99,8 @@ def test_without_hugepages_it_says_so(rig):
     assert "hugepage" in gw["a"].text().lower()
 
 
-def test_with_hugepages(rig, hugepages):
+def test_with_hugepages(any_rig, hugepages):
+    rig = any_rig
     if hugepages < 256:
         pytest.skip(f"the kernel gave {hugepages} of 256 hugepages")
     start_both(rig)
@@ -98,7 +109,8 @@ def test_with_hugepages(rig, hugepages):
         assert int(f.read()) < 256, "they are used"
 
 
-def test_processes_leave_nothing_behind(rig):
+def test_processes_leave_nothing_behind(any_rig):
+    rig = any_rig
     gw = start_both(rig)
     both_ways(rig, 1)
     before = os.listdir("/run/dpdk") if os.path.isdir("/run/dpdk") else []
@@ -159,8 +171,9 @@ def test_nucleus_by_name(rig):
     both_ways(rig, 2)
 
 
-def test_peer_that_changes_its_address(rig):
+def test_peer_that_changes_its_address(any_rig):
     """The other side probes the new address, and traffic follows."""
+    rig = any_rig
     t = rig.topo
     quiet = rig.static_config("b", "a")
     del quiet["clusters"][CLUSTER]["peers"]["sitea"]["endpoint"]
@@ -183,8 +196,9 @@ def test_peer_that_changes_its_address(rig):
         ip("-n", t.gw("a"), "route", "replace", "default", "via", t.gateway_addr("a"))
 
 
-def test_underlay_of_ipv6(rig):
+def test_underlay_of_ipv6(any_rig):
     """The router, the handshakes and full-size frames in fragments, all over IPv6."""
+    rig = any_rig
     t = rig.topo
     conf = {}
 
@@ -211,6 +225,33 @@ def test_underlay_of_ipv6(rig):
         for ns, dev in ((t.router, "ra"), (t.router, "rb"), (t.gw("a"), "up0"), (t.gw("b"), "up0")):
             ip("-n", ns, "-6", "addr", "flush", "dev", dev, "scope", "global")
             sysctl(ns, "all.disable_ipv6", 1)
+
+
+def test_auto_takes_udp_where_zero_copy_is_refused(rig):
+    """Veth has no zero-copy; the reason stands beside the port."""
+    rig.driver = "auto"
+    gw = start_both(rig)
+    both_ways(rig)
+    up = next(p for p in gw["a"].ports() if p["name"] == "uplink0")
+    assert up["driver"] == "udp" and up["mode"] == "socket" and "zero-copy" in up["why"], up
+    assert "prog/xdp" not in ip("-d", "-n", gw["a"].ns, "link", "show", "up0").stdout
+    assert "zero-copy" in gw["a"].text()
+
+
+def test_udp_on_any_interface(rig):
+    """No interface named: the kernel's routes choose. A second gateway on the port is refused."""
+    conf = {s: rig.static_config(s, o) for s, o in ("ab", "ba")}
+    for c in conf.values():
+        c["ports"]["uplink0"] = {"driver": "udp"}
+    conf["b"]["underlay"]["address"] = rig.topo.uplink_addr("b") + "/24"
+    gw = start_both(rig, conf["a"], conf["b"])
+    both_ways(rig)
+    for s, o in ("ab", "ba"):
+        assert gw[s].peers()[0]["endpoint"] == f"{rig.topo.uplink_addr(o)}:{PORT}"
+    again = dict(conf["a"], management={"socket": os.path.join(rig.dir, "again.sock")})
+    again["ports"]["host0"]["interface"] = "omni9"
+    status, said = rig.run_gateway("a", again, name="again")
+    assert status == 1 and f"UDP port {PORT}" in said and "another gateway" in said
 
 
 def test_uplinks_over_memif(rig):

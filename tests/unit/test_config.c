@@ -141,7 +141,7 @@ static const struct bad bad[] = {
 	{"ports: { up: {} }\n", "1:1: the file has no \"underlay\""},
 	{"ports: { up: {} }\n" UNDERLAY OPEN, "1:14: port up has no driver, expected driver: "},
 	{"ports: { up: { driver: dpdk } }\n" UNDERLAY OPEN,
-	 "1:24: driver: \"dpdk\" is not known, expected af_xdp, tap, memif, vhost, "
+	 "1:24: driver: \"dpdk\" is not known, expected af_xdp, udp, auto, tap, memif, vhost, "
 	 "virtio-user, pci, ethdev, null or ring"},
 	{"ports: { up: { driver: ~ } }\n" UNDERLAY OPEN, "1:24: driver has no value"},
 	{"ports: { up: { driver: vhost } }\n" UNDERLAY OPEN,
@@ -195,6 +195,19 @@ static const struct bad bad[] = {
 	{PORTS "underlay: { port: tap }\n" OPEN, "4:19: underlay: port tap has driver tap"},
 	{PORTS "underlay: { port: up, address: 10.0.0.1/24 }\n" OPEN,
 	 "4:23: underlay: the kernel knows the address of eth0"},
+	{"ports: { up: { driver: udp, interface: eth0 } }\nunderlay:\n  port: up\n"
+	 "  next-hop: { mac: 02:00:00:00:00:01 }\n" OPEN,
+	 "4:3: underlay: the kernel knows the next-hop of eth0"},
+	{"ports: { up: { driver: udp, mode: copy } }\n" UNDERLAY OPEN,
+	 "1:29: port up: key \"mode\" does not go with driver udp"},
+	{"ports: { up: { driver: auto } }\n" UNDERLAY OPEN,
+	 "1:14: port up: driver auto needs the key \"interface\""},
+	{"ports: { up: { driver: auto, interface: eth0 } }\nunderlay:\n  port: up\n"
+	 "  address: 10.0.0.1/24\n" OPEN,
+	 "4:3: underlay: the kernel knows the address of eth0"},
+	{"ports: { up: { driver: udp }, two: { driver: udp } }\n" UNDERLAY
+	 "clusters: { c: { open: true, ports: [ two ] } }\n",
+	 "3:39: port two has driver udp, which is for the underlay alone"},
 	{"ports: { up: { driver: ring } }\n" UNDERLAY OPEN,
 	 "2:11: underlay: port up (ring) has no kernel side, expected the key \"address\""},
 	{"ports: { up: { driver: ring } }\nunderlay: { port: up, address: 10.0.0.1/24 }\n" OPEN,
