@@ -76,6 +76,7 @@ class Summary:
             self.raw = f.read()
         self.total = self.arp = self.nd = 0
         self.ours = {}
+        self.without_df = 0  # of ours
         self.other = []
         for start, end in packets(self.raw):
             self.total += 1
@@ -93,6 +94,7 @@ class Summary:
             if port in (sport, dport) and not fragment & 0x3fff:
                 pair = raw[l3 + 12:l3 + 20]
                 self.ours[pair] = self.ours.get(pair, 0) + 1
+                self.without_df += not fragment & 0x4000
                 return
         if kind == ETH_IPV6 and raw[l3 + 6] == 58 and 133 <= raw[l3 + 40] <= 137:
             self.nd += 1

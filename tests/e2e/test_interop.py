@@ -72,14 +72,22 @@ def wire_key(identity):
 DENIED = Identity(os.urandom(32))
 
 
-@pytest.fixture(scope="module", params=["aesgcm", "chachapoly"])
-def cipher(request):
+@pytest.fixture(scope="module",
+                params=[("aesgcm", "af_xdp"), ("chachapoly", "af_xdp"), ("aesgcm", "udp")],
+                ids="-".join)
+def variant(request):
     return request.param
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory, cipher):
+def cipher(variant):
+    return variant[0]
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory, variant):
     rig = make_rig(tmp_path_factory, 1, hosts=False)
+    cipher, rig.driver = variant
     try:
         w = World(rig, cipher)
         w.gw = rig.gateway("a", w.config())

@@ -80,6 +80,8 @@ def test_full_size_frames_are_fragmented_here_and_not_by_ip(pair, tmp_path):
         assert after[s]["reassembled"] - before[s]["reassembled"] >= 10
     s = Summary(c.path)
     assert s.total and not s.other, s.other[:3]
+    # The Nucleus's datagrams are its kernel's business.
+    assert s.without_df <= s.sent_by(t.nucleus_addr)
 
 
 def test_tcp_and_udp_cross(pair):

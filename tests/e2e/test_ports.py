@@ -512,3 +512,75 @@ def test_any_dpdk_device(pair, tmp_path):
     with open(sink, "rb") as f:
         data = f.read()
     assert all(frame[14:] in data for frame in frames)
+
+
+# ---- Kernel sockets
+
+UDP_SEGMENT = 103
+
+
+def sockets(pair, *args):
+    return pair.echo("--driver", "udp", "--interface", "va", "--udp-port", str(PORT), *args)
+
+
+def test_udp_reflects_single_and_joined_datagrams(pair):
+    p = sockets(pair, "--sleep")
+    assert p.opened["driver"] == "udp" and p.opened["mode"] == "socket"
+    with udp(pair.b) as s:
+        assert reflected(s, (ADDR_A, PORT), 100) == 100
+        assert reflected(s, (ADDR_A, PORT), 20, 1472) == 20
+        s.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 1000)
+        data = b"".join(struct.pack("!I", i).ljust(1000, b"\xa5") for i in range(40))
+        s.sendto(data + b"the end", (ADDR_A, PORT))
+        back = [s.recv(65535) for _ in range(41)]
+        assert b"".join(back) == data + b"the end"
+        assert [len(b) for b in back] == [1000] * 40 + [7]
+    assert ping(pair.b, ADDR_A)
+    last = p.stop()
+    assert last["rx_frames"] == last["tx_frames"] == 161
+    assert last["rx_joined"] == 1 and last["tx_runs"] >= 1
+    assert last["rx_dropped"] == last["tx_dropped"] == 0
+    assert not pair.has_xdp()
+
+
+def test_udp_counts_what_the_kernel_refuses(pair):
+    """Too long for the link, an address that is not ours, an interface that is down: no stall."""
+    to = ("--role", "send", "--seconds", "1", "--to", ADDR_B, "--count", "500")
+    ip("-n", pair.a, "link", "set", "va", "mtu", "1300")
+    p = sockets(pair, *to, "--mtu", "1500", "--size", "1514", "--from", ADDR_A)
+    last = json.loads(p.p.communicate(timeout=20)[0].splitlines()[-1])
+    assert last["tx_too_long"] == 500 and last["tx_frames"] == 0 and last["mbufs_missing"] == 0
+    p = sockets(pair, *to, "--from", "10.77.0.99")
+    last = json.loads(p.p.communicate(timeout=20)[0].splitlines()[-1])
+    assert last["tx_no_source"] + last["tx_no_route"] == 500 and last["mbufs_missing"] == 0
+    p = sockets(pair, "--sleep")
+    ip("-n", pair.a, "link", "set", "va", "down")
+    ip("-n", pair.a, "link", "set", "va", "up")
+    with udp(pair.b) as s:
+        until("the link to come back", 5, lambda: reflected(s, (ADDR_A, PORT), 1) == 1)
+    assert p.stop()["link_up"] == 1
+
+
+def test_udp_sets_df(pair):
+    """And asks nobody: a path that says it is narrow is still sent what fits the link."""
+    p = sockets(pair, "--sleep")
+    raw = in_ns(pair.b, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW,
+                                              socket.htons(0x0800)))
+    raw.settimeout(2)
+    with raw, udp(pair.b) as s:
+        s.sendto(b"x" * 1400, (ADDR_A, PORT))
+        while True:
+            frame = raw.recv(65535)
+            if len(frame) > 42 and frame[26:30] == socket.inet_aton(ADDR_A):
+                break
+        assert frame[20] & 0x40, "DF"
+    p.stop()
+
+
+def test_udp_survives_kill(pair):
+    p = sockets(pair, "--sleep")
+    p.end()
+    p = sockets(pair, "--sleep")
+    with udp(pair.b) as s:
+        assert reflected(s, (ADDR_A, PORT), 5) == 5
+    p.stop()

@@ -24,6 +24,7 @@
 
 #define POOL_SIZE 16383
 #define BURST 32
+#define BURST_MAX 256
 #define ODD_SIZE 4095
 #define MEM_MB 128
 #define IDLE_POLLS 200
@@ -44,6 +45,7 @@ struct options {
 	double seconds;
 	int rounds;
 	uint16_t size; /* of a frame that is sent */
+	uint16_t burst;
 	uint8_t to_mac[6];
 	struct omni_ip from, to;
 };
@@ -115,6 +117,9 @@ static bool set_option(struct options *o, int option, const char *arg)
 	case 'z':
 		o->size = (uint16_t)atoi(arg);
 		return o->size >= 60;
+	case 'b':
+		o->burst = (uint16_t)atoi(arg);
+		return o->burst > 0 && o->burst <= BURST_MAX;
 	case 'w':
 		o->sleep = true;
 		return true;
@@ -149,11 +154,15 @@ static bool parse(struct options *o, int argc, char **argv)
 		{"from", 1, NULL, 'F'},	    {"to", 1, NULL, 'T'},
 		{"odd", 0, NULL, 'o'},	    {"count", 1, NULL, 'c'},
 		{"device", 1, NULL, 'D'},   {"no-offload", 0, NULL, 'O'},
-		{NULL, 0, NULL, 0}};
+		{"burst", 1, NULL, 'b'},    {NULL, 0, NULL, 0}};
 	int option;
 
-	*o = (struct options){
-		.seconds = 3600, .rounds = 1, .size = 64, .left = UINT64_MAX, .conf.name = "port"};
+	*o = (struct options){.seconds = 3600,
+			      .rounds = 1,
+			      .size = 64,
+			      .burst = BURST,
+			      .left = UINT64_MAX,
+			      .conf.name = "port"};
 	optind = 1;
 	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1)
 		if (!set_option(o, option, optarg))
@@ -183,21 +192,14 @@ static void reflect(struct rte_mbuf *m)
 	udp->dgram_cksum = 0; /* it may have come unfinished */
 }
 
-static struct rte_mbuf *make_frame(const struct options *o, const struct omni_port *port)
+static void make_template(const struct options *o, const struct omni_port *port, uint8_t *out)
 {
-	struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
 	uint16_t ip_len = (uint16_t)(o->size - RTE_ETHER_HDR_LEN);
-	struct rte_ether_hdr *eth;
-	struct rte_ipv4_hdr *ip;
-	struct rte_udp_hdr *udp;
+	struct rte_ether_hdr *eth = (struct rte_ether_hdr *)out;
+	struct rte_ipv4_hdr *ip = (struct rte_ipv4_hdr *)(eth + 1);
+	struct rte_udp_hdr *udp = (struct rte_udp_hdr *)(ip + 1);
 
-	if (m == NULL)
-		return NULL;
-	eth = (struct rte_ether_hdr *)rte_pktmbuf_append(m, o->size);
-	RTE_VERIFY(eth != NULL);
-	memset(eth, 0, o->size);
-	ip = (struct rte_ipv4_hdr *)(eth + 1);
-	udp = (struct rte_udp_hdr *)(ip + 1);
+	memset(out, 0, o->size);
 	memcpy(&eth->dst_addr, o->to_mac, 6);
 	memcpy(&eth->src_addr, port->info.mac, 6);
 	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
@@ -211,8 +213,23 @@ static struct rte_mbuf *make_frame(const struct options *o, const struct omni_po
 	udp->src_port = rte_cpu_to_be_16(40000);
 	udp->dst_port = rte_cpu_to_be_16(o->conf.udp_ports[0]);
 	udp->dgram_len = rte_cpu_to_be_16((uint16_t)(ip_len - sizeof(*ip)));
-	for (uint8_t *p = (uint8_t *)(udp + 1), i = 0; p < (uint8_t *)eth + o->size; p++)
+	for (uint8_t *p = (uint8_t *)(udp + 1), i = 0; p < out + o->size; p++)
 		*p = i++;
+}
+
+static struct rte_mbuf *make_frame(const struct options *o, const struct omni_port *port)
+{
+	static uint8_t template[OMNI_PORT_MTU_MAX + OMNI_PORT_L2_OVERHEAD];
+	struct rte_mbuf *m = rte_pktmbuf_alloc(port->pool);
+	char *data;
+
+	if (m == NULL)
+		return NULL;
+	if (template[12] == 0)
+		make_template(o, port, template);
+	data = rte_pktmbuf_append(m, o->size);
+	RTE_VERIFY(data != NULL);
+	memcpy(data, template, o->size);
 	return m;
 }
 
@@ -244,8 +261,8 @@ static void send_all(struct omni_port *port, uint16_t queue, struct rte_mbuf **m
 /* Frames handled in this turn. */
 static unsigned int turn(struct options *o, struct omni_port *port, uint16_t queue)
 {
-	struct rte_mbuf *m[BURST];
-	uint16_t n = omni_port_rx(port, queue, m, BURST), made = 0;
+	struct rte_mbuf *m[BURST_MAX];
+	uint16_t n = omni_port_rx(port, queue, m, o->burst), made = 0;
 
 	if (o->role == ROLE_REFLECT) {
 		for (uint16_t i = 0; i < n; i++)
@@ -255,7 +272,8 @@ static unsigned int turn(struct options *o, struct omni_port *port, uint16_t que
 	}
 	rte_pktmbuf_free_bulk(m, n);
 	if (o->role == ROLE_SEND) {
-		while (made < BURST && made < o->left && (m[made] = make_frame(o, port)) != NULL) {
+		while (made < o->burst && made < o->left &&
+		       (m[made] = make_frame(o, port)) != NULL) {
 			if (o->odd)
 				m[made] = make_odd(m[made]);
 			made++;
