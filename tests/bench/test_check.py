@@ -106,6 +106,14 @@ def test_datapath_in_its_own_form(verdict):
     assert status == 1 and "seal/aesgcm/64 B: ratio 0.8 -> 0.6" in said
 
 
+def test_datapath_rows_of_one_size_are_told_apart(saved):
+    kinds = [{}, {"peers": 100}, {"bundles": True}, {"frames": "imix"}, {"workers": 2}]
+    run = {"results": [dict(datapath(20.0, 0.8)["results"][0], **k) for k in kinds]}
+    assert list(check.read(saved("run.json", run))["rows"]) == [
+        "seal/aesgcm/64 B", "seal/aesgcm/64 B/100 peers", "seal/aesgcm/64 B/bundles",
+        "seal/aesgcm/imix", "seal/aesgcm/64 B/2 workers"]
+
+
 def test_datapath_forward_has_no_limit(verdict):
     old, new = (datapath(r, 0.0, "forward", "none") for r in (50.0, 40.0))
     status, said = verdict(old, new)

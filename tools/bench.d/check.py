@@ -12,8 +12,10 @@ class CheckError(RuntimeError):
 def datapath_rows(results):
     """`datapath --json` in the common form: rates, with the bare cipher's as limit."""
     for r in results:
-        parts = [r["op"], *([r["cipher"]] if r["op"] != "forward" else []), f"{r['size']} B"]
-        parts += [f"{r[k]} {k}" for k in ("peers", "workers") if k in r]
+        size = "imix" if r.get("frames") == "imix" else f"{r['size']:.0f} B"
+        parts = [r["op"], *([r["cipher"]] if r["op"] != "forward" else []), size]
+        # What older runs do not say is one of each, without bundles.
+        parts += [f"{r[k]} {k}" for k in ("peers", "workers") if r.get(k, 1) != 1]
         parts += ["bundles"] if r.get("bundles") else []
         yield {"name": "/".join(parts), "unit": "Mpps", "better": "higher", "value": r["mpps"],
                "ratio": r["ratio"] or None}

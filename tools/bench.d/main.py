@@ -13,7 +13,7 @@ import check
 import lab
 import report
 
-SCENARIOS = ("peers", "wire")
+SCENARIOS = ("peers", "wire", "latency")
 TOOL = os.path.join(lab.TOP, "tools/bench")
 
 
@@ -40,7 +40,7 @@ def measure(options):
         lab.say("must run as root (network namespaces, hugepages)")
         return 1
     if options.runs is None:
-        options.runs = 1 if options.quick and options.scenario == "peers" else 3
+        options.runs = 1 if options.quick and options.scenario in ("peers", "latency") else 3
     found = report.Report(options.scenario, lab.machine(), lab.commit(), options.quick)
     scenario.run(options, found)
     print(found.json() if options.json else found.text())
