@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""ports: frames from port to port through the gateway, beside dpdk-testpmd on the same ports."""
+import re
+import shutil
+
+from gateways import Gateway, RpcError
+from lab import BenchError, Lab, RigError, TopoError, ip, say, until
+from report import median
+
+PAGES = 768  # of 2 MB, for both programs
+MAC = ("02:00:00:00:01:00", "02:00:00:00:01:01")  # of the generator's two ports
+SIZES = (64, 1420)
+PPS = re.compile(r"Rx-pps:\s+(\d+)")
+EAL = ["--in-memory", "--single-file-segments", "--iova-mode=va", "--no-pci", "--no-telemetry",
+       "--log-level=lib.eal:error"]
+HELP = """\
+ports      the gateway as a bridge of two local ports of one cluster, one worker, beside dpdk-testpmd
+           (io) on the same ports; testpmd (flowgen) sends into both and counts what comes out
+  --kind K,K  memif,vhost,af_xdp,tap"""
+
+
+class Memif:
+    def gateway(self, lab, i):
+        return {"driver": "memif", "socket": lab.path(f"memif{i}.sock"), "role": "server"}
+
+    def testpmd(self, lab, i):
+        return f"net_memif{i},role=server,socket={lab.path(f'memif{i}.sock')},socket-abstract=no"
+
+    def far(self, lab, i):
+        return (f"net_memif{i},role=client,socket={lab.path(f'memif{i}.sock')},"
+                f"socket-abstract=no,mac={MAC[i]}")
+
+    def prepare(self, lab, ns):
+        pass
+
+
+class Vhost(Memif):
+    def gateway(self, lab, i):
+        return {"driver": "vhost", "socket": lab.path(f"vhost{i}.sock"), "role": "server"}
+
+    def testpmd(self, lab, i):
+        return f"net_vhost{i},iface={lab.path(f'vhost{i}.sock')}"
+
+    def far(self, lab, i):
+        return f"net_virtio_user{i},path={lab.path(f'vhost{i}.sock')},mac={MAC[i]}"
+
+
+class AfXdp(Memif):
+    """One queue: DPDK's driver takes no more on veth."""
+
+    def gateway(self, lab, i):
+        return {"driver": "af_xdp", "interface": f"d{i}"}
+
+    def testpmd(self, lab, i):
+        return f"net_af_xdp{i},iface=d{i}"
+
+    def far(self, lab, i):
+        return f"net_af_xdp{i},iface=g{i}"
+
+    def prepare(self, lab, ns):
+        for i in range(2):
+            lab.veth((ns, f"d{i}", None), (ns, f"g{i}", None), queues=1)
+            ip("-n", ns, "link", "set", f"g{i}", "address", MAC[i])
+            for name in ("d", "g"):
+                lab.offloads(ns, f"{name}{i}", False)
+                ip("-n", ns, "link", "set", f"{name}{i}", "promisc", "on")
+
+
+class Tap(Memif):
+    """The generator writes to the kernel's side over AF_PACKET."""
+
+    def gateway(self, lab, i):
+        return {"driver": "tap", "interface": f"dut{i}", "address": "none"}
+
+    def testpmd(self, lab, i):
+        return f"net_tap{i},iface=dut{i}"
+
+    def far(self, lab, i):
+        return f"net_af_packet{i},iface=dut{i},framecnt=512"
+
+
+KINDS = {"memif": Memif, "vhost": Vhost, "af_xdp": AfXdp, "tap": Tap}
+
+
+def options(ap):
+    ap.add_argument("--kind", type=lambda t: t.split(","), default=tuple(KINDS))
+    ap.add_argument("--size", type=lambda t: [int(x) for x in t.split(",")])
+
+
+def testpmd(lab, ns, name, cpu, devices, *args):
+    """A forwarding lcore on cpu, the main one on either."""
+    vdevs = [x for d in devices for x in ("--vdev", d)]
+    return lab.start(ns, ["dpdk-testpmd", "--lcores", f"0@(0-1),1@{cpu}", *EAL, "--file-prefix",
+                          f"{lab.prefix}{name}", *vdevs, "--", "--total-num-mbufs=32768",
+                          "--auto-start", *args], name)
+
+
+def start_gateway(lab, ns, kind):
+    gw = Gateway(lab, "gw", ns, "0@(0-1),1@0")
+    ports = {f"port{i}": kind.gateway(lab, i) for i in range(2)}
+    ports["uplink0"] = {"driver": "null"}
+    underlay = {"port": "uplink0", "address": "192.0.2.1/24",
+                "next-hop": {"mac": "02:00:00:00:00:01"}}
+    gw.start(gw.config(ports, underlay, ["port0", "port1"], None, idle="poll", open=True))
+    return gw.ready()
+
+
+def start_reference(lab, ns, kind):
+    p = testpmd(lab, ns, "io", 0, [kind.testpmd(lab, i) for i in range(2)],
+                "--forward-mode=io", "--stats-period=1")
+    until("dpdk-testpmd", 15, lambda: "Rx-pps" in p.text() or not p.running())
+    if not p.running():
+        raise BenchError(f"dpdk-testpmd: {p.tail(3)}")
+
+
+def parse_pps(text):
+    """Received frames per second of both ports, each second but the first two."""
+    rates = [int(x) for x in PPS.findall(text)]
+    return [a + b for a, b in zip(rates[0::2], rates[1::2])][2:]
+
+
+def generate(lab, ns, kind, size, seconds):
+    """Mpps that come back to a generator that sends all it can into both ports."""
+    g = testpmd(lab, ns, "gen", 1, [kind.far(lab, i) for i in range(2)], "--forward-mode=flowgen",
+                f"--txpkts={size}", "--stats-period=1", f"--eth-peer=0,{MAC[1]}",
+                f"--eth-peer=1,{MAC[0]}")
+    until("dpdk-testpmd's rates", 20 + seconds,
+          lambda: len(parse_pps(g.text())) >= seconds or not g.running())
+    if not g.running():
+        raise BenchError(f"dpdk-testpmd: {g.tail(3)}")
+    return median(parse_pps(g.text())) / 1e6
+
+
+def once(kind, start, size, seconds):
+    """Mpps through what start() starts; or why not."""
+    with Lab() as lab:
+        try:
+            if not lab.pages(PAGES):
+                raise BenchError(f"the kernel gives no {PAGES} hugepages of 2 MB")
+            ns = lab.space("p")
+            kind.prepare(lab, ns)
+            start(lab, ns, kind)
+            if isinstance(kind, Tap):
+                for i in range(2):
+                    ip("-n", ns, "link", "set", f"dut{i}", "up", "promisc", "on")
+            return generate(lab, ns, kind, size, seconds), None
+        except (BenchError, RigError, RpcError, TopoError, OSError) as e:
+            return None, str(e).replace("\n", " ")[-160:]
+
+
+def run(opts, report):
+    if shutil.which("dpdk-testpmd") is None:
+        raise BenchError("dpdk-testpmd is missing (package dpdk-dev)")
+    seconds = 2 if opts.quick else 4
+    for name in opts.kind:
+        kind = KINDS[name]()
+        for size in opts.size or (SIZES[:1] if opts.quick else SIZES):
+            found, reasons = {"gateway": [], "testpmd": []}, []
+            for i in range(opts.runs):
+                for who, start in (("testpmd", start_reference), ("gateway", start_gateway)):
+                    say(f"ports: {name}, {size} B, {who}, run {i + 1} of {opts.runs}")
+                    value, why = once(kind, start, size, seconds)
+                    found[who].append(value)
+                    if why and f"{who}: {why}" not in reasons:
+                        reasons.append(f"{who}: {why}")
+            subject = f"{name}, {size} B"
+            said = ["; ".join(f"{w}: " + " ".join("-" if v is None else f"{v:.2f}" for v in vs)
+                              for w, vs in found.items())] + reasons
+            report.add(subject, "testpmd", found["testpmd"], "Mpps")
+            report.add(subject, "gateway", found["gateway"], "Mpps",
+                       median(found["testpmd"]), ". ".join(said))
+    report.note(f"{opts.runs} starts of both programs for each row, medians, all of them in the"
+                " note; in brackets the ratio of the gateway to dpdk-testpmd. Frames go both ways"
+                " and are counted together where they come out")
+    report.note("one forwarding core (CPU 0) and one generating core (CPU 1); both control threads"
+                " on either; the gateway polls, learns and looks up, testpmd (io) does not look at"
+                " the frames")
