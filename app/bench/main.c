@@ -14,6 +14,7 @@ static const struct {
 	{"datapath", "the stages of one worker over memory ports, one core",
 	 bench_command_datapath},
 	{"generate", "test frames through any device between real ports", bench_command_generate},
+	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
 };
 
 static void usage(FILE *out)

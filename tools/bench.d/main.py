@@ -13,7 +13,7 @@ import check
 import lab
 import report
 
-SCENARIOS = ("peers", "wire", "latency", "ports", "shaped")
+SCENARIOS = ("peers", "wire", "latency", "ports", "scale", "shaped")
 TOOL = os.path.join(lab.TOP, "tools/bench")
 
 

@@ -4,7 +4,7 @@ import json
 import subprocess
 import time
 
-from gateways import Gateway, RpcError, peer
+from gateways import Gateway, RpcError, peer, wait
 from lab import BenchError, Lab, RigError, program, say
 
 SIZES = (64, 512, 1420, "imix")
@@ -70,7 +70,8 @@ def once(size, cipher, seconds):
         if not lab.pages(PAGES):
             raise BenchError(f"the kernel gives no {PAGES} hugepages of 2 MB")
         a, b = start(lab, size, cipher)
-        time.sleep(1.5)  # the sink's hosts are learned, b has sent once from each
+        wait("frames at the sink", 15, lambda: b.port("host0")["tx_frames"] > 0)
+        time.sleep(1.5)  # b has sent once from each of its hosts, and they are learned
         before = snapshot(a, b)
         time.sleep(seconds)
         after = snapshot(a, b)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""omni-bench handshake answers, and what scale makes of datapath's results."""
+import json
+import os
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "../../tools/bench.d"))
+
+import lab  # noqa: E402
+import scale  # noqa: E402
+from report import Report  # noqa: E402
+
+BUILT = os.access(lab.program("bench"), os.X_OK)
+
+
+@pytest.mark.skipif(not BUILT, reason="no release build: OMNI_BUILD names it")
+def test_handshakes_of_a_responder():
+    found = json.loads(scale.bench("handshake", "--json", "--quick"))
+    assert found["handshakes_per_s"] > 0 and found["x25519_limit_per_s"] > 0
+
+
+@pytest.mark.skipif(not BUILT, reason="no release build: OMNI_BUILD names it")
+def test_a_wrong_option_is_an_error():
+    with pytest.raises(lab.BenchError):
+        scale.bench("handshake", "--nonsense")
+
+
+def test_peers_are_compared_with_one_and_bundles_left_out(monkeypatch):
+    def bench(*args):
+        peers = int(args[args.index("--peers") + 1])
+        rows = [{"mpps": 99.0, "bundles": True}, {"mpps": 20.0 if peers == 1 else 15.0}]
+        return json.dumps({"results": rows, "memory": [{"peers": peers}]})
+
+    monkeypatch.setattr(scale, "bench", bench)
+    report = Report("scale", lab.machine(), "abc")
+    opts = SimpleNamespace(peers=[1, 10000], runs=1, quick=True, cipher="aesgcm")
+    assert scale.peers_rows(opts, report, 1) == [{"peers": 10000}]
+    ratios = {r["name"]: r["ratio"] for r in report.rows}
+    assert ratios["seal, 64 B/10000 peers"] == 0.75
+    assert ratios["seal, 64 B/1 peers"] is None
