@@ -110,7 +110,7 @@ static bool parse(struct options *o, int argc, char **argv)
 
 static int place(const struct options *o)
 {
-	const struct sched_param priority = {.sched_priority = 1};
+	const struct sched_param priority = {.sched_priority = 50};
 	cpu_set_t set;
 
 	CPU_ZERO(&set);

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""What is read from dpdk-testpmd, and what headers leave of a shaped uplink."""
+"""What is read from omni-bench generate, and what headers leave of a shaped uplink."""
+import json
 import os
 import sys
 
@@ -8,25 +9,20 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "../../tools/bench.d"))
 
+import lab  # noqa: E402
 import ports  # noqa: E402
 import shaped  # noqa: E402
 
 
-def second(a, b):
-    return "".join(f"  NIC statistics for port {i}\n  Throughput (since last show)\n"
-                   f"  Rx-pps:     {n}          Rx-bps:    0\n  Tx-pps:  7   Tx-bps:  0\n"
-                   for i, n in enumerate((a, b)))
+def test_what_arrived_and_what_did_not():
+    text = json.dumps({"trials": [{"directions": [{"delivered_pps": 2.5e6, "loss": 0.25}]}]})
+    assert ports.parse_generate(text) == (2.5, 25.0)
 
 
-def test_both_ports_are_added_and_the_first_seconds_left_out():
-    text = second(0, 0) + second(5, 5) + second(100, 200) + second(110, 220)
-    assert ports.parse_pps(text) == [300, 330]
-
-
-def test_half_a_second_is_not_counted():
-    text = second(0, 0) * 2 + second(100, 200) + "  Rx-pps:     9   Rx-bps: 0\n"
-    assert ports.parse_pps(text) == [300]
-    assert ports.parse_pps("") == []
+@pytest.mark.parametrize("text", ["", "no such device", "{}", '{"trials": []}'])
+def test_no_figures_are_an_error(text):
+    with pytest.raises(lab.BenchError):
+        ports.parse_generate(text)
 
 
 def test_headers_leave_of_an_uplink_of_1500():

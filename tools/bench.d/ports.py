@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """ports: frames from port to port through the gateway, beside dpdk-testpmd on the same ports."""
-import re
+import json
 import shutil
 
 from gateways import Gateway, RpcError
-from lab import BenchError, Lab, RigError, TopoError, ip, say, until
+from lab import BenchError, Lab, RigError, TopoError, ip, program, say, until
+from probes import inside
 from report import median
 
 PAGES = 768  # of 2 MB, for both programs
-MAC = ("02:00:00:00:01:00", "02:00:00:00:01:01")  # of the generator's two ports
 SIZES = (64, 1420)
-PPS = re.compile(r"Rx-pps:\s+(\d+)")
 EAL = ["--in-memory", "--single-file-segments", "--iova-mode=va", "--no-pci", "--no-telemetry",
        "--log-level=lib.eal:error"]
 HELP = """\
 ports      the gateway as a bridge of two local ports of one cluster, one worker, beside dpdk-testpmd
-           (io) on the same ports; testpmd (flowgen) sends into both and counts what comes out
+           (io) on the same ports; `omni-bench generate` sends into one all it can and counts
+           what comes out of the other
   --kind K,K  memif,vhost,af_xdp,tap"""
 
 
@@ -27,8 +27,7 @@ class Memif:
         return f"net_memif{i},role=server,socket={lab.path(f'memif{i}.sock')},socket-abstract=no"
 
     def far(self, lab, i):
-        return (f"net_memif{i},role=client,socket={lab.path(f'memif{i}.sock')},"
-                f"socket-abstract=no,mac={MAC[i]}")
+        return f"driver=memif,socket={lab.path(f'memif{i}.sock')},role=client"
 
     def prepare(self, lab, ns):
         pass
@@ -42,7 +41,7 @@ class Vhost(Memif):
         return f"net_vhost{i},iface={lab.path(f'vhost{i}.sock')}"
 
     def far(self, lab, i):
-        return f"net_virtio_user{i},path={lab.path(f'vhost{i}.sock')},mac={MAC[i]}"
+        return f"driver=virtio-user,socket={lab.path(f'vhost{i}.sock')}"
 
 
 class AfXdp(Memif):
@@ -55,19 +54,18 @@ class AfXdp(Memif):
         return f"net_af_xdp{i},iface=d{i}"
 
     def far(self, lab, i):
-        return f"net_af_xdp{i},iface=g{i}"
+        return f"driver=af_xdp,interface=g{i}"
 
     def prepare(self, lab, ns):
         for i in range(2):
             lab.veth((ns, f"d{i}", None), (ns, f"g{i}", None), queues=1)
-            ip("-n", ns, "link", "set", f"g{i}", "address", MAC[i])
             for name in ("d", "g"):
                 lab.offloads(ns, f"{name}{i}", False)
                 ip("-n", ns, "link", "set", f"{name}{i}", "promisc", "on")
 
 
 class Tap(Memif):
-    """The generator writes to the kernel's side over AF_PACKET."""
+    """The generator is at the kernel's side, over AF_XDP."""
 
     def gateway(self, lab, i):
         return {"driver": "tap", "interface": f"dut{i}", "address": "none"}
@@ -76,7 +74,7 @@ class Tap(Memif):
         return f"net_tap{i},iface=dut{i}"
 
     def far(self, lab, i):
-        return f"net_af_packet{i},iface=dut{i},framecnt=512"
+        return f"driver=af_xdp,interface=dut{i}"
 
 
 KINDS = {"memif": Memif, "vhost": Vhost, "af_xdp": AfXdp, "tap": Tap}
@@ -85,14 +83,6 @@ KINDS = {"memif": Memif, "vhost": Vhost, "af_xdp": AfXdp, "tap": Tap}
 def options(ap):
     ap.add_argument("--kind", type=lambda t: t.split(","), default=tuple(KINDS))
     ap.add_argument("--size", type=lambda t: [int(x) for x in t.split(",")])
-
-
-def testpmd(lab, ns, name, cpu, devices, *args):
-    """A forwarding lcore on cpu, the main one on either."""
-    vdevs = [x for d in devices for x in ("--vdev", d)]
-    return lab.start(ns, ["dpdk-testpmd", "--lcores", f"0@(0-1),1@{cpu}", *EAL, "--file-prefix",
-                          f"{lab.prefix}{name}", *vdevs, "--", "--total-num-mbufs=32768",
-                          "--auto-start", *args], name)
 
 
 def start_gateway(lab, ns, kind):
@@ -106,29 +96,32 @@ def start_gateway(lab, ns, kind):
 
 
 def start_reference(lab, ns, kind):
-    p = testpmd(lab, ns, "io", 0, [kind.testpmd(lab, i) for i in range(2)],
-                "--forward-mode=io", "--stats-period=1")
+    """A forwarding lcore on CPU 0, the main one on either."""
+    vdevs = [x for i in range(2) for x in ("--vdev", kind.testpmd(lab, i))]
+    p = lab.start(ns, ["dpdk-testpmd", "--lcores", "0@(0-1),1@0", *EAL, "--file-prefix",
+                       f"{lab.prefix}io", *vdevs, "--", "--total-num-mbufs=32768", "--auto-start",
+                       "--forward-mode=io", "--stats-period=1"], "testpmd")
     until("dpdk-testpmd", 15, lambda: "Rx-pps" in p.text() or not p.running())
     if not p.running():
         raise BenchError(f"dpdk-testpmd: {p.tail(3)}")
 
 
-def parse_pps(text):
-    """Received frames per second of both ports, each second but the first two."""
-    rates = [int(x) for x in PPS.findall(text)]
-    return [a + b for a, b in zip(rates[0::2], rates[1::2])][2:]
+def parse_generate(text):
+    """(Mpps that arrived, per cent of what was sent that did not) of one run."""
+    try:
+        way = json.loads(text)["trials"][0]["directions"][0]
+        return way["delivered_pps"] / 1e6, 100 * way["loss"]
+    except (ValueError, KeyError, IndexError):
+        raise BenchError(f"omni-bench generate: {text[-160:]!r}") from None
 
 
 def generate(lab, ns, kind, size, seconds):
-    """Mpps that come back to a generator that sends all it can into both ports."""
-    g = testpmd(lab, ns, "gen", 1, [kind.far(lab, i) for i in range(2)], "--forward-mode=flowgen",
-                f"--txpkts={size}", "--stats-period=1", f"--eth-peer=0,{MAC[1]}",
-                f"--eth-peer=1,{MAC[0]}")
-    until("dpdk-testpmd's rates", 20 + seconds,
-          lambda: len(parse_pps(g.text())) >= seconds or not g.running())
-    if not g.running():
-        raise BenchError(f"dpdk-testpmd: {g.tail(3)}")
-    return median(parse_pps(g.text())) / 1e6
+    p = inside(ns, program("bench"), "-l", "1", "--", "generate", "--tx", kind.far(lab, 0), "--rx",
+               kind.far(lab, 1), "--rate", "max", "--size", str(size), "--duration", str(seconds),
+               "--json", timeout=seconds + 30)
+    if p.returncode != 0:
+        raise BenchError(f"omni-bench generate: {p.stderr.strip()[-160:]}")
+    return parse_generate(p.stdout)[0]
 
 
 def once(kind, start, size, seconds):
@@ -170,8 +163,8 @@ def run(opts, report):
             report.add(subject, "gateway", found["gateway"], "Mpps",
                        median(found["testpmd"]), ". ".join(said))
     report.note(f"{opts.runs} starts of both programs for each row, medians, all of them in the"
-                " note; in brackets the ratio of the gateway to dpdk-testpmd. Frames go both ways"
-                " and are counted together where they come out")
+                " note; in brackets the ratio of the gateway to dpdk-testpmd. Frames go one way, as"
+                " many as the generator can send, and are counted where they come out")
     report.note("one forwarding core (CPU 0) and one generating core (CPU 1); both control threads"
                 " on either; the gateway polls, learns and looks up, testpmd (io) does not look at"
                 " the frames")
