@@ -103,13 +103,22 @@ def measure(lab, ns, addr, programs, opts):
     return found
 
 
+def keep_awake(lab):
+    """A loop of idle priority on both CPUs: none of them has to be woken from a halt."""
+    for cpu in "01":
+        lab.start(None, ["chrt", "-i", "0", "taskset", "-c", cpu, "sh", "-c",
+                         "while :; do :; done"], "awake")
+
+
 def once(driver, policy, opts):
-    """One path from nothing to nothing; driver None: bare."""
+    """One path from nothing to nothing; driver None: bare, poll: with CPUs that never halt."""
     with Lab() as lab:
         ns = {s: lab.space(s) for s in "ab"}
         lab.veth(*((ns[s], "up0", f"{VETH[s]}/24") for s in "ab"))
         try:
             programs = start(lab, ns, driver, policy) if driver else []
+            if not driver and policy == "poll":
+                keep_awake(lab)
             return measure(lab, ns, (VIP if driver else VETH)["b"], programs, opts), None
         except (BenchError, RigError, RpcError, TopoError, OSError) as e:
             return {}, str(e).replace("\n", " ")[:160]
@@ -131,7 +140,7 @@ def add_path(report, name, runs, bare, reasons):
 
 
 def run(opts, report):
-    paths = {"bare": (None, None)}
+    paths = {"bare, poll": (None, "poll"), "bare, adaptive": (None, "adaptive")}
     for driver in opts.uplink:
         why = refused(ports(driver), {"port": "uplink0"})
         if why:
@@ -147,13 +156,15 @@ def run(opts, report):
             runs[name].append(found)
             if why and why not in reasons[name]:
                 reasons[name].append(why)
-    bare = {}
-    for name in paths:
-        add_path(report, name, runs[name], bare, reasons[name])
-        if name == "bare":
-            bare = {r["metric"]: r["value"] for r in report.rows if r["subject"] == "bare"}
+    bare = {p: {} for p in POLICIES}
+    for name, (driver, policy) in paths.items():
+        add_path(report, name, runs[name], bare[policy] if driver else {}, reasons[name])
+        if not driver:
+            bare[policy] = {r["metric"]: r["value"] for r in report.rows if r["subject"] == name}
     report.note("round trips of a UDP datagram with 64 bytes of payload, client and echo blocking in"
-                " recv(); added: less the median of the bare path of the same runs")
+                " recv(); added: less the median of the bare path of the same runs. A worker that"
+                " polls keeps its CPU awake, so bare, poll has a loop of idle priority on both CPUs"
+                " in its place; on bare, adaptive the CPUs halt as they do under adaptive")
     report.note("worker a on CPU 0, worker b on CPU 1, both control threads on either; the client"
                 " on CPU 1 and the echo on CPU 0, both with real-time priority, on the bare path"
                 " too")
