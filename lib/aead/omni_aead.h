@@ -107,6 +107,12 @@ int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, uns
 /* Wipe and free; NULL is fine. Not for workers. */
 void omni_aead_key_free(struct omni_aead_key *key);
 
+/*
+ * Start fetching what a packet of len bytes will read of a key of that cipher: for bursts with
+ * many keys, which otherwise wait for memory one after the other. Any thread.
+ */
+void omni_aead_key_fetch(const struct omni_aead_key *key, unsigned int cipher, uint32_t len);
+
 /* The cipher of a key. Any thread. */
 unsigned int omni_aead_key_cipher(const struct omni_aead_key *key);
 

@@ -66,10 +66,52 @@ static void hand_off(struct omni_worker *w, struct rte_mbuf *m)
 	omni_node_hand_datagram(w, m, atomic_load_explicit(&lane->owner, memory_order_acquire) - 1);
 }
 
+/*
+ * What stands behind different sessions is fetched in passes over the burst, see forward. The
+ * headers are not checked yet, and nothing but the fetching depends on them.
+ */
+static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	const struct omni_keypair *kp[BURST];
+	const struct omni_peer *peer[BURST];
+	uint16_t lane[BURST], len[BURST];
+	unsigned int sessions = 0;
+	uint64_t last = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		const struct omni_meta *meta = omni_meta(m[i]);
+		const uint8_t *h = rte_pktmbuf_mtod_offset(m[i], uint8_t *, meta->payload_off);
+		uint64_t id = omni_load_be64(h);
+
+		if (likely(id == last))
+			continue;
+		last = id;
+		kp[sessions] = omni_sessions_at(w->conf.sessions, id);
+		omni_keypair_fetch(kp[sessions]);
+		lane[sessions] = omni_load_be16(h + offsetof(struct omni_data_hdr, lane));
+		len[sessions] = meta->payload_len;
+		sessions += kp[sessions] != NULL;
+	}
+	if (likely(sessions < FETCH_MIN))
+		return;
+	for (unsigned int i = 0; i < sessions; i++) {
+		omni_keypair_fetch_rx(kp[i], lane[i], len[i]);
+		peer[i] = omni_peers_get(w->conf.peers, kp[i]->peer);
+		__builtin_prefetch(peer[i]);
+	}
+	for (unsigned int i = 0; i < sessions; i++) {
+		if (likely(peer[i] != NULL))
+			omni_path_fetch(atomic_load_explicit(&peer[i]->path, memory_order_acquire));
+		if (likely(lane[i] < kp[i]->lanes_rx))
+			omni_replay_fetch(&kp[i]->rx[lane[i]].window);
+	}
+}
+
 unsigned int omni_node_decap_prepare(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	unsigned int left = 0;
 
+	fetch(w, m, n);
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
 		uint8_t *h = rte_pktmbuf_mtod_offset(m[i], uint8_t *, meta->payload_off);

@@ -146,6 +146,43 @@ static inline void look_up(const struct omni_worker *w, struct rte_mbuf **m, uns
 	omni_fdb_lookup(w->conf.fdb, key, n, dest);
 }
 
+/*
+ * What stands behind different peers is fetched in passes over the burst, each of them for what
+ * the one before it made known, so that a burst to many peers waits for memory a few times and
+ * not once a frame.
+ */
+static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+		  const omni_dest *dest)
+{
+	const struct omni_peer *peer[BURST];
+	const struct omni_keypair *kp;
+	unsigned int of[BURST], peers = 0;
+	omni_dest last = OMNI_DEST_MISS;
+	bool shared;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (likely(dest[i] == last) || omni_dest_kind(dest[i]) != OMNI_DEST_PEER)
+			continue;
+		last = dest[i];
+		peer[peers] = omni_peers_get(w->conf.peers, omni_dest_index(last));
+		__builtin_prefetch(peer[peers]);
+		of[peers] = i;
+		peers += peer[peers] != NULL;
+	}
+	if (likely(peers < FETCH_MIN))
+		return;
+	for (unsigned int i = 0; i < peers; i++) {
+		omni_keypair_fetch(atomic_load_explicit(&peer[i]->tx, memory_order_acquire));
+		omni_path_fetch(atomic_load_explicit(&peer[i]->path, memory_order_acquire));
+	}
+	for (unsigned int i = 0; i < peers; i++) {
+		kp = atomic_load_explicit(&peer[i]->tx, memory_order_acquire);
+		if (likely(kp != NULL))
+			omni_keypair_fetch_tx(kp, lane_of(w, kp, &shared),
+					      rte_pktmbuf_data_len(m[of[i]]));
+	}
+}
+
 unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	omni_dest dest[BURST];
@@ -154,6 +191,7 @@ unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsig
 	w->must_cut = false;
 	w->n_short = 0;
 	look_up(w, m, n, dest);
+	fetch(w, m, n, dest);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int why = place(w, m[i], dest[i]);
 

@@ -22,6 +22,9 @@
 #define DROP_QUEUE 128
 
 static_assert(BURST <= OMNI_AEAD_BURST_MAX, "one AEAD call per burst");
+/* Peers of a burst from which on their tables are fetched ahead; fewer are in the cache. */
+#define FETCH_MIN 4
+
 static_assert(BURST <= OMNI_FDB_BULK, "one lookup per burst");
 static_assert(OMNI_PORTS_MAX <= 64, "ports are bits of a word");
 static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a bridge");

@@ -42,6 +42,12 @@ static inline uint64_t omni_replay_bit(uint64_t seq)
 	return UINT64_C(1) << (seq % OMNI_REPLAY_WORD_BITS);
 }
 
+/* Start fetching the word that the next numbers fall into. */
+static inline void omni_replay_fetch(const struct omni_replay *w)
+{
+	__builtin_prefetch(&w->seen[((w->top + 1) / OMNI_REPLAY_WORD_BITS) % OMNI_REPLAY_WORDS], 1);
+}
+
 /* True where mark(seq) would accept: before decrypting, so it changes nothing. */
 static inline bool omni_replay_peek(const struct omni_replay *w, uint64_t seq)
 {

@@ -7,13 +7,19 @@
 
 #include <omni_session.h>
 
-static void *lanes_alloc(unsigned int n, size_t each)
+/* The keypair and its lanes, zeroed. */
+static struct omni_keypair *alloc(const struct omni_keypair_conf *conf)
 {
-	void *p = aligned_alloc(OMNI_CACHE_LINE, n * each);
+	size_t rx_at = sizeof(struct omni_keypair) + conf->lanes_tx * sizeof(struct omni_lane_tx);
+	size_t size = rx_at + conf->lanes_rx * sizeof(struct omni_lane_rx);
+	struct omni_keypair *kp = aligned_alloc(OMNI_CACHE_LINE, size);
 
-	if (p != NULL)
-		memset(p, 0, n * each);
-	return p;
+	if (kp == NULL)
+		return NULL;
+	memset(kp, 0, size);
+	kp->tx = (struct omni_lane_tx *)(void *)(kp + 1);
+	kp->rx = (struct omni_lane_rx *)(void *)((uint8_t *)kp + rx_at);
+	return kp;
 }
 
 static bool conf_is_valid(const struct omni_keypair_conf *c)
@@ -40,7 +46,7 @@ struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	kp = calloc(1, sizeof(*kp));
+	kp = alloc(conf);
 	if (kp == NULL)
 		goto fail;
 	kp->local_id = conf->local_id;
@@ -57,10 +63,6 @@ struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
 	kp->nucleus = conf->nucleus;
 	kp->created_ns = conf->created_ns;
 	atomic_init(&kp->marks, conf->confirmed ? 0 : OMNI_KEYPAIR_UNCONFIRMED);
-	kp->tx = lanes_alloc(conf->lanes_tx, sizeof(*kp->tx));
-	kp->rx = lanes_alloc(conf->lanes_rx, sizeof(*kp->rx));
-	if (kp->tx == NULL || kp->rx == NULL)
-		goto fail;
 	rc = make_keys(kp, aead, conf);
 	if (rc == 0)
 		return kp;
@@ -78,8 +80,6 @@ void omni_keypair_free(void *keypair)
 		return;
 	omni_aead_key_free(kp->rx_key);
 	omni_aead_key_free(kp->tx_key);
-	free(kp->tx);
-	free(kp->rx);
 	free(kp);
 }
 

@@ -52,24 +52,26 @@ struct omni_lane_rx {
  * together. Immutable after publication but for `marks` and the lanes.
  */
 struct omni_keypair {
+	/* What is read to send stands in the first cache line, the lanes follow in the next ones.
+	 */
 	uint64_t local_id;  /* ours, in what we receive; host order */
 	uint64_t remote_id; /* the peer's, in what we send; host order */
 	_Atomic uint32_t marks;
 	uint32_t peer;	   /* index in the peer table */
 	uint32_t peer_gen; /* that peer's generation */
 	uint16_t cluster;
-	uint16_t lanes_tx;   /* granted to us, lane 0 included */
-	uint16_t lanes_rx;   /* granted to the peer */
-	uint16_t frame_max;  /* largest inner frame that both sides take */
-	uint16_t features;   /* what the peer sends and takes: OMNI_FEATURE_* */
-	uint8_t cipher;	     /* enum omni_cipher */
-	bool initiator;	     /* we began this handshake */
-	bool nucleus;	     /* the other side is a Nucleus: only kind control is accepted */
-	uint64_t created_ns; /* omni_clock_boot_ns() */
+	uint16_t lanes_tx;  /* granted to us, lane 0 included */
+	uint16_t lanes_rx;  /* granted to the peer */
+	uint16_t frame_max; /* largest inner frame that both sides take */
+	uint16_t features;  /* what the peer sends and takes: OMNI_FEATURE_* */
+	uint8_t cipher;	    /* enum omni_cipher */
+	bool initiator;	    /* we began this handshake */
+	bool nucleus;	    /* the other side is a Nucleus: only kind control is accepted */
 	struct omni_aead_key *rx_key, *tx_key;
-	struct omni_lane_tx *tx; /* lanes_tx of them */
-	struct omni_lane_rx *rx; /* lanes_rx of them */
-};
+	struct omni_lane_tx *tx; /* lanes_tx of them, behind the keypair */
+	struct omni_lane_rx *rx; /* lanes_rx of them, behind those */
+	uint64_t created_ns;	 /* omni_clock_boot_ns() */
+} __attribute__((aligned(OMNI_CACHE_LINE)));
 
 /* What omni_keypair_create needs. Keys are copied into schedules; the caller wipes its own. */
 struct omni_keypair_conf {
@@ -87,6 +89,21 @@ struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
 
 /* Wipes the keys. No worker may see it any more: defer it by omni_rcu_defer. NULL is fine. */
 void omni_keypair_free(void *keypair);
+
+/*
+ * Start fetching the keypair; then, once it is there, what a message of len bytes on that lane
+ * needs of it. For bursts with many of them. Worker.
+ */
+static inline void omni_keypair_fetch(const struct omni_keypair *kp)
+{
+	if (kp == NULL)
+		return;
+	__builtin_prefetch(kp);
+	__builtin_prefetch((const uint8_t *)kp + OMNI_CACHE_LINE);
+}
+
+void omni_keypair_fetch_tx(const struct omni_keypair *kp, uint16_t lane, uint32_t len);
+void omni_keypair_fetch_rx(const struct omni_keypair *kp, uint16_t lane, uint32_t len);
 
 static inline uint32_t omni_keypair_marks(const struct omni_keypair *kp)
 {
@@ -132,15 +149,19 @@ static inline uint32_t omni_session_index(uint64_t id)
 	return (uint32_t)(id >> 40) & OMNI_SESSION_INDEX_MAX;
 }
 
+/* Whatever keypair stands where one of that id would; NULL. Worker. */
+static inline struct omni_keypair *omni_sessions_at(const struct omni_sessions *s, uint64_t id)
+{
+	uint32_t index = omni_session_index(id);
+
+	return index < s->size ? atomic_load_explicit(&s->slot[index], memory_order_acquire) : NULL;
+}
+
 /* The keypair of an id, or NULL. Valid until the end of the turn. Worker or control. */
 static inline struct omni_keypair *omni_sessions_lookup(const struct omni_sessions *s, uint64_t id)
 {
-	uint32_t index = omni_session_index(id);
-	struct omni_keypair *kp;
+	struct omni_keypair *kp = omni_sessions_at(s, id);
 
-	if (index >= s->size)
-		return NULL;
-	kp = atomic_load_explicit(&s->slot[index], memory_order_acquire);
 	return kp != NULL && kp->local_id == id ? kp : NULL;
 }
 
@@ -148,17 +169,26 @@ static inline struct omni_keypair *omni_sessions_lookup(const struct omni_sessio
 
 /* How to reach a peer: immutable; control replaces the whole object. */
 struct omni_path {
-	struct omni_endpoint local, remote;
 	uint16_t port;	  /* index of the uplink in the port table */
 	uint16_t mtu;	  /* largest IP datagram */
 	uint16_t tcp_mtu; /* for TCP connections that begin now; 0: mtu. See ctl's path.c */
 	uint8_t hdr_len;  /* of hdr: 42 (IPv4) or 62 (IPv6) */
 	bool v6;
 	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
-	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed below) */
+	uint32_t ip_sum;   /* IPv4: sum of the header's constant 16-bit words, host order */
+	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed above) */
 	uint8_t hdr[64];
-	uint32_t ip_sum; /* IPv4: sum of the header's constant 16-bit words, host order */
+	struct omni_endpoint remote, local;
 };
+
+/* Start fetching what sending, or a look at the remote address, reads. Worker. */
+static inline void omni_path_fetch(const struct omni_path *path)
+{
+	if (path == NULL)
+		return;
+	__builtin_prefetch(path);
+	__builtin_prefetch(&path->hdr[sizeof(path->hdr) - 1]);
+}
 
 /* Fill hdr, hdr_len, v6, ip_sum and udp_checksum from addresses and MACs. Control. */
 void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uint8_t dst_mac[6],

@@ -309,6 +309,32 @@ void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct lin
 	set_flood(sb);
 }
 
+void rig_rekey(struct rig *r, unsigned int a, unsigned int b, const struct link *link,
+	       struct omni_keypair *old[2])
+{
+	static const struct link plain;
+	struct site *sa = &r->site[a], *sb = &r->site[b];
+	uint64_t id_a = omni_sessions_reserve(sa->sessions);
+	uint64_t id_b = omni_sessions_reserve(sb->sessions);
+	struct omni_key one, two;
+
+	link = link != NULL ? link : &plain;
+	omni_random(&one, sizeof(one));
+	omni_random(&two, sizeof(two));
+	old[0] = sa->key[b];
+	old[1] = sb->key[a];
+	set_key(sa, sb, link, id_a, id_b, &one, &two);
+	set_key(sb, sa, link, id_b, id_a, &two, &one);
+}
+
+void rig_retire(struct rig *r, unsigned int site, struct omni_keypair *old)
+{
+	struct site *s = &r->site[site];
+
+	omni_sessions_release(s->sessions, old->local_id);
+	assert_int_equal(omni_rcu_defer(s->rcu, omni_keypair_free, old), 0);
+}
+
 static void control(struct rig *r, struct site *s)
 {
 	uint32_t now_s = (uint32_t)(omni_clock_boot_ns() / OMNI_NS_PER_S);

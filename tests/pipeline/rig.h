@@ -88,6 +88,11 @@ void rig_set_queues(struct omni_port *port, uint16_t queues, uint16_t first_work
 /* Keys and paths between two sites, and each in the other's flood list. */
 void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct link *link);
 
+/* New keys between them; the old ones (a's, b's) still open until they are retired. */
+void rig_rekey(struct rig *r, unsigned int a, unsigned int b, const struct link *link,
+	       struct omni_keypair *old[2]);
+void rig_retire(struct rig *r, unsigned int site, struct omni_keypair *old);
+
 /* Turns of all workers, carrying datagrams and learning, until nothing moves. */
 void rig_run(struct rig *r);
 /* One turn of one worker, and its events; nothing is carried. */
