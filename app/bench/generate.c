@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* One run, a ramp, or a search, for each size in turn. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,7 @@ static int run(struct generator *g, struct report *r)
 {
 	int rc;
 
+	assert(g->sides <= OMNI_ARRAY_SIZE(r->info));
 	for (unsigned int i = 0; i < g->sides; i++)
 		r->info[i] = &g->side[i].port->info;
 	rc = check_sizes(g);

@@ -16,7 +16,8 @@
 #define RIGHT 580 /* the legend stands beyond */
 #define TOP 40
 #define BOTTOM 340
-#define NINES 5.0 /* 99.999 % at the right end */
+#define NINES 5	 /* 99.999 % at the right end */
+#define STEPS 20 /* points of a curve for each nine */
 #define CURVES_MAX 16
 
 static const char *const colours[] = {"#1b6ca8", "#c8553d", "#3d8361", "#8e5ea2",
@@ -106,20 +107,21 @@ static void latency_grid(FILE *f, const struct axis *x, const struct axis *y)
 		grid_x(f, x_at(x, i));
 		text(f, x_at(x, i), BOTTOM + 18, "middle", "%s", percent[i]);
 	}
-	for (double d = y->low; d <= y->high; d++) {
+	for (int d = (int)y->low; d <= (int)y->high; d++) {
 		grid_y(f, y_at(y, d));
 		text(f, LEFT - 8, y_at(y, d) + 4, "end", "%g", pow(10, d - 3));
 	}
 }
 
-static void latency_curve(FILE *f, unsigned int i, const struct histogram *h, const struct axis *x,
-			  const struct axis *y)
+static void latency_curve(FILE *f, unsigned int colour, const struct histogram *h,
+			  const struct axis *x, const struct axis *y)
 {
 	char step = 'M';
 
 	fprintf(f, "<path class=\"curve\" stroke=\"%s\" d=\"",
-		colours[i % OMNI_ARRAY_SIZE(colours)]);
-	for (double nines = 0; nines <= NINES; nines += 0.05) {
+		colours[colour % OMNI_ARRAY_SIZE(colours)]);
+	for (int i = 0; i <= NINES * STEPS; i++) {
+		double nines = (double)i / STEPS;
 		double v = (double)histogram_percentile(h, 100 * (1 - pow(10, -nines)));
 
 		fprintf(f, "%c%.1f %.1f", step, x_at(x, nines),
@@ -174,7 +176,9 @@ static void plot_rates(FILE *f, const struct report *r)
 	double every = tick(a.high);
 
 	open_panel(f, 1, "Delivered, Mpps (the line: without loss)", "offered, Mpps");
-	for (double v = 0; v <= a.high; v += every) {
+	for (int i = 0; i * every <= a.high; i++) {
+		double v = i * every;
+
 		grid_x(f, x_at(&a, v));
 		grid_y(f, y_at(&a, v));
 		text(f, x_at(&a, v), BOTTOM + 18, "middle", "%g", v / 1e6);

@@ -62,6 +62,20 @@ def assert_clean(d):
     assert 0 < latency["min"] <= latency["p50"] <= latency["p99"] <= latency["max"]
 
 
+# ---- One port whose device gives everything back ----
+
+def test_one_port_and_any_device_of_dpdk():
+    """A ring of DPDK's, named by its devargs, returns what is sent; every frame is ours alone."""
+    r = measured("--tx", "driver=ethdev,device=net_ring0", "--ramp", "2kpps,1mpps,max", "--flows",
+                 "1000", "--size", "imix", "--duration", "0.2", "--settle", "0.1")
+    for trial, asked in zip(r["trials"], (2000, 1e6, None)):
+        d = trial["directions"][0]
+        assert trial["asked_pps"] == asked and d["target"] == (asked or 0) * 0.2
+        assert d["received"] == d["sent"] > 0 and d["lost"] == 0
+        for name in ("duplicates", "reordered", "corrupt", "returned", "foreign", "too_old"):
+            assert d[name] == 0, name
+
+
 # ---- testpmd between two memif ports ----
 
 class Testpmd(Process):
@@ -141,8 +155,8 @@ def test_testpmd_rewrites_macs(testpmd):
 @NEEDS_TESTPMD
 def test_ramp_json_table_and_plot(testpmd, tmp_path):
     plot = str(tmp_path / "plot.svg")
-    args = (*testpmd.ports(), "--ramp", "200pps..1000pps/3", "--duration", "0.3", "--plot", plot)
-    r = measured(*args)
+    args = ("--ramp", "200pps..1000pps/3", "--duration", "0.3", "--plot", plot)
+    r = measured(*testpmd.ports(), *args)
     assert r["mode"] == "ramp" and [t["asked_pps"] for t in r["trials"]] == [200, 600, 1000]
     for trial in r["trials"]:
         assert_clean(trial["directions"][0])
@@ -150,7 +164,8 @@ def test_ramp_json_table_and_plot(testpmd, tmp_path):
     assert len([p for p in svg.getElementsByTagName("path")
                 if p.getAttribute("class") == "curve"]) == 2 * 3  # and its sample in the legend
     assert len(svg.getElementsByTagName("circle")) == 3 + 2
-    table = bench(*args)
+    # testpmd's memif may crash when a second client comes.
+    table = bench("--tx", "driver=ethdev,device=net_ring0", *args)
     assert table.returncode == 0
     lines = table.stdout.splitlines()
     assert lines[0].split()[:2] == ["SIZE", "DIR"]
