@@ -39,7 +39,9 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 	gw->peers = omni_peers_create(peers);
 	gw->bridges = omni_bridges_create();
 	gw->fdb = omni_fdb_create(config->limits.fdb, gw->rcu);
-	gw->aead = omni_aead_create(gateway_aead_flags());
+	gw->aead = gateway_aead_create();
+	if (gw->aead == NULL && errno == EINVAL)
+		return omni_fail(err, -EINVAL, "OMNI_CPU_MASK: expected aes, avx512, avx2");
 	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
 	    gw->aead == NULL)
 		goto fail;

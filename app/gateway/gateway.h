@@ -74,8 +74,11 @@ int gateway_workers_launch(struct gateway *gw, struct omni_err *err) OMNI_MUST_C
 void gateway_workers_join(struct gateway *gw);
 void gateway_workers_free(struct gateway *gw);
 
-/* workers.c: OMNI_CPU_MASK=aes: act as on a CPU without AES instructions. */
-uint32_t gateway_aead_flags(void);
+/*
+ * workers.c: OMNI_CPU_MASK=aes,avx512,avx2: act as on a CPU without them. NULL and errno, which is
+ * EINVAL where it says anything else.
+ */
+struct omni_aead *gateway_aead_create(void);
 
 /* eal.c: build EAL's arguments and start it; checks the number of lcores. */
 int gateway_eal_start(struct gateway *gw, int argc, char **argv,

@@ -14,11 +14,15 @@
 
 #include "gateway.h"
 
-uint32_t gateway_aead_flags(void)
+struct omni_aead *gateway_aead_create(void)
 {
-	const char *mask = getenv("OMNI_CPU_MASK");
+	uint32_t flags;
 
-	return mask != NULL && strcmp(mask, "aes") == 0 ? OMNI_AEAD_NO_AES : 0;
+	if (omni_aead_flags(&flags, getenv("OMNI_CPU_MASK")) != 0) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return omni_aead_create(flags);
 }
 
 /* True where workers are more than the CPUs that they may run on. */
@@ -44,7 +48,7 @@ static int parts_create(struct gateway *gw, struct worker *w, unsigned int id)
 	char name[8];
 
 	snprintf(name, sizeof(name), "w%u", id);
-	w->aead = omni_aead_create(gateway_aead_flags());
+	w->aead = gateway_aead_create();
 	w->stats = rte_zmalloc_socket("omni_stats", sizeof(*w->stats), RTE_CACHE_LINE_SIZE, socket);
 	if (w->stats == NULL)
 		w->stats = rte_zmalloc("omni_stats", sizeof(*w->stats), RTE_CACHE_LINE_SIZE);

@@ -9,15 +9,73 @@
 
 #include "aead_priv.h"
 
+static const struct {
+	const char *name;
+	uint32_t flag;
+} masks[] = {
+	{"aes", OMNI_AEAD_NO_AES},
+	{"avx512", OMNI_AEAD_NO_AVX512},
+	{"avx2", OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2},
+};
+
+/* The flag of the len bytes at name, 0 where there is none. */
+static uint32_t mask_flag(const char *name, size_t len)
+{
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(masks); i++)
+		if (strlen(masks[i].name) == len && memcmp(masks[i].name, name, len) == 0)
+			return masks[i].flag;
+	return 0;
+}
+
+int omni_aead_flags(uint32_t *flags, const char *mask)
+{
+	*flags = 0;
+	if (mask == NULL || *mask == 0)
+		return 0;
+	for (;;) {
+		size_t len = strcspn(mask, ",");
+		uint32_t flag = mask_flag(mask, len);
+
+		if (flag == 0)
+			return -EINVAL;
+		*flags |= flag;
+		if (mask[len] == 0)
+			return 0;
+		mask += len + 1;
+	}
+}
+
+/* Everything that aead_chacha8_dp.c is compiled for, in the CPU and in the kernel. */
+static bool has_avx512(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+	       __builtin_cpu_supports("avx512vl") != 0 &&
+	       __builtin_cpu_supports("avx512ifma") != 0 && __builtin_cpu_supports("bmi2") != 0;
+}
+
+static void init_mb_mgr(IMB_MGR *mgr, uint32_t flags, IMB_ARCH *arch)
+{
+	const uint64_t avx2 = IMB_FEATURE_AVX2;
+
+	init_mb_mgr_auto(mgr, arch);
+	if (*arch == IMB_ARCH_NONE)
+		return;
+	if ((flags & OMNI_AEAD_NO_AVX2) != 0)
+		init_mb_mgr_sse(mgr);
+	else if ((flags & OMNI_AEAD_NO_AVX512) != 0 && (mgr->features & avx2) != 0)
+		init_mb_mgr_avx2(mgr);
+}
+
 /* 0 with mgr NULL where the CPU cannot run the library, -ENOMEM. */
-static int start_ipsec_mb(struct omni_aead *aead)
+static int start_ipsec_mb(struct omni_aead *aead, uint32_t flags)
 {
 	IMB_ARCH arch = IMB_ARCH_NONE;
 
 	aead->mgr = alloc_mb_mgr(0);
 	if (aead->mgr == NULL)
 		return imb_get_errno(NULL) == ENOMEM ? -ENOMEM : 0;
-	init_mb_mgr_auto(aead->mgr, &arch);
+	init_mb_mgr(aead->mgr, flags, &arch);
 	if (arch == IMB_ARCH_NONE || imb_get_errno(aead->mgr) != 0) {
 		free_mb_mgr(aead->mgr);
 		aead->mgr = NULL;
@@ -37,7 +95,7 @@ struct omni_aead *omni_aead_create(uint32_t flags)
 	if (aead == NULL)
 		return NULL;
 	memset(aead, 0, sizeof(*aead));
-	if ((flags & OMNI_AEAD_NO_AES) == 0 && start_ipsec_mb(aead) < 0) {
+	if ((flags & OMNI_AEAD_NO_AES) == 0 && start_ipsec_mb(aead, flags) < 0) {
 		free(aead);
 		errno = ENOMEM;
 		return NULL;
@@ -45,6 +103,8 @@ struct omni_aead *omni_aead_create(uint32_t flags)
 	if (aead->mgr != NULL && (aead->mgr->features & IMB_FEATURE_AESNI) != 0)
 		aead->gcm = &aead_gcm;
 	aead->chacha = aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
+	if ((flags & OMNI_AEAD_NO_AVX512) == 0 && has_avx512())
+		aead->chacha = &aead_chacha_burst;
 	return aead;
 }
 
@@ -63,20 +123,29 @@ bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher)
 	return cipher == OMNI_AEAD_CHACHAPOLY || (cipher == OMNI_AEAD_AESGCM && aead->gcm != NULL);
 }
 
-const char *omni_aead_arch(const struct omni_aead *aead)
+static const char *ipsec_mb_arch(const struct omni_aead *aead)
 {
-	if (aead->mgr == NULL)
-		return "libsodium";
 	switch ((IMB_ARCH)aead->mgr->used_arch) {
 	case IMB_ARCH_AVX512:
-		return "avx512";
+		return "ipsec-mb avx512";
 	case IMB_ARCH_AVX2:
-		return "avx2";
+		return "ipsec-mb avx2";
 	case IMB_ARCH_AVX:
-		return "avx";
+		return "ipsec-mb avx";
 	default:
-		return "sse";
+		return "ipsec-mb sse";
 	}
+}
+
+const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher)
+{
+	if (!omni_aead_has(aead, cipher))
+		return "none";
+	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_burst)
+		return "avx512-ifma";
+	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_sodium)
+		return "libsodium";
+	return ipsec_mb_arch(aead);
 }
 
 static size_t key_size(unsigned int cipher)

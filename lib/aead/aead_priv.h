@@ -33,13 +33,14 @@ struct omni_aead {
 struct omni_aead_key {
 	alignas(64) uint8_t cipher; /* enum omni_aead_cipher */
 	union {
-		alignas(16) uint8_t chacha[OMNI_KEY_LEN];
+		alignas(32) uint8_t chacha[OMNI_KEY_LEN];
 		struct gcm_key_data gcm;
 	};
 };
 
 extern const struct aead_backend aead_gcm;
 extern const struct aead_backend aead_chacha;
+extern const struct aead_backend aead_chacha_burst;
 extern const struct aead_backend aead_chacha_sodium;
 
 #endif

@@ -39,7 +39,8 @@ struct omni_aead_key;
  * dst is src (in place), or a buffer that does not overlap it. Buffers of different ops of one
  * burst do not overlap, except that many may read the same src (one frame sealed for many
  * peers) or the same aad. No alignment is asked of src, dst, aad and tag. tag is written by
- * seal and only read by open; it is not part of dst[0..len).
+ * seal and only read by open; it is not part of dst[0..len). Nothing else is read or written:
+ * no byte beyond src[0..len), dst[0..len), aad[0..aad_len) and tag, not even to put it back.
  *
  * Speed: the cipher loads the nonce and the aad with 16-byte loads. Where these bytes were
  * written shortly before in smaller pieces, each packet waits about 50 cycles. So write the
@@ -75,7 +76,15 @@ static inline void omni_aead_op_nonce(struct omni_aead_op *op, const void *head,
 }
 
 /* Flags of omni_aead_create. */
-#define OMNI_AEAD_NO_AES 0x1u /* act as on a CPU without AES instructions */
+#define OMNI_AEAD_NO_AES 0x1u	 /* act as on a CPU without AES instructions */
+#define OMNI_AEAD_NO_AVX512 0x2u /* the same, without AVX-512 */
+#define OMNI_AEAD_NO_AVX2 0x4u	 /* the same, without AVX2 */
+
+/*
+ * The flags that mask, names parted by commas, asks for: "aes", "avx512", "avx2" (then no AVX-512
+ * either). NULL and "" ask for none. 0, or -EINVAL for a name that is none of these. Any thread.
+ */
+int omni_aead_flags(uint32_t *flags, const char *mask) OMNI_MUST_CHECK;
 
 /*
  * State for one thread, on the fastest code that the CPU has. NULL with errno ENOMEM, or ENOTSUP
@@ -93,8 +102,11 @@ void omni_aead_free(struct omni_aead *aead);
  */
 bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher);
 
-/* Name of the code in use, for people: "avx512", "avx2", "avx", "sse", "libsodium". */
-const char *omni_aead_arch(const struct omni_aead *aead);
+/*
+ * Name of the code in use for cipher, for people: "avx512-ifma" (eight packets side by side),
+ * "ipsec-mb avx512", "ipsec-mb avx2", "ipsec-mb avx", "ipsec-mb sse", "libsodium", "none".
+ */
+const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher);
 
 /*
  * Make a key for cipher into *out. The caller owns it, still owns (and wipes) key, and frees

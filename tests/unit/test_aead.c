@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sys/mman.h>
+
 #include <cmocka.h>
 #include <omni_aead.h>
 #include <omni_crypto.h>
@@ -20,9 +22,11 @@ static_assert((int)OMNI_AEAD_CHACHAPOLY == (int)OMNI_CIPHER_CHACHAPOLY, "number 
 static_assert(OMNI_AEAD_NONCE_LEN == OMNI_NONCE_LEN, "nonce");
 static_assert(OMNI_AEAD_TAG_LEN == OMNI_TAG_LEN, "tag");
 
-#define LEN_MAX 2048
+#define LEN_MAX 9000
+#define LEN_EACH 2100 /* up to here every length, beyond it those around block edges */
 #define AAD_LEN 24
 #define AAD_MAX 1024
+#define PAGE 4096
 #define GUARD 64 /* bytes around each buffer that must stay as they were */
 #define GUARD_BYTE 0xa5
 
@@ -39,8 +43,9 @@ struct packet {
 	struct omni_aead_key *key;
 };
 
+/* Every backend, forced; best: what the CPU has, masked: nothing but libsodium. */
 static struct {
-	struct omni_aead *best, *masked;
+	struct omni_aead *best, *no_aes, *no_avx512, *no_avx2, *masked;
 } ctx;
 
 static uint32_t seed = 1;
@@ -138,12 +143,21 @@ static void check_burst(struct omni_aead *aead, struct packet *p, unsigned int n
 		packet_check(&p[i], &ops[i], p[i].sealed, p[i].plain);
 }
 
+/* All lengths, then those next to a multiple of a ChaCha20 block and some between. */
+static uint32_t next_length(uint32_t len)
+{
+	if (len < LEN_EACH)
+		return len + 1;
+	return len % 64 < 63 && len % 64 > 1 ? len + 63 - len % 64
+					     : len + 1 + rnd(4) * (len % 64 == 1);
+}
+
 static void every_length_matches_the_twin(struct omni_aead *aead, unsigned int cipher)
 {
 	struct packet *p = malloc(sizeof(*p));
 
 	assert_non_null(p);
-	for (uint32_t len = 0; len <= LEN_MAX; len++) {
+	for (uint32_t len = 0; len <= LEN_MAX; len = next_length(len)) {
 		packet_init(p, aead, cipher, len, AAD_LEN);
 		check_burst(aead, p, 1, true);
 		check_burst(aead, p, 1, false);
@@ -177,30 +191,181 @@ static void chacha_matches_its_twin_at_every_length(void **state)
 	every_length_matches_the_twin(ctx.best, OMNI_AEAD_CHACHAPOLY);
 }
 
-static void chacha_without_aes_matches_its_twin_at_every_length(void **state)
+static void other_chacha_backends_match_the_twin_at_every_length(void **state)
 {
 	(void)state;
+	every_length_matches_the_twin(ctx.no_aes, OMNI_AEAD_CHACHAPOLY);
+	every_length_matches_the_twin(ctx.no_avx512, OMNI_AEAD_CHACHAPOLY);
+	every_length_matches_the_twin(ctx.no_avx2, OMNI_AEAD_CHACHAPOLY);
 	every_length_matches_the_twin(ctx.masked, OMNI_AEAD_CHACHAPOLY);
 }
 
-static void mixed_bursts_match_the_twin(void **state)
+static void other_gcm_backends_match_the_twin_at_every_length(void **state)
+{
+	(void)state;
+	if (no_aes())
+		skip();
+	every_length_matches_the_twin(ctx.no_avx512, OMNI_AEAD_AESGCM);
+	every_length_matches_the_twin(ctx.no_avx2, OMNI_AEAD_AESGCM);
+}
+
+/* A length as bursts have them: of a few sizes, near an edge, small, or any. */
+static uint32_t mixed_length(unsigned int turn)
+{
+	static const uint32_t usual[] = {64, 576, 1420, 60};
+
+	switch (turn % 5) {
+	case 0:
+		return usual[rnd(OMNI_ARRAY_SIZE(usual))];
+	case 1:
+		return 64 * rnd(34) + rnd(3);
+	case 2:
+		return rnd(200);
+	case 3:
+		return 1400 + rnd(2);
+	default:
+		return rnd(rnd(8) == 0 ? LEN_MAX + 1 : LEN_EACH);
+	}
+}
+
+static void mixed_bursts(struct omni_aead *aead, unsigned int turns)
 {
 	struct packet *p = calloc(OMNI_AEAD_BURST_MAX, sizeof(*p));
-	unsigned int first = no_aes() ? OMNI_AEAD_CHACHAPOLY : OMNI_AEAD_AESGCM;
+	bool aes = !no_aes() && omni_aead_has(aead, OMNI_AEAD_AESGCM);
 
-	(void)state;
 	assert_non_null(p);
-	for (unsigned int turn = 0; turn < 60; turn++) {
-		unsigned int n = turn == 0 ? OMNI_AEAD_BURST_MAX : rnd(OMNI_AEAD_BURST_MAX + 1);
+	for (unsigned int turn = 0; turn < turns; turn++) {
+		unsigned int n = turn <= OMNI_AEAD_BURST_MAX ? turn : rnd(OMNI_AEAD_BURST_MAX + 1);
 
 		for (unsigned int i = 0; i < n; i++)
-			packet_init(&p[i], ctx.best, first + rnd(OMNI_AEAD_CHACHAPOLY - first + 1),
-				    rnd(LEN_MAX + 1), rnd(3) != 0 ? AAD_LEN : rnd(64));
-		check_burst(ctx.best, p, n, turn % 2 == 0);
+			packet_init(&p[i], aead,
+				    aes && turn % 2 == 0 && rnd(2) == 0 ? OMNI_AEAD_AESGCM
+									: OMNI_AEAD_CHACHAPOLY,
+				    mixed_length(turn),
+				    rnd(3) != 0 ? AAD_LEN : rnd(rnd(4) == 0 ? AAD_MAX : 65));
+		check_burst(aead, p, n, turn / 2 % 2 == 0);
 		for (unsigned int i = 0; i < n; i++)
 			omni_aead_key_free(p[i].key);
 	}
 	free(p);
+}
+
+static void mixed_bursts_match_the_twin(void **state)
+{
+	(void)state;
+	mixed_bursts(ctx.best, 300);
+	mixed_bursts(ctx.no_aes, 150);
+	mixed_bursts(ctx.no_avx512, 70);
+}
+
+/* Eight packets of each length side by side, next to others that end before and after them. */
+static void every_length_matches_in_a_group(void **state)
+{
+	struct packet *p = calloc(8, sizeof(*p));
+
+	(void)state;
+	assert_non_null(p);
+	for (uint32_t len = 0; len <= LEN_EACH; len++) {
+		for (unsigned int i = 0; i < 8; i++)
+			packet_init(&p[i], ctx.no_aes, OMNI_AEAD_CHACHAPOLY,
+				    i < 6 ? len : rnd(len + 130), i != 3 ? AAD_LEN : len % 65);
+		check_burst(ctx.no_aes, p, 8, len % 2 == 0);
+		for (unsigned int i = 0; i < 8; i++)
+			omni_aead_key_free(p[i].key);
+	}
+	free(p);
+}
+
+/* Every bit of text and tag, flipped in each lane in turn: that lane alone is refused. */
+static void every_flipped_bit_fails_in_its_lane(void **state)
+{
+	static const uint32_t lens[] = {1, 16, 63, 64, 130, 257};
+	struct packet *p = calloc(8, sizeof(*p));
+	struct omni_aead_op ops[8];
+
+	(void)state;
+	assert_non_null(p);
+	for (unsigned int l = 0; l < OMNI_ARRAY_SIZE(lens); l++) {
+		unsigned int bits = 8 * (lens[l] + OMNI_AEAD_TAG_LEN);
+
+		for (unsigned int i = 0; i < 8; i++)
+			packet_init(&p[i], ctx.no_aes, OMNI_AEAD_CHACHAPOLY, lens[l], AAD_LEN);
+		for (unsigned int bit = 0; bit < 8 * bits; bit++) {
+			unsigned int lane = bit % 8, at = bit / 8;
+
+			for (unsigned int i = 0; i < 8; i++) {
+				packet_load(&p[i], &ops[i], p[i].sealed, true);
+				memcpy(ops[i].tag, p[i].sealed + lens[l], OMNI_AEAD_TAG_LEN);
+			}
+			if (at < 8 * lens[l])
+				ops[lane].dst[at / 8] ^= (uint8_t)(1u << at % 8);
+			else
+				ops[lane].tag[at / 8 - lens[l]] ^= (uint8_t)(1u << at % 8);
+			assert_true(omni_aead_open_burst(ctx.no_aes, ops, 8) ==
+				    (0xffu ^ 1u << lane));
+		}
+		for (unsigned int i = 0; i < 8; i++)
+			omni_aead_key_free(p[i].key);
+	}
+	free(p);
+}
+
+/* Two pages, of which the second one must not be touched. */
+static uint8_t *guarded_page(void)
+{
+	uint8_t *page =
+		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(page != MAP_FAILED);
+	assert_int_equal(mprotect(page + PAGE, PAGE, PROT_NONE), 0);
+	return page;
+}
+
+/* src, dst, aad and tag each end where the readable memory does, in a burst of n. */
+static void run_at_the_edge(struct omni_aead *aead, unsigned int cipher, unsigned int n,
+			    uint32_t len, uint32_t aad_len, uint8_t *const page[8][4])
+{
+	struct packet *p = calloc(n, sizeof(*p));
+	struct omni_aead_op ops[8];
+
+	assert_non_null(p);
+	for (unsigned int i = 0; i < n; i++) {
+		packet_init(&p[i], aead, cipher, len, aad_len);
+		packet_load(&p[i], &ops[i], p[i].plain, false);
+		ops[i].src = memcpy(page[i][0] + PAGE - len, p[i].plain, len);
+		ops[i].dst = page[i][1] + PAGE - len;
+		ops[i].aad = memcpy(page[i][2] + PAGE - aad_len, p[i].aad, aad_len);
+		ops[i].tag = page[i][3] + PAGE - OMNI_AEAD_TAG_LEN;
+	}
+	omni_aead_seal_burst(aead, ops, n);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_memory_equal(ops[i].dst, p[i].sealed, len);
+		assert_memory_equal(ops[i].tag, p[i].sealed + len, OMNI_AEAD_TAG_LEN);
+		ops[i].src = ops[i].dst;
+	}
+	assert_true(omni_aead_open_burst(aead, ops, n) == (1u << n) - 1);
+	for (unsigned int i = 0; i < n; i++) {
+		assert_memory_equal(ops[i].dst, p[i].plain, len);
+		omni_aead_key_free(p[i].key);
+	}
+	free(p);
+}
+
+static void nothing_beyond_a_buffer_is_touched(void **state)
+{
+	uint8_t *page[8][4];
+
+	(void)state;
+	for (unsigned int i = 0; i < 32; i++)
+		page[i / 4][i % 4] = guarded_page();
+	for (uint32_t len = 0; len <= 300; len += 1 + rnd(3)) {
+		run_at_the_edge(ctx.no_aes, OMNI_AEAD_CHACHAPOLY, 8, len, len % 65, page);
+		run_at_the_edge(ctx.best, OMNI_AEAD_CHACHAPOLY, 1 + rnd(8), len, AAD_LEN, page);
+		if (!no_aes())
+			run_at_the_edge(ctx.best, OMNI_AEAD_AESGCM, 1 + rnd(8), len, AAD_LEN, page);
+	}
+	for (unsigned int i = 0; i < 32; i++)
+		munmap(page[i / 4][i % 4], 2 * PAGE);
 }
 
 /* One read-only frame sealed for many peers, each with its own key and buffer. */
@@ -278,6 +443,7 @@ static void every_flipped_byte_fails_with_chacha(void **state)
 {
 	(void)state;
 	forgeries_fail(ctx.best, OMNI_AEAD_CHACHAPOLY);
+	forgeries_fail(ctx.no_aes, OMNI_AEAD_CHACHAPOLY);
 	forgeries_fail(ctx.masked, OMNI_AEAD_CHACHAPOLY);
 }
 
@@ -322,7 +488,38 @@ static void a_mask_refuses_gcm(void **state)
 	assert_int_equal(omni_aead_key_create(&key, ctx.masked, OMNI_AEAD_AESGCM, &secret),
 			 -ENOTSUP);
 	assert_null(key);
-	assert_string_equal(omni_aead_arch(ctx.masked), "libsodium");
+	assert_string_equal(omni_aead_arch(ctx.masked, OMNI_AEAD_CHACHAPOLY), "libsodium");
+	assert_string_equal(omni_aead_arch(ctx.masked, OMNI_AEAD_AESGCM), "none");
+}
+
+static void masks_are_lists_of_names(void **state)
+{
+	uint32_t flags = 99;
+
+	(void)state;
+	assert_int_equal(omni_aead_flags(&flags, NULL), 0);
+	assert_int_equal(flags, 0);
+	assert_int_equal(omni_aead_flags(&flags, ""), 0);
+	assert_int_equal(flags, 0);
+	assert_int_equal(omni_aead_flags(&flags, "avx512"), 0);
+	assert_int_equal(flags, OMNI_AEAD_NO_AVX512);
+	assert_int_equal(omni_aead_flags(&flags, "aes,avx2"), 0);
+	assert_int_equal(flags, OMNI_AEAD_NO_AES | OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2);
+	assert_int_equal(omni_aead_flags(&flags, "avx"), -EINVAL);
+	assert_int_equal(omni_aead_flags(&flags, "aes,"), -EINVAL);
+	assert_int_equal(omni_aead_flags(&flags, ",aes"), -EINVAL);
+	assert_int_equal(omni_aead_flags(&flags, "aes avx2"), -EINVAL);
+}
+
+static void a_mask_takes_the_wide_code_away(void **state)
+{
+	(void)state;
+	assert_string_not_equal(omni_aead_arch(ctx.no_avx512, OMNI_AEAD_CHACHAPOLY), "avx512-ifma");
+	assert_string_not_equal(omni_aead_arch(ctx.no_avx2, OMNI_AEAD_CHACHAPOLY), "avx512-ifma");
+	if (no_aes())
+		skip();
+	assert_string_not_equal(omni_aead_arch(ctx.no_avx512, OMNI_AEAD_AESGCM), "ipsec-mb avx512");
+	assert_string_equal(omni_aead_arch(ctx.no_avx2, OMNI_AEAD_AESGCM), "ipsec-mb sse");
 }
 
 static void other_ciphers_are_refused(void **state)
@@ -386,12 +583,17 @@ static void gcm_agrees_with_wycheproof(void **state)
 	if (no_aes())
 		skip();
 	check_vectors(ctx.best, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
+	check_vectors(ctx.no_avx512, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
+	check_vectors(ctx.no_avx2, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
 }
 
 static void chacha_agrees_with_wycheproof(void **state)
 {
 	(void)state;
 	check_vectors(ctx.best, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
+	check_vectors(ctx.no_aes, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
+	check_vectors(ctx.no_avx512, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
+	check_vectors(ctx.no_avx2, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
 	check_vectors(ctx.masked, OMNI_AEAD_CHACHAPOLY, "chacha20_poly1305.txt", 256, 60);
 }
 
@@ -424,14 +626,23 @@ static int set_up(void **state)
 	if (omni_crypto_init() < 0)
 		return -1;
 	ctx.best = omni_aead_create(0);
-	ctx.masked = omni_aead_create(OMNI_AEAD_NO_AES);
-	return ctx.best != NULL && ctx.masked != NULL ? 0 : -1;
+	ctx.no_aes = omni_aead_create(OMNI_AEAD_NO_AES);
+	ctx.no_avx512 = omni_aead_create(OMNI_AEAD_NO_AVX512);
+	ctx.no_avx2 = omni_aead_create(OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2);
+	ctx.masked = omni_aead_create(OMNI_AEAD_NO_AES | OMNI_AEAD_NO_AVX512);
+	return ctx.best != NULL && ctx.no_aes != NULL && ctx.no_avx512 != NULL &&
+			       ctx.no_avx2 != NULL && ctx.masked != NULL
+		       ? 0
+		       : -1;
 }
 
 static int tear_down(void **state)
 {
 	(void)state;
 	omni_aead_free(ctx.best);
+	omni_aead_free(ctx.no_aes);
+	omni_aead_free(ctx.no_avx512);
+	omni_aead_free(ctx.no_avx2);
 	omni_aead_free(ctx.masked);
 	return 0;
 }
@@ -443,13 +654,19 @@ int main(void)
 		cmocka_unit_test(chacha_agrees_with_wycheproof),
 		cmocka_unit_test(gcm_matches_its_twin_at_every_length),
 		cmocka_unit_test(chacha_matches_its_twin_at_every_length),
-		cmocka_unit_test(chacha_without_aes_matches_its_twin_at_every_length),
+		cmocka_unit_test(other_chacha_backends_match_the_twin_at_every_length),
+		cmocka_unit_test(other_gcm_backends_match_the_twin_at_every_length),
 		cmocka_unit_test(mixed_bursts_match_the_twin),
+		cmocka_unit_test(every_length_matches_in_a_group),
+		cmocka_unit_test(every_flipped_bit_fails_in_its_lane),
+		cmocka_unit_test(nothing_beyond_a_buffer_is_touched),
 		cmocka_unit_test(one_source_seals_for_many),
 		cmocka_unit_test(every_flipped_byte_fails_with_gcm),
 		cmocka_unit_test(every_flipped_byte_fails_with_chacha),
 		cmocka_unit_test(verdicts_belong_to_their_packets),
 		cmocka_unit_test(a_mask_refuses_gcm),
+		cmocka_unit_test(masks_are_lists_of_names),
+		cmocka_unit_test(a_mask_takes_the_wide_code_away),
 		cmocka_unit_test(other_ciphers_are_refused),
 		cmocka_unit_test(empty_is_allowed),
 	};
