@@ -7,7 +7,7 @@
 
 #include <omni_secret.h>
 
-#include "aead_priv.h"
+#include "aead_gcm_short.h"
 
 static const struct {
 	const char *name;
@@ -52,6 +52,15 @@ static bool has_avx512(void)
 	return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
 	       __builtin_cpu_supports("avx512vl") != 0 &&
 	       __builtin_cpu_supports("avx512ifma") != 0 && __builtin_cpu_supports("bmi2") != 0;
+}
+
+/* The same for aead_gcm_short_dp.c. */
+static bool has_vaes(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
+	       __builtin_cpu_supports("avx512vl") != 0 && __builtin_cpu_supports("vaes") != 0 &&
+	       __builtin_cpu_supports("vpclmulqdq") != 0 && __builtin_cpu_supports("bmi2") != 0;
 }
 
 static void init_mb_mgr(IMB_MGR *mgr, uint32_t flags, IMB_ARCH *arch)
@@ -101,7 +110,8 @@ struct omni_aead *omni_aead_create(uint32_t flags)
 		return NULL;
 	}
 	if (aead->mgr != NULL && (aead->mgr->features & IMB_FEATURE_AESNI) != 0)
-		aead->gcm = &aead_gcm;
+		aead->gcm = (flags & OMNI_AEAD_NO_AVX512) == 0 && has_vaes() ? &aead_gcm_burst
+									     : &aead_gcm;
 	aead->chacha = aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
 	if ((flags & OMNI_AEAD_NO_AVX512) == 0 && has_avx512())
 		aead->chacha = &aead_chacha_burst;
@@ -170,10 +180,12 @@ int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, uns
 		return -ENOMEM;
 	memset(k, 0, key_size(cipher));
 	k->cipher = (uint8_t)cipher;
-	if (cipher == OMNI_AEAD_AESGCM)
-		IMB_AES256_GCM_PRE(aead->mgr, key->b, &k->gcm);
-	else
+	if (cipher == OMNI_AEAD_CHACHAPOLY)
 		memcpy(k->chacha, key->b, sizeof(k->chacha));
+	else
+		IMB_AES256_GCM_PRE(aead->mgr, key->b, &k->gcm);
+	if (cipher == OMNI_AEAD_AESGCM && has_vaes())
+		aead_gcm_short_init(k);
 	*out = k;
 	return 0;
 }

@@ -29,16 +29,27 @@ struct omni_aead {
 	alignas(64) aead_tag computed[OMNI_AEAD_BURST_MAX];
 };
 
+/* What goes the way of short packets, and the powers of H that the longest of these needs. */
+#define AEAD_GCM_SHORT_MAX 256
+#define AEAD_GCM_SHORT_AAD_MAX 32
+#define AEAD_GCM_POWERS 19
+#define AEAD_GCM_POWERS_PAD 3 /* zeros, because four are loaded at a time */
+
 /* Only the member of its cipher is allocated. */
 struct omni_aead_key {
 	alignas(64) uint8_t cipher; /* enum omni_aead_cipher */
 	union {
 		alignas(32) uint8_t chacha[OMNI_KEY_LEN];
-		struct gcm_key_data gcm;
+		struct {
+			struct gcm_key_data gcm;
+			/* H^19 to H^1; only where the CPU can use them */
+			alignas(16) uint8_t power[AEAD_GCM_POWERS + AEAD_GCM_POWERS_PAD][16];
+		};
 	};
 };
 
 extern const struct aead_backend aead_gcm;
+extern const struct aead_backend aead_gcm_burst;
 extern const struct aead_backend aead_chacha;
 extern const struct aead_backend aead_chacha_burst;
 extern const struct aead_backend aead_chacha_sodium;
