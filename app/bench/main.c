@@ -15,6 +15,8 @@ static const struct {
 	 bench_command_datapath},
 	{"generate", "test frames through any device between real ports", bench_command_generate},
 	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
+	{"aead", "the ciphers alone, every code that this CPU can run, one core",
+	 bench_command_aead},
 };
 
 static void usage(FILE *out)
