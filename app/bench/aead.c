@@ -29,6 +29,7 @@ static const unsigned int sizes[] = {64, 128, 256, 512, 1024, 1420, 8900, BENCH_
 
 static const uint32_t masks[] = {
 	0,
+	OMNI_AEAD_NO_OWN,
 	OMNI_AEAD_NO_AVX512,
 	OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2,
 	OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AES,

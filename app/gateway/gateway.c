@@ -41,7 +41,7 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 	gw->fdb = omni_fdb_create(config->limits.fdb, gw->rcu);
 	gw->aead = gateway_aead_create();
 	if (gw->aead == NULL && errno == EINVAL)
-		return omni_fail(err, -EINVAL, "OMNI_CPU_MASK: expected aes, avx512, avx2");
+		return omni_fail(err, -EINVAL, "OMNI_CPU_MASK: expected aes, avx512, avx2, own");
 	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
 	    gw->aead == NULL)
 		goto fail;

@@ -75,7 +75,7 @@ void gateway_workers_join(struct gateway *gw);
 void gateway_workers_free(struct gateway *gw);
 
 /*
- * workers.c: OMNI_CPU_MASK=aes,avx512,avx2: act as on a CPU without them. NULL and errno, which is
+ * workers.c: OMNI_CPU_MASK=aes,avx512,avx2,own: act as without them. NULL and errno, which is
  * EINVAL where it says anything else.
  */
 struct omni_aead *gateway_aead_create(void);

@@ -14,6 +14,7 @@ static const struct {
 	uint32_t flag;
 } masks[] = {
 	{"aes", OMNI_AEAD_NO_AES},
+	{"own", OMNI_AEAD_NO_OWN},
 	{"avx512", OMNI_AEAD_NO_AVX512},
 	{"avx2", OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2},
 };
@@ -94,6 +95,7 @@ static int start_ipsec_mb(struct omni_aead *aead, uint32_t flags)
 
 struct omni_aead *omni_aead_create(uint32_t flags)
 {
+	const uint32_t no_wide = OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_OWN;
 	struct omni_aead *aead;
 
 	if (sodium_init() < 0) {
@@ -110,10 +112,9 @@ struct omni_aead *omni_aead_create(uint32_t flags)
 		return NULL;
 	}
 	if (aead->mgr != NULL && (aead->mgr->features & IMB_FEATURE_AESNI) != 0)
-		aead->gcm = (flags & OMNI_AEAD_NO_AVX512) == 0 && has_vaes() ? &aead_gcm_burst
-									     : &aead_gcm;
+		aead->gcm = (flags & no_wide) == 0 && has_vaes() ? &aead_gcm_burst : &aead_gcm;
 	aead->chacha = aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
-	if ((flags & OMNI_AEAD_NO_AVX512) == 0 && has_avx512())
+	if ((flags & no_wide) == 0 && has_avx512())
 		aead->chacha = &aead_chacha_burst;
 	return aead;
 }
@@ -151,6 +152,8 @@ const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher)
 {
 	if (!omni_aead_has(aead, cipher))
 		return "none";
+	if (cipher == OMNI_AEAD_AESGCM && aead->gcm == &aead_gcm_burst)
+		return "vaes";
 	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_burst)
 		return "avx512-ifma";
 	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_sodium)

@@ -79,10 +79,12 @@ static inline void omni_aead_op_nonce(struct omni_aead_op *op, const void *head,
 #define OMNI_AEAD_NO_AES 0x1u	 /* act as on a CPU without AES instructions */
 #define OMNI_AEAD_NO_AVX512 0x2u /* the same, without AVX-512 */
 #define OMNI_AEAD_NO_AVX2 0x4u	 /* the same, without AVX2 */
+#define OMNI_AEAD_NO_OWN 0x8u	 /* libraries only */
 
 /*
  * The flags that mask, names parted by commas, asks for: "aes", "avx512", "avx2" (then no AVX-512
- * either). NULL and "" ask for none. 0, or -EINVAL for a name that is none of these. Any thread.
+ * either), "own". NULL and "" ask for none. 0, or -EINVAL for a name that is none of these. Any
+ * thread.
  */
 int omni_aead_flags(uint32_t *flags, const char *mask) OMNI_MUST_CHECK;
 
@@ -104,7 +106,8 @@ bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher);
 
 /*
  * Name of the code in use for cipher, for people: "avx512-ifma" (eight packets side by side),
- * "ipsec-mb avx512", "ipsec-mb avx2", "ipsec-mb avx", "ipsec-mb sse", "libsodium", "none".
+ * "vaes" (short packets so, longer ones by intel-ipsec-mb), "ipsec-mb avx512", "ipsec-mb avx2",
+ * "ipsec-mb avx", "ipsec-mb sse", "libsodium", "none".
  */
 const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher);
 

@@ -72,7 +72,7 @@ static const char help[] =
 	"\n"
 	"ENVIRONMENT\n"
 	"    OMNI_CPU_MASK=aes        Act as on a CPU without AES instructions. Also avx512, avx2,\n"
-	"                             and lists of these (aes,avx512).\n"
+	"                             own (our ciphers), and lists of these.\n"
 	"\n"
 	"FILES\n"
 	"    /etc/omni/fleet.yaml, ~/.omni/fleet.yaml, /etc/omni/identity.key,\n"

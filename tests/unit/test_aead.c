@@ -45,7 +45,7 @@ struct packet {
 
 /* Every backend, forced; best: what the CPU has, masked: nothing but libsodium. */
 static struct {
-	struct omni_aead *best, *no_aes, *no_avx512, *no_avx2, *masked;
+	struct omni_aead *best, *no_aes, *no_own, *no_avx512, *no_avx2, *masked;
 } ctx;
 
 static uint32_t seed = 1;
@@ -195,6 +195,7 @@ static void other_chacha_backends_match_the_twin_at_every_length(void **state)
 {
 	(void)state;
 	every_length_matches_the_twin(ctx.no_aes, OMNI_AEAD_CHACHAPOLY);
+	every_length_matches_the_twin(ctx.no_own, OMNI_AEAD_CHACHAPOLY);
 	every_length_matches_the_twin(ctx.no_avx512, OMNI_AEAD_CHACHAPOLY);
 	every_length_matches_the_twin(ctx.no_avx2, OMNI_AEAD_CHACHAPOLY);
 	every_length_matches_the_twin(ctx.masked, OMNI_AEAD_CHACHAPOLY);
@@ -205,6 +206,7 @@ static void other_gcm_backends_match_the_twin_at_every_length(void **state)
 	(void)state;
 	if (no_aes())
 		skip();
+	every_length_matches_the_twin(ctx.no_own, OMNI_AEAD_AESGCM);
 	every_length_matches_the_twin(ctx.no_avx512, OMNI_AEAD_AESGCM);
 	every_length_matches_the_twin(ctx.no_avx2, OMNI_AEAD_AESGCM);
 }
@@ -511,6 +513,8 @@ static void masks_are_lists_of_names(void **state)
 	assert_int_equal(flags, OMNI_AEAD_NO_AVX512);
 	assert_int_equal(omni_aead_flags(&flags, "aes,avx2"), 0);
 	assert_int_equal(flags, OMNI_AEAD_NO_AES | OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2);
+	assert_int_equal(omni_aead_flags(&flags, "own"), 0);
+	assert_int_equal(flags, OMNI_AEAD_NO_OWN);
 	assert_int_equal(omni_aead_flags(&flags, "avx"), -EINVAL);
 	assert_int_equal(omni_aead_flags(&flags, "aes,"), -EINVAL);
 	assert_int_equal(omni_aead_flags(&flags, ",aes"), -EINVAL);
@@ -522,8 +526,11 @@ static void a_mask_takes_the_wide_code_away(void **state)
 	(void)state;
 	assert_string_not_equal(omni_aead_arch(ctx.no_avx512, OMNI_AEAD_CHACHAPOLY), "avx512-ifma");
 	assert_string_not_equal(omni_aead_arch(ctx.no_avx2, OMNI_AEAD_CHACHAPOLY), "avx512-ifma");
+	assert_string_not_equal(omni_aead_arch(ctx.no_own, OMNI_AEAD_CHACHAPOLY), "avx512-ifma");
 	if (no_aes())
 		skip();
+	assert_string_not_equal(omni_aead_arch(ctx.no_own, OMNI_AEAD_AESGCM), "vaes");
+	assert_string_not_equal(omni_aead_arch(ctx.no_avx512, OMNI_AEAD_AESGCM), "vaes");
 	assert_string_not_equal(omni_aead_arch(ctx.no_avx512, OMNI_AEAD_AESGCM), "ipsec-mb avx512");
 	assert_string_equal(omni_aead_arch(ctx.no_avx2, OMNI_AEAD_AESGCM), "ipsec-mb sse");
 }
@@ -633,11 +640,12 @@ static int set_up(void **state)
 		return -1;
 	ctx.best = omni_aead_create(0);
 	ctx.no_aes = omni_aead_create(OMNI_AEAD_NO_AES);
+	ctx.no_own = omni_aead_create(OMNI_AEAD_NO_OWN);
 	ctx.no_avx512 = omni_aead_create(OMNI_AEAD_NO_AVX512);
 	ctx.no_avx2 = omni_aead_create(OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_AVX2);
 	ctx.masked = omni_aead_create(OMNI_AEAD_NO_AES | OMNI_AEAD_NO_AVX512);
-	return ctx.best != NULL && ctx.no_aes != NULL && ctx.no_avx512 != NULL &&
-			       ctx.no_avx2 != NULL && ctx.masked != NULL
+	return ctx.best != NULL && ctx.no_aes != NULL && ctx.no_own != NULL &&
+			       ctx.no_avx512 != NULL && ctx.no_avx2 != NULL && ctx.masked != NULL
 		       ? 0
 		       : -1;
 }
@@ -647,6 +655,7 @@ static int tear_down(void **state)
 	(void)state;
 	omni_aead_free(ctx.best);
 	omni_aead_free(ctx.no_aes);
+	omni_aead_free(ctx.no_own);
 	omni_aead_free(ctx.no_avx512);
 	omni_aead_free(ctx.no_avx2);
 	omni_aead_free(ctx.masked);
