@@ -53,7 +53,7 @@ static void kp_drop(struct nc_session *s, unsigned int which)
 	if (which == 0)
 		omni_peer_set_tx(s->pub, NULL);
 	omni_sessions_release(s->ctl->conf.sessions, kp->local_id);
-	(void)omni_rcu_defer(s->ctl->conf.rcu, omni_keypair_free, kp);
+	omni_rcu_defer(s->ctl->conf.rcu, &kp->rcu, omni_keypair_free, kp);
 	ctl_count(s->ctl, OMNI_STAT_ctl_keys_wiped);
 }
 

@@ -51,7 +51,7 @@ void ctl_slot_drop(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot sl
 	if (slot == CTL_CURRENT)
 		ctl_slots_publish_tx(ctl, peer);
 	omni_sessions_release(ctl->conf.sessions, kp->local_id);
-	(void)omni_rcu_defer(ctl->conf.rcu, omni_keypair_free, kp);
+	omni_rcu_defer(ctl->conf.rcu, &kp->rcu, omni_keypair_free, kp);
 	ctl_count(ctl, OMNI_STAT_ctl_keys_wiped);
 }
 

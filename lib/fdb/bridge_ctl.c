@@ -50,6 +50,6 @@ int omni_bridge_set(struct omni_bridges *b, uint16_t domain, const uint16_t *por
 	}
 	old = atomic_exchange_explicit(&b->at[domain].flood, list, memory_order_acq_rel);
 	if (old != NULL)
-		(void)omni_rcu_defer(rcu, free, old);
+		omni_rcu_defer(rcu, &old->rcu, free, old);
 	return 0;
 }

@@ -144,6 +144,7 @@ uint32_t omni_fdb_count(const struct omni_fdb *fdb);
 
 /* Who gets a flooded frame: immutable, control replaces the whole list. */
 struct omni_flood {
+	struct omni_rcu_node rcu; /* control's */
 	uint32_t n_peers;
 	uint16_t n_ports;
 	uint16_t port[OMNI_BRIDGE_PORTS_MAX];

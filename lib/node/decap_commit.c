@@ -7,16 +7,6 @@
  */
 #include "worker.h"
 
-/* Ours from now on, or another worker's. */
-static inline bool claim(const struct omni_worker *w, struct omni_lane_rx *lane)
-{
-	uint32_t me = w->conf.id + 1, owner = OMNI_NO_OWNER;
-
-	if (likely(atomic_load_explicit(&lane->owner, memory_order_relaxed) == me))
-		return true;
-	return atomic_compare_exchange_strong(&lane->owner, &owner, me) || owner == me;
-}
-
 static void report(struct omni_worker *w, struct rte_mbuf *m, enum omni_event_type type)
 {
 	const struct omni_meta *meta = omni_meta(m);
@@ -104,7 +94,7 @@ static inline unsigned int commit(struct omni_worker *w, struct omni_meta *meta)
 	struct omni_lane_rx *lane = &meta->kp->rx[meta->lane];
 	unsigned int len = meta->payload_len - OMNI_DATA_OVERHEAD;
 
-	if (unlikely(!claim(w, lane)))
+	if (unlikely(!omni_lane_claim(lane, w->conf.id)))
 		return OMNI_STAT_drop_lane_owner;
 	if (unlikely(!omni_replay_mark(&lane->window, meta->sequence)))
 		return OMNI_STAT_drop_replayed;

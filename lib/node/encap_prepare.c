@@ -72,13 +72,9 @@ static inline uint64_t take_sequence(struct omni_worker *w, const struct run *r,
 	uint64_t blocks = ((len + 15) >> GCM_BLOCK_SHIFT) + GCM_BLOCKS_PER_MESSAGE;
 	struct omni_lane_tx *tx = r->tx;
 
+	if (unlikely(r->shared))
+		return omni_lane_take_shared(tx, blocks, len, w->turn_tsc);
 	tx->last_any = tx->last_tsc = w->turn_tsc;
-	if (unlikely(r->shared)) {
-		__atomic_fetch_add(&tx->blocks, blocks, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&tx->frames, 1, __ATOMIC_RELAXED);
-		__atomic_fetch_add(&tx->bytes, len, __ATOMIC_RELAXED);
-		return __atomic_fetch_add(&tx->sequence, 1, __ATOMIC_RELAXED);
-	}
 	tx->blocks += blocks;
 	tx->frames++;
 	tx->bytes += len;

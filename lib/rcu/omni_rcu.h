@@ -6,6 +6,8 @@
 #ifndef OMNI_RCU_H
 #define OMNI_RCU_H
 
+#include <sys/queue.h>
+
 #include <rte_rcu_qsbr.h>
 
 struct omni_rcu;
@@ -23,12 +25,20 @@ struct rte_rcu_qsbr *omni_rcu_qsbr(struct omni_rcu *rcu);
 void omni_rcu_join(struct omni_rcu *rcu, unsigned int worker);
 void omni_rcu_leave(struct omni_rcu *rcu, unsigned int worker);
 
+/* Part of whatever is deferred, so that deferring it needs no memory. Zeroed at first. */
+struct omni_rcu_node {
+	STAILQ_ENTRY(omni_rcu_node) next;
+	uint64_t token;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
 /*
  * Call fn(arg) once every worker that may hold a pointer has finished its turn. The caller has
- * unpublished arg before. Never blocks; when memory is short arg is leaked and -ENOMEM returned,
- * because freeing it early would be worse. Control.
+ * unpublished arg before; node is its own until then. Never blocks, never fails. Control.
  */
-int omni_rcu_defer(struct omni_rcu *rcu, void (*fn)(void *arg), void *arg);
+void omni_rcu_defer(struct omni_rcu *rcu, struct omni_rcu_node *node, void (*fn)(void *arg),
+		    void *arg);
 
 /* Run what is ripe; returns how many are still waiting. Control, from a timer. */
 unsigned int omni_rcu_poll(struct omni_rcu *rcu);

@@ -42,6 +42,32 @@ struct omni_lane_rx {
 	struct omni_replay window;
 } __attribute__((aligned(OMNI_CACHE_LINE)));
 
+/*
+ * True where the lane is the worker's from now on, or was already: the first one to ask has it for
+ * the life of the key. Only after a datagram of it was authenticated. Worker.
+ */
+static inline bool omni_lane_claim(struct omni_lane_rx *lane, uint32_t worker)
+{
+	uint32_t me = worker + 1, owner = atomic_load_explicit(&lane->owner, memory_order_relaxed);
+
+	if (__builtin_expect(owner == me, 1))
+		return true;
+	owner = OMNI_NO_OWNER;
+	return atomic_compare_exchange_strong(&lane->owner, &owner, me) || owner == me;
+}
+
+/* The next sequence of a lane that workers share, and its counters. Worker. */
+static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t blocks,
+					     uint64_t bytes, uint64_t now_tsc)
+{
+	__atomic_store_n(&lane->last_any, now_tsc, __ATOMIC_RELAXED);
+	__atomic_store_n(&lane->last_tsc, now_tsc, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&lane->blocks, blocks, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&lane->frames, 1, __ATOMIC_RELAXED);
+	__atomic_fetch_add(&lane->bytes, bytes, __ATOMIC_RELAXED);
+	return __atomic_fetch_add(&lane->sequence, 1, __ATOMIC_RELAXED);
+}
+
 /* Marks that control sets and workers read. */
 #define OMNI_KEYPAIR_NO_RX 0x1	     /* past reject-after: nothing is opened any more */
 #define OMNI_KEYPAIR_NO_TX 0x2	     /* past reject-after or worn out: nothing is sealed */
@@ -71,6 +97,7 @@ struct omni_keypair {
 	struct omni_lane_tx *tx; /* lanes_tx of them, behind the keypair */
 	struct omni_lane_rx *rx; /* lanes_rx of them, behind those */
 	uint64_t created_ns;	 /* omni_clock_boot_ns() */
+	struct omni_rcu_node rcu;
 } __attribute__((aligned(OMNI_CACHE_LINE)));
 
 /* What omni_keypair_create needs. Keys are copied into schedules; the caller wipes its own. */
@@ -179,6 +206,7 @@ struct omni_path {
 	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed above) */
 	uint8_t hdr[64];
 	struct omni_endpoint remote, local;
+	struct omni_rcu_node rcu;
 };
 
 /* Start fetching what sending, or a look at the remote address, reads. Worker. */
@@ -214,6 +242,7 @@ struct omni_peer {
 	uint16_t cluster;		   /* OMNI_NO_CLUSTER for a Nucleus */
 	_Atomic(struct omni_path *) path;  /* NULL: no address known */
 	_Atomic(struct omni_keypair *) tx; /* key to send with; NULL: none */
+	struct omni_rcu_node rcu;	   /* control's */
 };
 
 #define OMNI_NO_CLUSTER UINT16_MAX

@@ -84,7 +84,7 @@ struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster)
 void omni_peers_remove(struct omni_peers *peers, struct omni_peer *peer, struct omni_rcu *rcu)
 {
 	atomic_store_explicit(&peers->at[peer->index], NULL, memory_order_release);
-	(void)omni_rcu_defer(rcu, peer_free, peer);
+	omni_rcu_defer(rcu, &peer->rcu, peer_free, peer);
 }
 
 void omni_peer_set_path(struct omni_peer *peer, struct omni_path *path, struct omni_rcu *rcu)
@@ -92,5 +92,5 @@ void omni_peer_set_path(struct omni_peer *peer, struct omni_path *path, struct o
 	struct omni_path *old = atomic_exchange_explicit(&peer->path, path, memory_order_acq_rel);
 
 	if (old != NULL)
-		(void)omni_rcu_defer(rcu, free, old);
+		omni_rcu_defer(rcu, &old->rcu, free, old);
 }

@@ -21,8 +21,8 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), 
 CLUSTER = "demo"
 SECRET = "correct horse battery staple 9f2c"
 TAP = "omni0"
-# Lcores of every gateway, to run any test with several workers: OMNI_LCORES="(0-7)@(0-1)".
-LCORES = os.environ.get("OMNI_LCORES")
+# Control and seven workers on whatever CPUs there are.
+SEVEN = "(0-7)@(0-1)"
 
 
 class RigError(RuntimeError):
@@ -197,8 +197,8 @@ class Gateway(Process):
                 f.write(config if isinstance(config, str) else yaml.safe_dump(config))
             args = ["-c", self.config, *args]
         number = Topo.number(site)
-        argv = [program("gateway"), "--lcores", lcores or LCORES or f"0@0,1@{number % 2}", *eal, "--",
-                *args]
+        argv = [program("gateway"), "--lcores", lcores or rig.lcores or f"0@0,1@{number % 2}",
+                *eal, "--", *args]
         super().__init__(rig.topo.gw(site), argv, os.path.join(rig.dir, f"{self.name}.log"), env)
 
     def ready(self, seconds=15):
@@ -273,6 +273,7 @@ class Rig:
         self.driver = "af_xdp"  # of the uplinks
         self.processes = []
         self.identities = {}
+        self.lcores = os.environ.get("OMNI_LCORES")  # of every gateway; else one worker
         self.secret = os.path.join(directory, "cluster.secret")
         self._secret_file(self.secret, SECRET)
 

@@ -10,12 +10,14 @@ from rig import TAP, Nucleus, until
 from topo import ip
 
 
-@pytest.fixture(scope="module", params=["af_xdp", "udp"])
+@pytest.fixture(scope="module", params=[("af_xdp", None), ("udp", SEVEN)],
+                ids=["af_xdp", "udp-seven workers"])
 def pair(request, tmp_path_factory):
     """Nucleus and two gateways; the VIPs on their TAPs are the ends of the traffic."""
     rig = make_rig(tmp_path_factory, 3, hosts=False)
-    rig.driver = request.param
+    rig.driver, lcores = request.param
     try:
+        rig.lcores = lcores or rig.lcores
         rig.server = rig.start(Nucleus(rig))
         rig.gw = {s: rig.gateway(s, wait=False) for s in "ab"}
         for g in rig.gw.values():

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from pcap import Capture, Summary
-from rig import CLUSTER, Nucleus, RpcError, until
+from rig import CLUSTER, SEVEN, Nucleus, RpcError, until
 from topo import ip
 from conftest import drop_rig, make_rig
 
@@ -18,13 +18,15 @@ METHODS = {"status", "peers", "sessions", "ports", "fdb", "fdb.flush", "stats", 
 
 
 @pytest.fixture(scope="module",
-                params=[("aesgcm", "af_xdp"), ("chachapoly", "af_xdp"), ("aesgcm", "udp")],
-                ids="-".join)
+                params=[("aesgcm", "af_xdp", None), ("chachapoly", "af_xdp", SEVEN),
+                        ("aesgcm", "udp", None)],
+                ids=["aesgcm-af_xdp", "chachapoly-af_xdp-seven workers", "aesgcm-udp"])
 def pair(request, tmp_path_factory):
     """Nucleus and two gateways with their hosts, one cipher, one driver of the uplinks."""
     rig = make_rig(tmp_path_factory, 2)
     try:
-        rig.cipher, rig.driver = request.param
+        rig.cipher, rig.driver, lcores = request.param
+        rig.lcores = lcores or rig.lcores
         rig.start(Nucleus(rig))
         rig.gw = {s: rig.gateway(s, rig.config(s, cluster={"cipher": rig.cipher}), wait=False)
                   for s in "ab"}

@@ -13,10 +13,11 @@ from topo import PORT, ip, run
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 
-@pytest.fixture(scope="module")
-def sites(tmp_path_factory):
+@pytest.fixture(scope="module", params=[None, SEVEN], ids=["one worker", "seven workers"])
+def sites(request, tmp_path_factory):
     """Two sites whose gateways each test starts as it likes."""
     rig = make_rig(tmp_path_factory, 2, hosts=False)
+    rig.lcores = request.param or rig.lcores
     yield rig
     drop_rig(rig)
 

@@ -4,13 +4,14 @@ import pytest
 
 from conftest import drop_rig, make_rig
 from pcap import Capture, packets
-from rig import Nucleus
+from rig import SEVEN, Nucleus
 
 
-@pytest.fixture(scope="module")
-def mesh(tmp_path_factory):
+@pytest.fixture(scope="module", params=[None, SEVEN], ids=["one worker", "seven workers"])
+def mesh(request, tmp_path_factory):
     rig = make_rig(tmp_path_factory, 3)
     try:
+        rig.lcores = request.param or rig.lcores
         rig.start(Nucleus(rig))
         rig.gw = {s: rig.gateway(s, wait=False) for s in "abc"}
         for s, g in rig.gw.items():

@@ -14,6 +14,7 @@ import xml.etree.ElementTree
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILDS = os.path.join(TOP, "build", "test")
+THREADS = ["-Db_sanitize=thread", "-Db_lundef=false"]
 SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 
 
@@ -57,7 +58,7 @@ class Run:
         self.say(f"{'ok' if held else 'FAILED'}: {name}")
         return held
 
-    def build(self, name, options, compiler="gcc"):
+    def build(self, name, options, compiler="gcc", targets=()):
         """Configure and build in build/test/NAME; one test: no error, no warning."""
         where = os.path.join(BUILDS, name)
         log = os.path.join(BUILDS, f"{name}.log")
@@ -67,7 +68,7 @@ class Run:
         if not os.path.exists(os.path.join(where, "build.ninja")):
             status = self.command(["meson", "setup", where, TOP, *options], log, CC=compiler)
         if status == 0:
-            status = self.command(["ninja", "-k", "0", "-C", where], log)
+            status = self.command(["ninja", "-k", "0", "-C", where, *targets], log)
         with open(log, encoding="utf-8", errors="replace") as f:
             text = f.read()
         quiet = "warning:" not in text
@@ -157,6 +158,10 @@ class Run:
             if asan:
                 self.meson_tests(asan, "asan", ASAN_OPTIONS="abort_on_error=0:halt_on_error=1",
                                  UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+            tsan = self.build("tsan", ["--buildtype=debugoptimized", *THREADS],
+                              targets=["tests/threads/test_threads"])
+            if tsan:
+                self.meson_tests(tsan, "tsan")
         self.build("clang", ["--buildtype=debug"], "clang")
         release = self.build("release", ["--buildtype=release"])
         if release:
