@@ -23,6 +23,7 @@ int bench_command_datapath(const struct command_line *line);
 int bench_command_generate(const struct command_line *line);
 int bench_command_handshake(const struct command_line *line);
 int bench_command_aead(const struct command_line *line);
+int bench_command_handshake(const struct command_line *line);
 
 /* Say what is wrong with an option and what was expected: COMMAND_USAGE. */
 int command_bad(const char *what, const char *value, const char *want);

@@ -17,6 +17,7 @@ static const struct {
 	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
 	{"aead", "the ciphers alone, every code that this CPU can run, one core",
 	 bench_command_aead},
+	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
 };
 
 static void usage(FILE *out)

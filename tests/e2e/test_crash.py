@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import drop_rig, make_rig
-from rig import TAP, Nucleus, until
+from rig import SEVEN, TAP, Nucleus, until
 from topo import ip
 
 
