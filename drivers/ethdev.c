@@ -8,10 +8,15 @@
 
 #include <rte_dev.h>
 
-#include "ethdev_priv.h"
+#include "ethdev_segment.h"
 
 #define DESCRIPTORS 1024
 #define RSS_WANTED (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP)
+
+#define RX_SEGMENTS \
+	(RTE_ETH_RX_OFFLOAD_TCP_LRO | RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM)
+#define TX_SEGMENTS \
+	(RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_MULTI_SEGS)
 
 /* What the device is asked for: RSS over several queues, an MTU, receive interrupts. */
 static struct rte_eth_conf wanted(const struct ethdev_port *p, const struct rte_eth_dev_info *has,
@@ -22,6 +27,10 @@ static struct rte_eth_conf wanted(const struct ethdev_port *p, const struct rte_
 	if (queues > 1 && (has->flow_type_rss_offloads & RSS_WANTED) != 0) {
 		conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf.rx_adv_conf.rss_conf.rss_hf = has->flow_type_rss_offloads & RSS_WANTED;
+	}
+	if (p->segments) {
+		conf.rxmode.offloads = RX_SEGMENTS & has->rx_offload_capa;
+		conf.txmode.offloads = TX_SEGMENTS & has->tx_offload_capa;
 	}
 	if (mtu >= has->min_mtu && mtu <= has->max_mtu)
 		conf.rxmode.mtu = mtu;
@@ -39,6 +48,7 @@ static int configure(struct ethdev_port *p, uint16_t queues, uint16_t mtu)
 	if (queues > has.max_rx_queues || queues > has.max_tx_queues)
 		return -ERANGE;
 	conf = wanted(p, &has, queues, mtu);
+	p->tso = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
 	rc = rte_eth_dev_configure(p->dev, queues, queues, &conf);
 	if (rc == 0 || !p->interrupts)
 		return rc;
@@ -86,6 +96,8 @@ static int attach(struct ethdev_port *p, const struct ethdev_device *device)
 	strncpy(p->bus, device->bus, sizeof(p->bus) - 1);
 	strncpy(p->name, device->name, sizeof(p->name) - 1);
 	p->interrupts = device->interrupts;
+	p->segments = device->segments;
+	p->takes_segments = device->takes_segments;
 	if (rte_eth_dev_get_port_by_name(device->name, &p->dev) == 0)
 		return 0;
 	rc = rte_eal_hotplug_add(device->bus, device->name, device->args);
@@ -98,8 +110,13 @@ static int attach(struct ethdev_port *p, const struct ethdev_device *device)
 	return rc;
 }
 
-static int open_sets(struct ethdev_port *p)
+static int open_queues(struct ethdev_port *p)
 {
+	for (unsigned int i = 0; p->segments && i < OMNI_PORT_QUEUES_MAX; i++) {
+		p->q[i].room = malloc(OMNI_SEGMENT_MAX);
+		if (p->q[i].room == NULL)
+			return -ENOMEM;
+	}
 	for (unsigned int i = 0; i < OMNI_PORT_QUEUES_MAX; i++)
 		p->q[i].set = -1;
 	for (unsigned int i = 0; p->interrupts && i < OMNI_PORT_QUEUES_MAX; i++) {
@@ -110,19 +127,26 @@ static int open_sets(struct ethdev_port *p)
 	return 0;
 }
 
-static void close_sets(struct ethdev_port *p)
+static void close_queues(struct ethdev_port *p)
 {
-	for (unsigned int i = 0; i < OMNI_PORT_QUEUES_MAX; i++)
+	for (unsigned int i = 0; i < OMNI_PORT_QUEUES_MAX; i++) {
+		ethdev_drop_waiting(&p->q[i]);
+		free(p->q[i].room);
 		if (p->q[i].set >= 0)
 			close(p->q[i].set);
+	}
 }
 
 static void describe(struct omni_port *port, const struct omni_port_conf *conf, uint16_t queues)
 {
+	const struct ethdev_port *p = port->priv;
+
 	port->info.queues = queues;
 	port->info.mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
 	port->info.frame_max = (uint16_t)omni_pool_frame_max(port->pool, OMNI_POOL_PLAIN);
 	strcpy(port->info.mode, "memory");
+	if (p->segments)
+		strcpy(port->info.offloads, "checksum tso4 tso6");
 	ethdev_refresh(port);
 }
 
@@ -144,7 +168,8 @@ int ethdev_open(struct omni_port *port, const struct omni_port_conf *conf, struc
 				 device->args, strerror(-rc));
 	}
 	port->priv = p;
-	rc = open_sets(p);
+	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
+	rc = open_queues(p);
 	if (rc == 0)
 		rc = set_up(p, queues, conf->mtu, pool);
 	if (rc == -ERANGE)
@@ -168,7 +193,7 @@ void ethdev_close(struct omni_port *port)
 	(void)rte_eth_dev_close(p->dev);
 	if (p->created)
 		(void)rte_eal_hotplug_remove(p->bus, p->name);
-	close_sets(p);
+	close_queues(p);
 	free(p);
 	port->priv = NULL;
 }
@@ -177,7 +202,9 @@ uint16_t ethdev_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 {
 	struct ethdev_port *p = port->priv;
 	struct ethdev_queue *q = &p->q[queue];
-	uint16_t got = rte_eth_rx_burst(p->dev, queue, m, n), kept = 0;
+	uint16_t got = p->segments ? ethdev_rx_segments(port, queue, m, n)
+				   : rte_eth_rx_burst(p->dev, queue, m, n);
+	uint16_t kept = 0;
 	uint64_t bytes = 0;
 
 	if (unlikely(q->armed) && got > 0)
@@ -208,7 +235,8 @@ uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 	/* A frame that was sent is no longer ours to look at. */
 	for (uint16_t i = 0; i < n; i++)
 		bytes += m[i]->pkt_len;
-	sent = rte_eth_tx_burst(p->dev, queue, m, n);
+	sent = p->segments ? ethdev_tx_segments(port, queue, m, n)
+			   : rte_eth_tx_burst(p->dev, queue, m, n);
 	for (uint16_t i = sent; i < n; i++)
 		bytes -= m[i]->pkt_len;
 	driver_count(&q->tx_frames, sent);
@@ -220,7 +248,7 @@ void ethdev_stats(struct omni_port *port, struct omni_port_stats *s)
 {
 	const struct ethdev_port *p = port->priv;
 	struct rte_eth_stats dev = {0};
-	uint64_t chained = 0;
+	uint64_t chained = 0, offload = 0, no_buffer = 0, rx_segments = 0, tx_segments = 0;
 
 	for (uint16_t i = 0; i < port->info.queues; i++) {
 		s->rx_frames += driver_read(&p->q[i].rx_frames);
@@ -228,12 +256,22 @@ void ethdev_stats(struct omni_port *port, struct omni_port_stats *s)
 		s->tx_frames += driver_read(&p->q[i].tx_frames);
 		s->tx_bytes += driver_read(&p->q[i].tx_bytes);
 		chained += driver_read(&p->q[i].rx_chained);
+		offload += driver_read(&p->q[i].rx_offload);
+		no_buffer += driver_read(&p->q[i].rx_no_buffer);
+		rx_segments += driver_read(&p->q[i].rx_segments);
+		tx_segments += driver_read(&p->q[i].tx_segments);
+		s->tx_dropped += driver_read(&p->q[i].tx_full);
 	}
 	(void)rte_eth_stats_get(p->dev, &dev);
-	s->rx_dropped = dev.imissed + dev.ierrors + dev.rx_nombuf + chained;
+	s->rx_dropped = dev.imissed + dev.ierrors + dev.rx_nombuf + chained + offload;
 	driver_extra(s, "rx_missed", dev.imissed);
 	driver_extra(s, "rx_errors", dev.ierrors);
-	driver_extra(s, "rx_no_buffer", dev.rx_nombuf);
+	driver_extra(s, "rx_no_buffer", dev.rx_nombuf + no_buffer);
 	driver_extra(s, "rx_bad_len", chained);
 	driver_extra(s, "tx_errors", dev.oerrors);
+	if (!p->segments)
+		return;
+	driver_extra(s, "rx_offload", offload);
+	driver_extra(s, "rx_segments", rx_segments);
+	driver_extra(s, "tx_segments", tx_segments);
 }

@@ -9,7 +9,7 @@
  */
 #include <sys/epoll.h>
 
-#include "ethdev_priv.h"
+#include "ethdev_segment.h"
 
 /* Fails where the device has no descriptor, as vhost without frontend: then nothing wakes us. */
 static void watch(const struct ethdev_port *p, uint16_t queue)
@@ -34,6 +34,8 @@ bool ethdev_arm(struct omni_port *port, uint16_t queue)
 	struct ethdev_queue *q = &p->q[queue];
 	struct epoll_event event;
 
+	if (ethdev_has_waiting(q))
+		return true;
 	if (!p->interrupts)
 		return false;
 	if (q->armed)

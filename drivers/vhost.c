@@ -9,9 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <linux/virtio_net.h>
+#include <rte_eth_vhost.h>
+#include <rte_ethdev.h>
+#include <rte_vhost.h>
+
 #include "ethdev.h"
 #include "unix_path.h"
 
+#define UFO (1ULL << VIRTIO_NET_F_HOST_UFO | 1ULL << VIRTIO_NET_F_GUEST_UFO)
+#define TSO_OUT (1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6)
 #define VHOST_NET "/dev/vhost-net"
 #define VIRTIO_QUEUE_SIZE 1024
 #define ARGS_LEN (OMNI_PORT_PATH_LEN + 160)
@@ -19,6 +26,16 @@
 static uint16_t queues_of(const struct omni_port_conf *conf)
 {
 	return conf->queues != 0 ? conf->queues : 1;
+}
+
+/* The guest says when it connects; it may be another one each time. */
+static bool guest_takes_segments(uint16_t dev)
+{
+	int vid = rte_eth_vhost_get_vid_from_port_id(dev);
+	uint64_t features = 0;
+
+	return vid >= 0 && rte_vhost_get_negotiated_features(vid, &features) == 0 &&
+	       (features & TSO_OUT) == TSO_OUT;
 }
 
 static int vhost_open(struct omni_port *port, const struct omni_port_conf *conf,
@@ -30,16 +47,22 @@ static int vhost_open(struct omni_port *port, const struct omni_port_conf *conf,
 	if (rc < 0)
 		return rc;
 	snprintf(name, sizeof(name), "net_vhost%u", port->id);
-	snprintf(args, sizeof(args), "iface=%s,queues=%u,client=%d", conf->socket, queues_of(conf),
-		 !conf->server);
-	return ethdev_open(port, conf, pool,
-			   &(struct ethdev_device){
-				   .bus = "vdev",
-				   .name = name,
-				   .args = args,
-				   .interrupts = true,
-			   },
-			   err);
+	snprintf(args, sizeof(args), "iface=%s,queues=%u,client=%d,tso=%d", conf->socket,
+		 queues_of(conf), !conf->server, !conf->no_offload);
+	rc = ethdev_open(port, conf, pool,
+			 &(struct ethdev_device){
+				 .bus = "vdev",
+				 .name = name,
+				 .args = args,
+				 .interrupts = true,
+				 .segments = !conf->no_offload,
+				 .takes_segments = guest_takes_segments,
+			 },
+			 err);
+	/* Large UDP datagrams to be cut into IP fragments are nobody's wish any more. */
+	if (rc == 0)
+		(void)rte_vhost_driver_disable_features(conf->socket, UFO);
+	return rc;
 }
 
 static int virtio_user_check(const struct omni_port_conf *conf, struct omni_err *err)
@@ -100,6 +123,7 @@ static int virtio_user_open(struct omni_port *port, const struct omni_port_conf 
 				   .name = name,
 				   .args = args,
 				   .interrupts = true,
+				   .segments = !conf->no_offload,
 			   },
 			   err);
 }

@@ -43,8 +43,11 @@ static const struct driver drivers[] = {
 	 BIT(P_INTERFACE)},
 	{"memif", BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
 	 BIT(P_SOCKET)},
-	{"vhost", BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_SOCKET)},
-	{"virtio-user", BIT(P_SOCKET) | BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
+	{"vhost", BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_OFFLOAD),
+	 BIT(P_SOCKET)},
+	{"virtio-user",
+	 BIT(P_SOCKET) | BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) |
+		 BIT(P_OFFLOAD),
 	 0},
 	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVICE)},
 	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVARGS)},

@@ -153,6 +153,7 @@ int omni_eal_build_args(struct omni_eal_args *out, const struct omni_eal_request
 	/* Notices about CPUs, NUMA nodes and each step of a frontend would hide our own lines. */
 	add(&b, "--log-level", "--log-level=lib.eal:warning");
 	add(&b, "--log-level", "--log-level=lib.vhost.*:warning");
+	add(&b, "--log-level", "--log-level=pmd.net.vhost*:warning");
 	add_prefix(&b);
 	if (b.failed)
 		return omni_fail(err, -E2BIG, "more than %d EAL options", OMNI_EAL_ARGS_MAX);

@@ -26,7 +26,7 @@ struct omni_eal_args {
 	bool own_prefix; /* prefix is ours: omni_eal_cleanup removes its directory */
 	char prefix[OMNI_EAL_PREFIX_LEN];
 	char warning[256]; /* sentence to log; "" for none */
-	char text[256];	   /* storage of the arguments that were added */
+	char text[384];	   /* storage of the arguments that were added */
 };
 
 /* Megabytes of 2 MB and 1 GB hugepages that are free now. */

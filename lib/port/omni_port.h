@@ -59,7 +59,7 @@ struct omni_port_conf {
 	char device[OMNI_PORT_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
 	bool server;	 /* with socket: listen instead of connect */
-	bool no_offload; /* tap: whole frames with finished checksums only */
+	bool no_offload; /* tap, vhost, virtio-user: whole frames with finished checksums only */
 	bool has_mac;	 /* tap, memif, virtio-user, null, ring: use mac */
 	uint8_t mac[6];
 	struct omni_port_generate generate; /* null */

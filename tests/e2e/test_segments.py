@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Host ports that take and give 64 KB segments: bulk TCP and what may lie in its way."""
+import os
 import socket
 import subprocess
 import sys
 import threading
 
 import pytest
+
+from rig import CLUSTER
 
 SIZE = 100 << 20
 TAP = "omni0"
@@ -210,3 +213,45 @@ def test_large_datagrams(rig, size, segment):
             server.kill()
     if segment and "uso" in host_port(a)["offloads"]:
         assert host_port(a)["rx_segments"] >= count
+
+
+def joined_by_virtio(rig, offload):
+    """The cluster's ports of two gateways: a TAP each, and between them virtio queues."""
+    gw, path = {}, os.path.join(rig.dir, "lan.sock")
+    for site, driver, more in (("a", "vhost", {"role": "server"}), ("b", "virtio-user", {})):
+        conf = rig.static_config(site, [])
+        conf["ports"]["host0"].update({"address": "vip"})
+        conf["ports"]["lan0"] = {"driver": driver, "socket": path, "offload": offload, **more}
+        conf["clusters"][CLUSTER]["ports"].append("lan0")
+        gw[site] = rig.gateway(site, conf)
+        rig.topo.exec(gw[site].ns, "sysctl", "-qw", f"net.ipv6.conf.{TAP}.disable_ipv6=0")
+        rig.topo.exec(gw[site].ns, "ip", "addr", "add", f"fd80::{rig.topo.number(site)}/64", "dev",
+                      TAP, "nodad")
+    return gw["a"], gw["b"]
+
+
+def lan_port(g):
+    return next(p for p in g.ports() if p["name"] == "lan0")
+
+
+@pytest.mark.parametrize("family", [4, 6])
+def test_segments_over_virtio_queues(rig, family):
+    a, b = joined_by_virtio(rig, "on")
+    for sender, receiver, number in ((a, b, 2), (b, a, 1)):
+        addr = rig.topo.vip("ab"[number - 1]) if family == 4 else f"fd80::{number}"
+        before = lan_port(sender), lan_port(receiver)
+        transfer(rig, sender, receiver, addr, SIZE // 4)
+        sent, got = lan_port(sender), lan_port(receiver)
+        segments = sent["tx_segments"] - before[0]["tx_segments"]
+        assert segments > 0
+        assert segments < (sent["tx_frames"] - before[0]["tx_frames"]) / 3
+        assert got["rx_offload"] == got["rx_dropped"] == 0
+        # What the queue had no room for was dropped before.
+        lost = sent["tx_dropped"] - before[0]["tx_dropped"]
+        assert segments - lost <= got["rx_segments"] - before[1]["rx_segments"] <= segments
+
+
+def test_virtio_queues_without_offloads(rig):
+    a, b = joined_by_virtio(rig, "off")
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 10)
+    assert "tx_segments" not in lan_port(a) and lan_port(a)["offloads"] == ""
