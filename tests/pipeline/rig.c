@@ -332,7 +332,7 @@ void rig_retire(struct rig *r, unsigned int site, struct omni_keypair *old)
 	struct site *s = &r->site[site];
 
 	omni_sessions_release(s->sessions, old->local_id);
-	assert_int_equal(omni_rcu_defer(s->rcu, omni_keypair_free, old), 0);
+	omni_rcu_defer(s->rcu, &old->rcu, omni_keypair_free, old);
 }
 
 static void control(struct rig *r, struct site *s)
