@@ -7,7 +7,7 @@ import time
 import pytest
 
 from conftest import drop_rig, make_rig
-from rig import CLUSTER, SECRET, Gateway, Nucleus, until
+from rig import CLUSTER, SECRET, SEVEN, Gateway, Nucleus, until
 from topo import PORT, ip, run
 
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
