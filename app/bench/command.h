@@ -21,7 +21,6 @@ struct command_line {
 /* One file each; the exit status comes back. */
 int bench_command_datapath(const struct command_line *line);
 int bench_command_generate(const struct command_line *line);
-int bench_command_handshake(const struct command_line *line);
 int bench_command_aead(const struct command_line *line);
 int bench_command_handshake(const struct command_line *line);
 

@@ -14,7 +14,6 @@ static const struct {
 	{"datapath", "the stages of one worker over memory ports, one core",
 	 bench_command_datapath},
 	{"generate", "test frames through any device between real ports", bench_command_generate},
-	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
 	{"aead", "the ciphers alone, every code that this CPU can run, one core",
 	 bench_command_aead},
 	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
