@@ -18,6 +18,9 @@ struct command {
 	const char *columns; /* heading when there is no row */
 };
 
+/* Options that no value follows. */
+#define FLAGS "per-worker"
+
 static const struct command commands[] = {
 	{"fdb", "flush", "fdb.flush", NULL, false, "cluster port peer mac", NULL},
 	{"peer", "add", "peer.add", NULL, false,
@@ -37,7 +40,8 @@ static const struct command commands[] = {
 	 "rx_bytes tx_bytes rx_dropped tx_dropped"},
 	{"pools", NULL, "pools", NULL, false, "", "pool buffers free in_use buffer_bytes"},
 	{"fdb", NULL, "fdb", NULL, false, "cluster", "cluster mac via kind age_s"},
-	{"stages", NULL, "stages", NULL, false, "", "stage frames bursts cycles_per_frame share"},
+	{"stages", NULL, "stages", NULL, false, "per-worker",
+	 "stage frames bursts cycles_per_frame share"},
 	{"config", NULL, "config", NULL, false, "", NULL},
 	{"version", NULL, "version", NULL, false, "", NULL},
 	{"methods", NULL, "methods", NULL, false, "", "method params description"},
@@ -108,16 +112,30 @@ static bool is_in(const char *list, const char *word)
 	return false;
 }
 
-/* Parameter names have no hyphens on the socket; those that count are numbers. */
+/* Parameter names have no hyphens on the socket. */
+static void name_param(char *name, size_t len, const char *option)
+{
+	snprintf(name, len, "%s", option);
+	for (char *p = name; *p != '\0'; p++)
+		*p = *p == '-' ? '_' : *p;
+}
+
+static void set_flag(json_t *params, const char *option)
+{
+	char name[32];
+
+	name_param(name, sizeof(name), option);
+	json_object_set_new(params, name, json_true());
+}
+
+/* Values that count are numbers. */
 static void set_param(json_t *params, const char *option, const char *text)
 {
 	bool number = is_in("keepalive path-mtu", option);
 	char name[32], *end;
 	long long n = strtoll(text, &end, 10);
 
-	snprintf(name, sizeof(name), "%s", option);
-	for (char *p = name; *p != '\0'; p++)
-		*p = *p == '-' ? '_' : *p;
+	name_param(name, sizeof(name), option);
 	number = number && *text != '\0' && *end == '\0';
 	json_object_set_new(params, name, number ? json_integer(n) : json_string(text));
 }
@@ -129,7 +147,11 @@ static enum exit_status run(const struct request *r, const struct command *c, in
 	enum exit_status status = EXIT_OK;
 
 	for (int i = 0; i < argc && status == EXIT_OK; i++) {
-		if (strncmp(argv[i], "--", 2) == 0 && is_in(c->options, argv[i] + 2)) {
+		bool option = strncmp(argv[i], "--", 2) == 0 && is_in(c->options, argv[i] + 2);
+
+		if (option && is_in(FLAGS, argv[i] + 2)) {
+			set_flag(params, argv[i] + 2);
+		} else if (option) {
 			if (i + 1 == argc)
 				status = usage("a value must follow ", argv[i]);
 			else

@@ -253,13 +253,13 @@ RPC_HANDLER(rpc_stats)
 
 /* ---- stages ---- */
 
-/* worker 0: the sum of all. */
 /* a / b in steps of 1 / steps, as a person reads it; 0 where there is nothing to divide by. */
 static double ratio(double a, double b, int steps)
 {
 	return b > 0 ? rint(a / b * steps) / steps : 0.0;
 }
 
+/* worker 0: the sum of all, which is nobody's. */
 static void add_stages(json_t *list, const struct omni_stats *s, unsigned int worker)
 {
 	uint64_t all = 0;
@@ -300,7 +300,6 @@ RPC_HANDLER(rpc_stages)
 			add_stages(list, ctl->conf.worker_stats[i], i + 1);
 		omni_stats_sum(&sum, ctl->conf.worker_stats[i]);
 	}
-	if (!per_worker)
-		add_stages(list, &sum, 0);
+	add_stages(list, &sum, 0);
 	return rpc_give(result, list);
 }

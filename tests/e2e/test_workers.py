@@ -93,7 +93,9 @@ def test_all_workers_are_seen(pair):
     ports = {p["name"]: p["queues"] for p in pair.gw["a"].ports()}
     assert ports == {"uplink0": 2, "host0": WORKERS}
     stages = pair.gw["a"].rpc("stages", {"per_worker": True})
-    assert {s["worker"] for s in stages} == set(range(1, WORKERS + 1))
+    assert {s.get("worker", 0) for s in stages} == set(range(WORKERS + 1))
+    shown = pair.gw["a"].ctl("stages", "--per-worker").stdout
+    assert len(shown.splitlines()) == 1 + len(stages) and "worker" in shown.splitlines()[0].lower()
 
 
 def test_flows_spread_and_nothing_is_lost(pair):

@@ -301,6 +301,14 @@ static void stages_share_the_cycles(void **state)
 	assert_string_equal(text_of(e, "stage"), "rx");
 	assert_true(json_real_value(json_object_get(e, "cycles_per_frame")) == 30.0);
 	assert_true(json_real_value(json_object_get(e, "share")) == 0.75);
+	assert_null(json_object_get(e, "worker"));
+	json_decref(list);
+	list = call(rpc_stages, "{'per_worker': true}");
+	assert_int_equal(json_array_size(list), 2 * OMNI_STAGE_COUNT);
+	assert_int_equal(number_of(json_array_get(list, OMNI_STAGE_rx), "worker"), 1);
+	e = json_array_get(list, OMNI_STAGE_COUNT + OMNI_STAGE_rx);
+	assert_null(json_object_get(e, "worker"));
+	assert_int_equal(number_of(e, "frames"), 10);
 	json_decref(list);
 }
 
