@@ -75,7 +75,7 @@ static void find_groups(struct omni_join *j, const struct tap_port *p, struct rt
 static uint16_t give_back(const struct omni_join *j, unsigned int at, struct rte_mbuf **m,
 			  uint16_t n)
 {
-	struct rte_mbuf *left[OMNI_JOIN_MAX];
+	struct rte_mbuf *left[OMNI_JOIN_MAX] = {NULL};
 	uint16_t count = 0;
 
 	for (; at < j->n; at++)

@@ -131,7 +131,7 @@ static bool row(struct run *r, unsigned int cipher, bool open)
 	printf("%-5s %-11s %-16s", open ? "open" : "seal", omni_cipher_name(cipher),
 	       omni_aead_arch(r->aead, cipher));
 	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(sizes); i++) {
-		double cycles[PASSES];
+		double cycles[PASSES] = {0};
 
 		measure(r, open, sizes[i], &good);
 		for (unsigned int j = 0; j < r->passes; j++)
@@ -169,14 +169,15 @@ static int rows(struct run *r, unsigned int cipher, uint32_t mask, const char **
 static int run(const struct options *o)
 {
 	struct run r = {.burst = o->burst, .passes = o->quick ? PASSES_QUICK : PASSES};
+	void *memory;
 	int rc = 0;
 
-	r.memory = mmap(NULL, BYTES + STRIDE_LONG, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (r.memory == MAP_FAILED)
+	memory = mmap(NULL, BYTES + STRIDE_LONG, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
 		return 1;
-	madvise(r.memory, BYTES, MADV_HUGEPAGE);
-	memset(r.memory, 7, BYTES);
+	madvise(memory, BYTES, MADV_HUGEPAGE);
+	r.memory = memset(memory, 7, BYTES);
 	printf("%-5s %-11s %-16s", "OP", "CIPHER", "CODE");
 	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(sizes); i++)
 		if (sizes[i] == BENCH_IMIX)
@@ -189,7 +190,7 @@ static int run(const struct options *o)
 		for (unsigned int i = 0; rc == 0 && i < OMNI_ARRAY_SIZE(masks); i++)
 			rc = rows(&r, cipher, masks[i], &before);
 	}
-	munmap(r.memory, BYTES + STRIDE_LONG);
+	munmap(memory, BYTES + STRIDE_LONG);
 	return rc;
 }
 

@@ -99,8 +99,8 @@ static void sorted(uint64_t *v, const struct pass *pass, unsigned int n, size_t 
 /* The median of each field. */
 static struct pass middle(const struct pass *pass, unsigned int n)
 {
-	struct pass out;
-	uint64_t v[RUNS];
+	struct pass out = {0};
+	uint64_t v[RUNS] = {0};
 
 	for (size_t at = 0; at < sizeof(out); at += sizeof(uint64_t)) {
 		sorted(v, pass, n, at);
@@ -118,7 +118,7 @@ static void conclude(struct bench_result *res, const struct pass *run, unsigned 
 {
 	struct pass m = middle(run, n);
 	double bits = bench_size_mean(res->size) * 8;
-	uint64_t v[RUNS];
+	uint64_t v[RUNS] = {0};
 
 	sorted(v, run, n, offsetof(struct pass, cycles));
 	res->runs = n;

@@ -185,7 +185,8 @@ uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size)
 
 	for (unsigned int i = 0; i < n; i += OMNI_NODE_BURST) {
 		unsigned int burst = OMNI_MIN(n - i, OMNI_NODE_BURST);
-		uint64_t all = UINT64_MAX >> (OMNI_NODE_BURST - burst);
+		/* A burst is never empty. */
+		uint64_t all = UINT64_MAX >> ((OMNI_NODE_BURST - burst) & 63);
 
 		for (unsigned int j = 0; j < burst; j++)
 			bare_op(r, op, i + j, &ops[j]);

@@ -152,8 +152,8 @@ static int take_to(struct generate_options *o, const char *value)
 		uint8_t *m = o->traffic.to[i];
 		int end = 0;
 
-		if (sscanf(at, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", m, m + 1, m + 2, m + 3,
-			   m + 4, m + 5, &end) != 6)
+		if (sscanf(at, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &m[0], &m[1], &m[2], &m[3],
+			   &m[4], &m[5], &end) != 6)
 			break;
 		o->traffic.has_to[i] = true;
 		at += end;

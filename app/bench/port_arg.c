@@ -48,8 +48,8 @@ static int put_mac(struct omni_port_conf *conf, const char *value, struct omni_e
 	int end = 0;
 
 	conf->has_mac = true;
-	if (sscanf(value, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", m, m + 1, m + 2, m + 3, m + 4,
-		   m + 5, &end) == 6 &&
+	if (sscanf(value, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &m[0], &m[1], &m[2], &m[3],
+		   &m[4], &m[5], &end) == 6 &&
 	    value[end] == '\0')
 		return 0;
 	return omni_fail(err, -EINVAL, "mac=%s: expected one like 02:00:00:00:00:01", value);

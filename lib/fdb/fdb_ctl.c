@@ -207,8 +207,9 @@ static bool is_over(const struct omni_fdb *fdb, uint32_t slot, uint32_t now_s, u
 	       (int32_t)(now_s - e->damped_until_s) >= 0;
 }
 
-#define FOREACH_SLOT(fdb, slot) \
-	for (slot = slots_next(fdb, 0); slot != OMNI_FDB_MISS; slot = slots_next(fdb, slot + 1))
+#define FOREACH_SLOT(fdb, slot)                                    \
+	for ((slot) = slots_next(fdb, 0); (slot) != OMNI_FDB_MISS; \
+	     (slot) = slots_next(fdb, (slot) + 1))
 
 unsigned int omni_fdb_age(struct omni_fdb *fdb, uint16_t domain, uint32_t now_s, uint32_t ageing_s)
 {

@@ -65,7 +65,7 @@ static const char *value_of(int argc, char *const *argv, int i, const char *name
 	size_t len = strlen(name);
 	const char *arg = argv[i];
 
-	if (strncmp(arg, name, len) != 0)
+	if (arg == NULL || strncmp(arg, name, len) != 0)
 		return NULL;
 	if (arg[len] == '\0')
 		return i + 1 < argc ? argv[i + 1] : NULL;
