@@ -180,7 +180,8 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	port->info.queues = p->queues;
 	port->info.frame_max = p->frame_max;
 	strcpy(port->info.mode, "descriptor");
-	strcpy(port->info.offloads, ask_offloads(p, conf->no_offload));
+	snprintf(port->info.offloads, sizeof(port->info.offloads), "%s",
+		 ask_offloads(p, conf->no_offload));
 	tap_refresh(port);
 	return 0;
 }

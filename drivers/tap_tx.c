@@ -81,7 +81,8 @@ static uint16_t give_back(const struct omni_join *j, unsigned int at, struct rte
 	for (; at < j->n; at++)
 		for (unsigned int i = j->group[at].first; i != OMNI_JOIN_END; i = j->next[i])
 			left[count++] = m[i];
-	memcpy(m + n - count, left, count * sizeof(*left));
+	for (uint16_t i = 0; i < count; i++)
+		m[n - count + i] = left[i];
 	return (uint16_t)(n - count);
 }
 

@@ -61,7 +61,8 @@ static void set_message(struct udp_slot *s, struct mmsghdr *msg)
 static void used(struct udp_slot *s, uint16_t n)
 {
 	s->have = (uint16_t)(s->have - n);
-	memmove(s->m, s->m + n, s->have * sizeof(*s->m));
+	for (uint16_t i = 0; i < s->have; i++)
+		s->m[i] = s->m[n + i];
 }
 
 void udp_rx_free(struct udp_queue *q)
@@ -330,7 +331,8 @@ static bool receive(struct omni_port *port, struct udp_queue *q)
 static uint16_t give_ready(struct udp_rx *rx, struct rte_mbuf **m, uint16_t n)
 {
 	n = RTE_MIN(n, rx->count);
-	memcpy(m, rx->ready + rx->at, n * sizeof(*m));
+	for (uint16_t i = 0; i < n; i++)
+		m[i] = rx->ready[rx->at + i];
 	rx->at = (uint16_t)(rx->at + n);
 	rx->count = (uint16_t)(rx->count - n);
 	return n;

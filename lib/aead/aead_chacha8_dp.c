@@ -225,7 +225,7 @@ LANES_INLINE void crypt(struct scratch *s, struct group *g, bool opening)
 /* The tags of a group. */
 static void finish(struct group *g)
 {
-	uint64_t low[LANES], high[LANES];
+	uint64_t low[LANES] = {0}, high[LANES] = {0};
 	__m512i tag[2];
 
 	poly1305_final(&g->poly, tag);
@@ -245,6 +245,8 @@ LANES_INLINE void run(struct omni_aead *aead, const struct omni_aead_op *ops, co
 	struct scratch s;
 	struct group *g = &s.group[0], *before = &s.group[1];
 
+	if (n == 0)
+		return;
 	s.vacant = (struct omni_aead_op){.key = &no_key, .tag = s.nowhere};
 	before->poly.count = 0;
 	for (unsigned int at = 0; at < n; at += LANES) {

@@ -5,8 +5,8 @@
  */
 #include "aead_gcm_short.h"
 
-static void seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		 unsigned int n)
+static void library_seal(struct omni_aead *aead, const struct omni_aead_op *ops,
+			 const uint8_t *list, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		const struct omni_aead_op *op = &ops[list[i]];
@@ -17,8 +17,8 @@ static void seal(struct omni_aead *aead, const struct omni_aead_op *ops, const u
 	}
 }
 
-static void open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		 unsigned int n)
+static void library_open(struct omni_aead *aead, const struct omni_aead_op *ops,
+			 const uint8_t *list, unsigned int n)
 {
 	for (unsigned int i = 0; i < n; i++) {
 		const struct omni_aead_op *op = &ops[list[i]];
@@ -29,7 +29,7 @@ static void open(struct omni_aead *aead, const struct omni_aead_op *ops, const u
 	}
 }
 
-const struct aead_backend aead_gcm = {.seal = seal, .open = open};
+const struct aead_backend aead_gcm = {.seal = library_seal, .open = library_open};
 
 struct by_length {
 	unsigned int short_n, long_n;
@@ -57,7 +57,7 @@ static void burst_seal(struct omni_aead *aead, const struct omni_aead_op *ops, c
 
 	split_by_length(&s, ops, list, n);
 	aead_gcm_short_seal(aead, ops, s.is_short, s.short_n);
-	seal(aead, ops, s.is_long, s.long_n);
+	library_seal(aead, ops, s.is_long, s.long_n);
 }
 
 static void burst_open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
@@ -67,7 +67,7 @@ static void burst_open(struct omni_aead *aead, const struct omni_aead_op *ops, c
 
 	split_by_length(&s, ops, list, n);
 	aead_gcm_short_open(aead, ops, s.is_short, s.short_n);
-	open(aead, ops, s.is_long, s.long_n);
+	library_open(aead, ops, s.is_long, s.long_n);
 }
 
 const struct aead_backend aead_gcm_burst = {.seal = burst_seal, .open = burst_open};

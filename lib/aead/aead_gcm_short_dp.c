@@ -57,8 +57,8 @@ INLINE __m128i reduce(__m128i low, __m128i high)
 INLINE __m128i one_left(__m128i x)
 {
 	uint64_t low = (uint64_t)_mm_cvtsi128_si64(x), high = (uint64_t)_mm_extract_epi64(x, 1);
-	__m128i out = _mm_set_epi64x((long long)(high << 1 | low >> 63), (long long)(low << 1));
-	__m128i all_or_none = _mm_set1_epi64x(-(long long)(high >> 63));
+	__m128i out = _mm_set_epi64x((int64_t)(high << 1 | low >> 63), (int64_t)(low << 1));
+	__m128i all_or_none = _mm_set1_epi64x(-(int64_t)(high >> 63));
 
 	return _mm_xor_si128(out, _mm_and_si128(all_or_none, polynomial()));
 }

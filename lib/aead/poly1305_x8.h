@@ -120,10 +120,10 @@ static inline void poly1305_drain(struct poly1305_x8 *p)
 }
 
 /* Carry limb i of x into limb j. */
-#define CARRY_ON(x, i, j, bits, mask)                                         \
-	do {                                                                  \
-		x[j] = _mm512_add_epi64(x[j], _mm512_srli_epi64(x[i], bits)); \
-		x[i] = _mm512_and_si512(x[i], mask);                          \
+#define CARRY_ON(x, i, j, bits, mask)                                               \
+	do {                                                                        \
+		(x)[j] = _mm512_add_epi64((x)[j], _mm512_srli_epi64((x)[i], bits)); \
+		(x)[i] = _mm512_and_si512((x)[i], mask);                            \
 	} while (0)
 
 /* a mod p, without a branch: a, or a - p where that is not negative. */
