@@ -17,8 +17,8 @@
 #define HEADER 64 /* Ethernet, IPv4, UDP and what fills a cache line */
 #define PATTERN 12
 #define UDP_DISCARD 9
-#define NET_FROM RTE_IPV4(198, 18, 0, 0) /* RFC 2544, appendix C.2.2 */
-#define NET_TO RTE_IPV4(198, 19, 0, 0)
+#define NET_FROM UINT32_C(0xc6120000) /* RFC 2544, appendix C.2.2 */
+#define NET_TO UINT32_C(0xc6130000)
 
 /* Lengths in turn: 7 : 4 : 1. */
 static const uint16_t imix[PATTERN] = {64, 576, 64, 64, 576, 64, 64, 576, 64, 1420, 64, 576};

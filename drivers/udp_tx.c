@@ -10,7 +10,8 @@
 
 #include <rte_branch_prediction.h>
 #include <rte_cycles.h>
-#include <rte_hash_crc.h>
+
+#include <omni_cursor.h>
 
 #include "udp.h"
 
@@ -57,8 +58,13 @@ static inline bool same_addresses(const struct udp_flow *f, const uint8_t *hdr, 
 
 static uint32_t hash_of(const uint8_t *hdr, bool v6)
 {
-	return v6 ? rte_hash_crc(hdr + V6_ADDRESSES, V6_ADDRESSES_LEN, 6)
-		  : rte_hash_crc(hdr + V4_ADDRESSES, V4_ADDRESSES_LEN, 4);
+	const uint8_t *at = hdr + (v6 ? V6_ADDRESSES : V4_ADDRESSES);
+	const uint8_t *end = at + (v6 ? V6_ADDRESSES_LEN : V4_ADDRESSES_LEN);
+	uint64_t h = v6;
+
+	for (; at < end; at += sizeof(uint32_t))
+		h = (h ^ omni_load_be32(at)) * UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)(h >> 32);
 }
 
 /*
