@@ -30,4 +30,12 @@ bool ethdev_arm(struct omni_port *port, uint16_t queue);
 void ethdev_stats(struct omni_port *port, struct omni_port_stats *stats);
 void ethdev_refresh(struct omni_port *port);
 
+/* The operations of a kind of port on a DPDK device; kinds differ in what they check and open. */
+#define ETHDEV_OPS(name, check_conf, open_port)                                                 \
+	{                                                                                       \
+		.driver = (name), .check = (check_conf), .open = (open_port),                   \
+		.close = ethdev_close, .rx = ethdev_rx, .tx = ethdev_tx, .rx_fd = ethdev_rx_fd, \
+		.arm = ethdev_arm, .stats = ethdev_stats, .refresh = ethdev_refresh,            \
+	}
+
 #endif

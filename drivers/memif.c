@@ -33,14 +33,4 @@ static int memif_open(struct omni_port *port, const struct omni_port_conf *conf,
 			   err);
 }
 
-const struct omni_port_ops omni_driver_memif = {
-	.driver = "memif",
-	.check = unix_path_check,
-	.open = memif_open,
-	.close = ethdev_close,
-	.rx = ethdev_rx,
-	.tx = ethdev_tx,
-	.rx_fd = ethdev_rx_fd,
-	.stats = ethdev_stats,
-	.refresh = ethdev_refresh,
-};
+const struct omni_port_ops omni_driver_memif = ETHDEV_OPS("memif", unix_path_check, memif_open);

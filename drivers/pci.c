@@ -113,27 +113,5 @@ static int devargs_open(struct omni_port *port, const struct omni_port_conf *con
 			   err);
 }
 
-const struct omni_port_ops omni_driver_pci = {
-	.driver = "pci",
-	.check = pci_check,
-	.open = pci_open,
-	.close = ethdev_close,
-	.rx = ethdev_rx,
-	.tx = ethdev_tx,
-	.rx_fd = ethdev_rx_fd,
-	.arm = ethdev_arm,
-	.stats = ethdev_stats,
-	.refresh = ethdev_refresh,
-};
-
-const struct omni_port_ops omni_driver_ethdev = {
-	.driver = "ethdev",
-	.check = devargs_check,
-	.open = devargs_open,
-	.close = ethdev_close,
-	.rx = ethdev_rx,
-	.tx = ethdev_tx,
-	.rx_fd = ethdev_rx_fd,
-	.stats = ethdev_stats,
-	.refresh = ethdev_refresh,
-};
+const struct omni_port_ops omni_driver_pci = ETHDEV_OPS("pci", pci_check, pci_open);
+const struct omni_port_ops omni_driver_ethdev = ETHDEV_OPS("ethdev", devargs_check, devargs_open);

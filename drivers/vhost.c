@@ -128,28 +128,6 @@ static int virtio_user_open(struct omni_port *port, const struct omni_port_conf 
 			   err);
 }
 
-const struct omni_port_ops omni_driver_vhost = {
-	.driver = "vhost",
-	.check = unix_path_check,
-	.open = vhost_open,
-	.close = ethdev_close,
-	.rx = ethdev_rx,
-	.tx = ethdev_tx,
-	.rx_fd = ethdev_rx_fd,
-	.arm = ethdev_arm,
-	.stats = ethdev_stats,
-	.refresh = ethdev_refresh,
-};
-
-const struct omni_port_ops omni_driver_virtio_user = {
-	.driver = "virtio-user",
-	.check = virtio_user_check,
-	.open = virtio_user_open,
-	.close = ethdev_close,
-	.rx = ethdev_rx,
-	.tx = ethdev_tx,
-	.rx_fd = ethdev_rx_fd,
-	.arm = ethdev_arm,
-	.stats = ethdev_stats,
-	.refresh = ethdev_refresh,
-};
+const struct omni_port_ops omni_driver_vhost = ETHDEV_OPS("vhost", unix_path_check, vhost_open);
+const struct omni_port_ops omni_driver_virtio_user =
+	ETHDEV_OPS("virtio-user", virtio_user_check, virtio_user_open);
