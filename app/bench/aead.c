@@ -14,6 +14,7 @@
 #include <rte_cycles.h>
 
 #include <omni_aead.h>
+#include <omni_cursor.h>
 #include <omni_wire.h>
 
 #include "bench.h"
@@ -68,19 +69,10 @@ static void prepare(struct run *r, struct omni_aead_op *ops, size_t first, unsig
 	for (unsigned int i = 0; i < r->burst; i++) {
 		uint8_t *h = r->memory + (first + i) % (BYTES / stride) * stride + 40;
 		unsigned int len = bench_size(size, (unsigned int)(first + i));
-		const uint8_t zero[4] = {0};
 
-		memcpy(h + 8, &r->sequence, sizeof(r->sequence));
-		ops[i] = (struct omni_aead_op){
-			.key = r->key,
-			.aad = h,
-			.aad_len = OMNI_DATA_HDR_LEN,
-			.src = h + OMNI_DATA_HDR_LEN,
-			.dst = h + OMNI_DATA_HDR_LEN,
-			.tag = h + OMNI_DATA_HDR_LEN + len,
-			.len = len,
-		};
-		omni_aead_op_nonce(&ops[i], zero, &r->sequence);
+		memset(h, 0, OMNI_DATA_HDR_LEN);
+		omni_store_be64(h + offsetof(struct omni_data_hdr, sequence), r->sequence);
+		bench_set_op(&ops[i], r->key, h, len);
 		r->sequence++;
 	}
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <omni_aead.h>
 #include <omni_port.h>
 #include <omni_stats.h>
 
@@ -75,6 +76,10 @@ int bench_datapath(const struct bench_options *o);
 /* Bytes of the i-th frame: always size, or the next of the mix (7:4:1 of 64:576:1420). */
 unsigned int bench_size(unsigned int size, unsigned int i);
 double bench_size_mean(unsigned int size);
+
+/* The operation on a message of len bytes behind the data header at h, in place. */
+void bench_set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
+		  unsigned int len);
 
 /* ---- Report ---- */
 

@@ -28,6 +28,22 @@ double bench_size_mean(unsigned int size)
 	return sum / BENCH_BUFFERS;
 }
 
+void bench_set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
+		  unsigned int len)
+{
+	*op = (struct omni_aead_op){
+		.key = key,
+		.aad = h,
+		.aad_len = OMNI_DATA_HDR_LEN,
+		.src = h + OMNI_DATA_HDR_LEN,
+		.dst = h + OMNI_DATA_HDR_LEN,
+		.tag = h + OMNI_DATA_HDR_LEN + len,
+		.len = len,
+	};
+	omni_aead_op_nonce(op, h + offsetof(struct omni_data_hdr, lane),
+			   h + offsetof(struct omni_data_hdr, sequence));
+}
+
 /* A frame at eth: from the host whose turn it is, or to it. */
 static void put_frame(struct bench_rig *r, enum bench_op op, uint8_t *eth)
 {
@@ -82,22 +98,6 @@ static unsigned int put_frames(struct bench_rig *r, enum bench_op op, struct rte
 	return n;
 }
 
-static void set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
-		   unsigned int len)
-{
-	*op = (struct omni_aead_op){
-		.key = key,
-		.aad = h,
-		.aad_len = OMNI_DATA_HDR_LEN,
-		.src = h + OMNI_DATA_HDR_LEN,
-		.dst = h + OMNI_DATA_HDR_LEN,
-		.tag = h + OMNI_DATA_HDR_LEN + len,
-		.len = len,
-	};
-	omni_aead_op_nonce(op, h + offsetof(struct omni_data_hdr, lane),
-			   h + offsetof(struct omni_data_hdr, sequence));
-}
-
 /* What m holds as a peer's datagram; its operation into op. */
 static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_aead_op *op,
 			 bool bundle)
@@ -111,7 +111,7 @@ static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_a
 	omni_store_be64(h->sequence, p->sequence++);
 	omni_store_be16(h->lane, BENCH_LANE);
 	h->kind = bundle ? OMNI_KIND_BUNDLE : OMNI_KIND_FRAME;
-	set_op(op, p->key->rx_key, (uint8_t *)h, len);
+	bench_set_op(op, p->key->rx_key, (uint8_t *)h, len);
 	rte_pktmbuf_prepend(m, (uint16_t)(sizeof(*h) + p->far_path.hdr_len));
 	m->data_len += OMNI_TAG_LEN;
 	m->pkt_len += OMNI_TAG_LEN;
@@ -170,10 +170,10 @@ static void bare_op(struct bench_rig *r, enum bench_op op, unsigned int i, struc
 	unsigned int len = rte_pktmbuf_data_len(r->m[i]);
 
 	if (op == BENCH_OPEN)
-		set_op(out, p->key->rx_key, data + p->far_path.hdr_len,
-		       len - p->far_path.hdr_len - OMNI_DATA_OVERHEAD);
+		bench_set_op(out, p->key->rx_key, data + p->far_path.hdr_len,
+			     len - p->far_path.hdr_len - OMNI_DATA_OVERHEAD);
 	else
-		set_op(out, p->key->tx_key, data - OMNI_DATA_HDR_LEN, len);
+		bench_set_op(out, p->key->tx_key, data - OMNI_DATA_HDR_LEN, len);
 }
 
 uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size)
