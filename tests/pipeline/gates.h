@@ -68,39 +68,6 @@ static inline struct omni_port *gate_ring(struct site *s, const char *name)
 	return port;
 }
 
-static inline void gate_control(struct gate *g, const char *name)
-{
-	struct site *s = g->s;
-	struct omni_err err = {""};
-	struct omni_ctl_conf conf = {
-		.config = &s->config,
-		.identity = &s->identity,
-		.ports = &s->ports,
-		.sessions = s->sessions = omni_sessions_create(256),
-		.peers = s->peers = omni_peers_create(PEERS),
-		.bridges = s->bridges = omni_bridges_create(),
-		.rcu = s->rcu = omni_rcu_create(1),
-		.aead = s->aead = omni_aead_create(0),
-		.pool = net.pool,
-		.xrings = &s->xring,
-		.worker_stats = s->workers,
-		.n_workers = 1,
-		.bell = -1,
-		.version = "test",
-		.world = {rig_boot_ns, rig_real_ns, rig_resolve, s},
-	};
-
-	s->workers[0] = &s->worker;
-	conf.fdb = s->fdb = omni_fdb_create(4096, s->rcu);
-	s->xring = omni_xring_create(name, -1);
-	assert_non_null(s->fdb);
-	assert_non_null(s->xring);
-	s->ctl = omni_ctl_create(&conf, &err);
-	if (s->ctl == NULL)
-		fail_msg("%s", err.text);
-	assert_int_equal(omni_ctl_start(s->ctl, &err), 0);
-}
-
 static inline void gate_worker(struct gate *g)
 {
 	struct site *s = g->s;
@@ -128,21 +95,17 @@ static inline void gate_worker(struct gate *g)
 
 static inline void gate_open(struct gate *g, const char *address, const char *vip)
 {
-	static unsigned int serial;
-	char name[16];
-
-	snprintf(name, sizeof(name), "gate%u", serial++);
 	memset(g, 0, sizeof(*g));
 	g->s = site_new(address, vip);
 	g->s->cluster.fdb_ageing_s = 1000000;
 	g->s->cluster.flood_fps = 1000000;
 }
 
-static inline void gate_start(struct gate *g, const char *name)
+static inline void gate_start(struct gate *g)
 {
 	g->up = gate_ring(g->s, "up");
 	g->lan = gate_ring(g->s, "lan");
-	gate_control(g, name);
+	site_control(g->s);
 	gate_worker(g);
 }
 
@@ -156,13 +119,7 @@ static inline void gate_close(struct gate *g)
 	omni_ctl_free(s->ctl);
 	omni_port_close(&s->ports, g->lan);
 	omni_port_close(&s->ports, g->up);
-	omni_fdb_free(s->fdb);
-	omni_rcu_free(s->rcu);
-	omni_bridges_free(s->bridges);
-	omni_peers_free(s->peers);
-	omni_sessions_free(s->sessions);
-	omni_xring_free(s->xring);
-	omni_aead_free(s->aead);
+	site_free_tables(s);
 	s->ctl = NULL;
 }
 
@@ -325,8 +282,6 @@ static inline uint64_t gates_came(void)
 /* Two gateways that have a session and know each other's host. */
 static inline int gates_setup(void **state)
 {
-	static const char *const names[GATES] = {"left", "right"};
-
 	(void)rig_begin(state);
 	memset(&gates, 0, sizeof(gates));
 	gates.random = 42;
@@ -336,7 +291,7 @@ static inline int gates_setup(void **state)
 	(void)site_lists(gates.gate[0].s, gates.gate[1].s, true);
 	(void)site_lists(gates.gate[1].s, gates.gate[0].s, true);
 	for (unsigned int i = 0; i < GATES; i++)
-		gate_start(&gates.gate[i], names[i]);
+		gate_start(&gates.gate[i]);
 	for (unsigned int i = 0; i < 100; i++) {
 		gates_tick(100);
 		gates_settle();

@@ -174,7 +174,8 @@ static inline void port_init(struct site *s, struct omni_port *p, uint16_t id, c
 	s->ports.slot[id] = s->ports.open[id] = p;
 }
 
-static inline void site_start(struct site *s)
+/* The tables and the control plane; the ports are there. */
+static inline void site_control(struct site *s)
 {
 	static unsigned int serial;
 	struct omni_err err = {""};
@@ -183,6 +184,11 @@ static inline void site_start(struct site *s)
 		.config = &s->config,
 		.identity = &s->identity,
 		.ports = &s->ports,
+		.sessions = s->sessions = omni_sessions_create(256),
+		.peers = s->peers = omni_peers_create(PEERS),
+		.bridges = s->bridges = omni_bridges_create(),
+		.rcu = s->rcu = omni_rcu_create(2),
+		.aead = s->aead = omni_aead_create(0),
 		.pool = net.pool,
 		.xrings = &s->xring,
 		.worker_stats = s->workers,
@@ -194,14 +200,7 @@ static inline void site_start(struct site *s)
 
 	snprintf(name, sizeof(name), "rig%u", serial++);
 	s->workers[0] = &s->worker;
-	port_init(s, &s->up, 0, "up");
-	port_init(s, &s->lan, 1, "lan");
-	conf.sessions = s->sessions = omni_sessions_create(256);
-	conf.peers = s->peers = omni_peers_create(PEERS);
-	conf.bridges = s->bridges = omni_bridges_create();
-	conf.rcu = s->rcu = omni_rcu_create(2);
-	conf.fdb = s->fdb = omni_fdb_create(1024, s->rcu);
-	conf.aead = s->aead = omni_aead_create(0);
+	conf.fdb = s->fdb = omni_fdb_create(4096, s->rcu);
 	s->xring = omni_xring_create(name, -1);
 	assert_non_null(s->fdb);
 	assert_non_null(s->xring);
@@ -211,13 +210,15 @@ static inline void site_start(struct site *s)
 	assert_int_equal(omni_ctl_start(s->ctl, &err), 0);
 }
 
-/* As kill -9: nothing is said. */
-static inline void site_kill(struct site *s)
+static inline void site_start(struct site *s)
 {
-	if (s->ctl == NULL)
-		return;
-	omni_ctl_free(s->ctl);
-	s->ctl = NULL;
+	port_init(s, &s->up, 0, "up");
+	port_init(s, &s->lan, 1, "lan");
+	site_control(s);
+}
+
+static inline void site_free_tables(struct site *s)
+{
 	omni_fdb_free(s->fdb);
 	omni_rcu_free(s->rcu);
 	omni_bridges_free(s->bridges);
@@ -225,6 +226,16 @@ static inline void site_kill(struct site *s)
 	omni_sessions_free(s->sessions);
 	omni_xring_free(s->xring);
 	omni_aead_free(s->aead);
+}
+
+/* As kill -9: nothing is said. */
+static inline void site_kill(struct site *s)
+{
+	if (s->ctl == NULL)
+		return;
+	omni_ctl_free(s->ctl);
+	s->ctl = NULL;
+	site_free_tables(s);
 }
 
 static inline uint64_t count_of(const struct site *s, enum omni_stat which)
