@@ -30,19 +30,24 @@ struct bench_options {
 	unsigned int size;   /* 0: all; bytes, or BENCH_IMIX */
 	unsigned int flows;  /* pairs of hosts, in turn */
 	unsigned int peers;  /* with live sessions, in turn */
+	unsigned int workers;
 };
 
-/* One line of the output: medians of the runs. Rates count inner frames. */
+/*
+ * One line of the output: medians of the runs. Rates count inner frames and are the sums of all
+ * workers, cycles are those of one of them.
+ */
 struct bench_result {
 	enum bench_op op;
 	unsigned int cipher; /* 0 for forward */
 	unsigned int size;   /* bytes, or BENCH_IMIX */
 	bool bundles;
 	unsigned int datagrams; /* that all frames of a pass were in */
-	unsigned int runs, peers, hosts, flows;
+	unsigned int runs, peers, hosts, flows, workers;
 	double mpps, gbps, cycles_per_frame;
-	double mpps_min, mpps_max;	/* of the runs */
-	double aead_gbps, ratio;	/* 0 for forward */
+	double mpps_min, mpps_max; /* of the runs */
+	double aead_gbps, ratio;   /* 0 for forward */
+	double one_mpps;	   /* one of several workers, the others idle; 0: there is one */
 	double stage[OMNI_STAGE_COUNT]; /* cycles per frame; 0: the stage is not on the way */
 };
 
@@ -55,16 +60,17 @@ struct bench_memory {
 
 /* ---- Memory ports: frames wait in an array, and are collected in another ---- */
 
+/* One queue. */
 struct mem_port {
 	struct rte_mbuf *in[BENCH_BUFFERS], *out[BENCH_BUFFERS];
 	unsigned int n_in, taken, n_out;
-};
+} __attribute__((aligned(RTE_CACHE_LINE_SIZE)));
 
 extern const struct omni_port_ops bench_mem_port;
 
-static inline struct mem_port *bench_mem(struct omni_port *port)
+static inline struct mem_port *bench_mem(struct omni_port *port, unsigned int queue)
 {
-	return port->priv;
+	return (struct mem_port *)port->priv + queue;
 }
 
 /* ---- Scenarios: 0, or an exit status and a sentence on stderr ---- */

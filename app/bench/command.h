@@ -33,7 +33,8 @@ int command_number(const char *what, const char *text, unsigned int low, unsigne
 
 /* What a subcommand wants of DPDK unless the user says otherwise. */
 struct command_eal {
-	unsigned int lcores; /* 1: the last CPU that we may use; 2: the last two */
+	unsigned int lcores; /* each on one of the last CPUs that we may use */
+	bool main_sleeps;    /* so it shares the first CPU of the others */
 	unsigned int memory_mb;
 	const char *allow[2]; /* PCI devices to look at; NULL: none */
 	bool started;

@@ -10,6 +10,7 @@
 #include "command.h"
 
 #define ARGS_MAX (OMNI_EAL_ARGS_MAX - 16)
+#define LCORES_LEN (RTE_MAX_LCORE * (sizeof("1234@1234,") - 1) + sizeof("--lcores="))
 
 static bool has_option(const struct command_line *line, const char *const *names)
 {
@@ -20,22 +21,39 @@ static bool has_option(const struct command_line *line, const char *const *names
 	return false;
 }
 
-/* The last CPUs that we may use: interrupts and the shell like the first ones. */
-static void last_cpus(char *out, size_t len, unsigned int n)
+/* A place of its own for each lcore: the n last CPUs of set, in ascending order. */
+static void put_cpus(char *out, size_t len, const cpu_set_t *set, unsigned int n, bool main_sleeps)
 {
-	int cpu[2] = {0, 0};
+	unsigned int skip = (unsigned int)CPU_COUNT(set) - n, lcore = 0;
+	int at = snprintf(out, len, "--lcores=");
+
+	for (int cpu = 0; cpu < CPU_SETSIZE && lcore < n + main_sleeps; cpu++) {
+		if (!CPU_ISSET(cpu, set) || skip > 0) {
+			skip -= CPU_ISSET(cpu, set) != 0;
+			continue;
+		}
+		if (lcore == 0 && main_sleeps)
+			at += snprintf(out + at, len - (size_t)at, "%u@%d,", lcore++, cpu);
+		at += snprintf(out + at, len - (size_t)at, "%u@%d,", lcore++, cpu);
+	}
+	out[at - 1] = '\0';
+}
+
+/* The last CPUs that we may use: interrupts and the shell like the first ones. */
+static int choose_cpus(char *out, size_t len, const struct command_eal *eal)
+{
+	unsigned int n = eal->lcores - eal->main_sleeps, have;
 	cpu_set_t set;
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		for (int i = 0; i < CPU_SETSIZE; i++)
-			if (CPU_ISSET(i, &set)) {
-				cpu[0] = cpu[1];
-				cpu[1] = i;
-			}
-	if (n == 1)
-		snprintf(out, len, "--lcores=0@%d", cpu[1]);
-	else
-		snprintf(out, len, "--lcores=0@%d,1@%d", cpu[0], cpu[1]);
+	CPU_ZERO(&set);
+	(void)sched_getaffinity(0, sizeof(set), &set);
+	have = (unsigned int)CPU_COUNT(&set);
+	if (have >= n) {
+		put_cpus(out, len, &set, n, eal->main_sleeps);
+		return 0;
+	}
+	fprintf(stderr, "omni-bench: %u CPUs are wanted, %u may be used\n", n, have);
+	return COMMAND_USAGE;
 }
 
 int command_eal_start(struct command_eal *eal, const struct command_line *line)
@@ -43,7 +61,7 @@ int command_eal_start(struct command_eal *eal, const struct command_line *line)
 	static const char *const lcore_options[] = {"-l", "-c", "-s", "-S", "--lcores", NULL};
 	static const char *const log_options[] = {"--log-level", NULL};
 	static char allow[] = "-a", pci[2][256];
-	static char lcores[40], level[] = "--log-level=4";
+	static char lcores[LCORES_LEN], level[] = "--log-level=4";
 	static char *argv[OMNI_EAL_ARGS_MAX];
 	struct omni_eal_request request = {
 		.argv = argv,
@@ -59,7 +77,10 @@ int command_eal_start(struct command_eal *eal, const struct command_line *line)
 	memcpy(argv, line->eal_argv, (size_t)line->eal_argc * sizeof(*argv));
 	request.argc = line->eal_argc;
 	if (!has_option(line, lcore_options)) {
-		last_cpus(lcores, sizeof(lcores), eal->lcores);
+		int rc = choose_cpus(lcores, sizeof(lcores), eal);
+
+		if (rc != 0)
+			return rc;
 		argv[request.argc++] = lcores;
 	}
 	if (!has_option(line, log_options))

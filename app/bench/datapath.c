@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * datapath: the stages of one worker over memory ports. A pass sends BENCH_BUFFERS frames
+ * datapath: the stages of workers over memory ports. In a pass each sends BENCH_BUFFERS frames
  * through, each in a buffer of its own; what a pass leaves behind is put right between passes,
  * outside the measurement. A run is the middle one of a few passes; reported are the median of
  * the runs and how far they lie apart.
@@ -23,9 +23,10 @@
 
 static const unsigned int sizes[] = {64, 128, 256, 512, 1024, 1420, 8900, BENCH_IMIX};
 
-/* Cycles of all frames. */
+/* Of all workers together: as many cycles as frames of one worker's number would take. */
 struct pass {
 	uint64_t cycles, aead;
+	uint64_t own; /* cycles of a worker, the mean */
 	uint64_t stage[OMNI_STAGE_COUNT];
 };
 
@@ -34,51 +35,45 @@ static bool is_large(unsigned int size)
 	return size > FRAME_SMALL && size != BENCH_IMIX;
 }
 
-/* Frames that came out in n buffers. */
-static unsigned int frames_out(const struct bench_rig *r, unsigned int n)
+/* Rates add up, so cycles of equal work do as resistances side by side. */
+static uint64_t side_by_side(const struct bench_rig *r, unsigned int n, size_t field)
 {
-	return n + (unsigned int)(r->stats->count[OMNI_STAT_bundled_frames] -
-				  r->stats->count[OMNI_STAT_bundles_sent]);
+	double rates = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		rates +=
+			1 / (double)*(const uint64_t *)(const void *)((const uint8_t *)&r->worker[i]
+									      ->pass +
+								      field);
+	return (uint64_t)(1 / rates);
 }
 
-/* False where a frame did not come out. */
-static bool through(struct bench_rig *r, enum bench_op op, struct pass *pass)
-{
-	struct mem_port *out = bench_mem(op == BENCH_SEAL   ? r->uplink
-					 : op == BENCH_OPEN ? r->local[0]
-							    : r->local[1]);
-	uint64_t begin;
-
-	out->n_out = 0;
-	memset(r->stats, 0, sizeof(*r->stats));
-	begin = rte_rdtsc_precise();
-	while (omni_node_turn(r->worker) > 0)
-		;
-	pass->cycles = rte_rdtsc_precise() - begin;
-	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++)
-		pass->stage[i] = r->stats->stage[i].cycles;
-	memcpy(r->m, out->out, sizeof(r->m));
-	r->n_m = out->n_out;
-	return frames_out(r, out->n_out) == BENCH_BUFFERS;
-}
-
-static int one_pass(struct bench_rig *r, struct bench_result *res, struct pass *pass)
+static void add_up(const struct bench_rig *r, unsigned int n, struct pass *pass)
 {
 	memset(pass, 0, sizeof(*pass));
-	res->datagrams = bench_load(r, res->op, res->size);
-	if (!through(r, res->op, pass)) {
+	pass->cycles = side_by_side(r, n, offsetof(struct bench_pass, cycles));
+	if (r->worker[0]->pass.aead != 0)
+		pass->aead = side_by_side(r, n, offsetof(struct bench_pass, aead));
+	for (unsigned int i = 0; i < n; i++) {
+		pass->own += r->worker[i]->pass.cycles / n;
+		for (unsigned int j = 0; j < OMNI_STAGE_COUNT; j++)
+			pass->stage[j] += r->worker[i]->pass.stage[j] / n;
+	}
+}
+
+/* By the first n workers. */
+static int one_pass(struct bench_rig *r, struct bench_result *res, unsigned int n,
+		    struct pass *pass)
+{
+	if (!bench_pass_run(r, res->op, res->size, n)) {
 		fprintf(stderr, "omni-bench: frames were lost in %s\n", bench_op_name(res->op));
 		return 1;
 	}
-	if (res->op == BENCH_FORWARD)
-		return 0;
-	if (res->op == BENCH_SEAL)
-		res->datagrams = r->n_m;
-	pass->aead = bench_bare(r, res->op, res->size);
-	if (pass->aead != 0)
-		return 0;
-	fprintf(stderr, "omni-bench: the bare cipher refused a frame\n");
-	return 1;
+	res->datagrams = 0;
+	for (unsigned int i = 0; i < n; i++)
+		res->datagrams += r->worker[i]->datagrams;
+	add_up(r, n, pass);
+	return 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -125,7 +120,7 @@ static void conclude(struct bench_result *res, const struct pass *run, unsigned 
 	res->mpps = mpps(m.cycles);
 	res->mpps_min = mpps(v[n - 1]);
 	res->mpps_max = mpps(v[0]);
-	res->cycles_per_frame = (double)m.cycles / BENCH_BUFFERS;
+	res->cycles_per_frame = (double)m.own / BENCH_BUFFERS;
 	res->gbps = res->mpps * bits / 1e3;
 	if (m.aead > 0) {
 		res->aead_gbps = mpps(m.aead) * bits / 1e3;
@@ -135,7 +130,9 @@ static void conclude(struct bench_result *res, const struct pass *run, unsigned 
 		res->stage[i] = (double)m.stage[i] / BENCH_BUFFERS;
 }
 
-static int measure(struct bench_rig *r, const struct bench_options *o, struct bench_result *res)
+/* By the first n workers, the others idle. */
+static int measure(struct bench_rig *r, const struct bench_options *o, unsigned int n,
+		   struct bench_result *res)
 {
 	unsigned int runs = o->quick ? RUNS_QUICK : RUNS;
 	unsigned int passes = o->quick ? PASSES_QUICK : PASSES;
@@ -143,16 +140,29 @@ static int measure(struct bench_rig *r, const struct bench_options *o, struct be
 	int rc = 0;
 
 	for (unsigned int i = 0; rc == 0 && i < WARM_UP; i++)
-		rc = one_pass(r, res, &pass[0]);
+		rc = one_pass(r, res, n, &pass[0]);
 	for (unsigned int i = 0; i < runs; i++) {
 		for (unsigned int j = 0; rc == 0 && j < passes; j++)
-			rc = one_pass(r, res, &pass[j]);
+			rc = one_pass(r, res, n, &pass[j]);
 		if (rc != 0)
 			return rc;
 		run[i] = middle(pass, passes);
 	}
 	conclude(res, run, runs);
 	return 0;
+}
+
+static int measure_workers(struct bench_rig *r, const struct bench_options *o,
+			   struct bench_result *res)
+{
+	struct bench_result one = *res;
+	int rc = r->n_workers > 1 ? measure(r, o, 1, &one) : 0;
+
+	if (rc == 0)
+		rc = measure(r, o, r->n_workers, res);
+	if (r->n_workers > 1)
+		res->one_mpps = one.mpps;
+	return rc;
 }
 
 /* All sizes of one kind of buffers for one cipher (none: forward alone). */
@@ -188,8 +198,9 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 				.peers = r->n_peers,
 				.hosts = r->hosts,
 				.flows = r->flows,
+				.workers = r->n_workers,
 			};
-			rc = measure(r, o, res);
+			rc = measure_workers(r, o, res);
 			report->n += rc == 0;
 		}
 	}

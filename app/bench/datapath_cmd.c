@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <rte_lcore.h>
+
+#include <omni_node.h>
 #include <omni_wire.h>
 #include <omni_xring.h>
 
@@ -11,6 +14,7 @@
 #include "command.h"
 
 #define MEMORY_MB 384
+#define MEMORY_MB_WORKER 128 /* another worker */
 #define FLOWS_DEFAULT 16
 #define FLOWS_MAX 4096
 #define PEERS_MAX 16000
@@ -22,7 +26,7 @@ static void usage(FILE *out)
 	fprintf(out,
 		"usage: omni-bench [EAL OPTIONS --] datapath [options]\n"
 		"\n"
-		"Runs the real stages of one worker over memory ports, on one core, and prints\n"
+		"Runs the real stages of workers over memory ports, each on one core, and prints\n"
 		"rates of inner frames beside the bare cipher's over as many cold buffers.\n"
 		"\n"
 		"  --json            machine-readable\n"
@@ -36,6 +40,9 @@ static void usage(FILE *out)
 		"                    before it\n"
 		"  --bundles         short frames share datagrams, over paths of 1500 bytes; seal\n"
 		"                    and open alone\n"
+		"  --workers N       N workers on as many CPUs at once, each on its lane of every\n"
+		"                    session (default 1); beside their sum the ratio to one of\n"
+		"                    them while the others are idle (TO 1)\n"
 		"  --quick           fewer repetitions\n"
 		"  -h, --help\n",
 		FRAME_MIN, FRAME_MAX, FLOWS_DEFAULT);
@@ -73,6 +80,8 @@ static int set_option(struct bench_options *o, int c, const char *value)
 		return command_number("--flows", value, 1, FLOWS_MAX, &o->flows);
 	case 'p':
 		return command_number("--peers", value, 1, PEERS_MAX, &o->peers);
+	case 'w':
+		return command_number("--workers", value, 1, OMNI_NODE_WORKERS_MAX, &o->workers);
 	default:
 		usage(stderr);
 		return COMMAND_USAGE;
@@ -82,11 +91,17 @@ static int set_option(struct bench_options *o, int c, const char *value)
 static int parse(const struct command_line *line, struct bench_options *o, bool *help)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},	  {"quick", no_argument, NULL, 'q'},
-		{"bundles", no_argument, NULL, 'b'},	  {"op", required_argument, NULL, 'o'},
-		{"cipher", required_argument, NULL, 'c'}, {"size", required_argument, NULL, 's'},
-		{"flows", required_argument, NULL, 'f'},  {"peers", required_argument, NULL, 'p'},
-		{"help", no_argument, NULL, 'h'},	  {NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},
+		{"quick", no_argument, NULL, 'q'},
+		{"bundles", no_argument, NULL, 'b'},
+		{"op", required_argument, NULL, 'o'},
+		{"cipher", required_argument, NULL, 'c'},
+		{"size", required_argument, NULL, 's'},
+		{"flows", required_argument, NULL, 'f'},
+		{"peers", required_argument, NULL, 'p'},
+		{"workers", required_argument, NULL, 'w'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int c, rc = 0;
 
@@ -104,8 +119,8 @@ static int parse(const struct command_line *line, struct bench_options *o, bool 
 
 int bench_command_datapath(const struct command_line *line)
 {
-	struct bench_options o = {.op = -1, .flows = FLOWS_DEFAULT, .peers = 1};
-	struct command_eal eal = {.lcores = 1, .memory_mb = MEMORY_MB};
+	struct bench_options o = {.op = -1, .flows = FLOWS_DEFAULT, .peers = 1, .workers = 1};
+	struct command_eal eal = {0};
 	bool help = false;
 	int rc = parse(line, &o, &help);
 
@@ -115,7 +130,15 @@ int bench_command_datapath(const struct command_line *line)
 		usage(stdout);
 		return 0;
 	}
+	eal.main_sleeps = o.workers > 1;
+	eal.lcores = o.workers + eal.main_sleeps;
+	eal.memory_mb = MEMORY_MB + (o.workers - 1) * MEMORY_MB_WORKER;
 	rc = command_eal_start(&eal, line);
+	if (rc == 0 && rte_lcore_count() < eal.lcores) {
+		fprintf(stderr, "omni-bench: %u lcores are wanted, EAL has %u\n", eal.lcores,
+			rte_lcore_count());
+		rc = COMMAND_USAGE;
+	}
 	if (rc == 0 && omni_meta_register() != 0) {
 		fprintf(stderr, "omni-bench: no room in the mbuf for the frame's facts\n");
 		rc = 1;

@@ -45,30 +45,31 @@ void bench_set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint
 }
 
 /* A frame at eth: from the host whose turn it is, or to it. */
-static void put_frame(struct bench_rig *r, enum bench_op op, uint8_t *eth)
+static void put_frame(const struct bench_worker *w, enum bench_op op, uint8_t *eth)
 {
+	const struct bench_rig *r = w->rig;
 	uint8_t near[6], far[6];
 
-	bench_mac(near, BENCH_AT_PORT0, r->host % r->flows);
+	bench_mac(near, BENCH_AT_PORT0, w->host % r->flows);
 	if (op == BENCH_FORWARD)
-		bench_mac(far, BENCH_AT_PORT1, r->host % r->flows);
+		bench_mac(far, BENCH_AT_PORT1, w->host % r->flows);
 	else
-		bench_mac(far, BENCH_AT_PEER, r->host);
+		bench_mac(far, BENCH_AT_PEER, w->host);
 	memcpy(eth, op == BENCH_OPEN ? near : far, 6);
 	memcpy(eth + 6, op == BENCH_OPEN ? far : near, 6);
 	omni_store_be16(eth + 12, 0x88b5);
 }
 
-static void next_host(struct bench_rig *r)
+static void next_host(struct bench_worker *w)
 {
-	r->host = (r->host + r->stride) % r->hosts;
+	w->host = (w->host + w->rig->stride) % w->rig->hosts;
 }
 
 /*
  * Into m the frame of size, or a bundle of it and those that follow, all of one peer; returns how
  * many.
  */
-static unsigned int put_frames(struct bench_rig *r, enum bench_op op, struct rte_mbuf *m,
+static unsigned int put_frames(struct bench_worker *w, enum bench_op op, struct rte_mbuf *m,
 			       unsigned int size, unsigned int first, bool bundle)
 {
 	unsigned int n = 0, len = bench_size(size, first), at = 0;
@@ -79,37 +80,38 @@ static unsigned int put_frames(struct bench_rig *r, enum bench_op op, struct rte
 		uint8_t *to = rte_pktmbuf_mtod_offset(m, uint8_t *, at);
 
 		omni_store_be16(to, (uint16_t)len);
-		put_frame(r, op, to + OMNI_BUNDLE_LEN_LEN);
-		if (r->n_peers == 1)
-			next_host(r);
+		put_frame(w, op, to + OMNI_BUNDLE_LEN_LEN);
+		if (w->rig->n_peers == 1)
+			next_host(w);
 		at += OMNI_BUNDLE_LEN_LEN + len;
 		len = bench_size(size, first + ++n);
 	}
 	if (n == 0) {
-		put_frame(r, op, rte_pktmbuf_mtod(m, uint8_t *));
+		put_frame(w, op, rte_pktmbuf_mtod(m, uint8_t *));
 		at = len;
 		n = 1;
-		next_host(r);
-	} else if (r->n_peers > 1) {
-		next_host(r);
+		next_host(w);
+	} else if (w->rig->n_peers > 1) {
+		next_host(w);
 	}
 	m->data_len = (uint16_t)at;
 	m->pkt_len = at;
 	return n;
 }
 
-/* What m holds as a peer's datagram; its operation into op. */
-static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_aead_op *op,
-			 bool bundle)
+/* What m holds as a datagram of that peer; its operation into op. */
+static void put_datagram(struct bench_worker *w, unsigned int peer, struct rte_mbuf *m,
+			 struct omni_aead_op *op, bool bundle)
 {
+	const struct bench_peer *p = &w->rig->peer[peer];
 	uint16_t len = rte_pktmbuf_data_len(m);
 	struct omni_data_hdr *h =
 		rte_pktmbuf_mtod_offset(m, struct omni_data_hdr *, -(int)sizeof(*h));
 
 	memset(h, 0, sizeof(*h));
 	omni_store_be64(h->session_id, p->key->local_id);
-	omni_store_be64(h->sequence, p->sequence++);
-	omni_store_be16(h->lane, BENCH_LANE);
+	omni_store_be64(h->sequence, w->sequence[peer]++);
+	omni_store_be16(h->lane, (uint16_t)(w->id + 1));
 	h->kind = bundle ? OMNI_KIND_BUNDLE : OMNI_KIND_FRAME;
 	bench_set_op(op, p->key->rx_key, (uint8_t *)h, len);
 	rte_pktmbuf_prepend(m, (uint16_t)(sizeof(*h) + p->far_path.hdr_len));
@@ -120,54 +122,56 @@ static void put_datagram(struct bench_peer *p, struct rte_mbuf *m, struct omni_a
 }
 
 /* Buffers out of the pool, or back. */
-static void hold(struct bench_rig *r, unsigned int n)
+static void hold(struct bench_worker *w, unsigned int n)
 {
-	if (r->n_m > n)
-		rte_pktmbuf_free_bulk(r->m + n, r->n_m - n);
-	else if (rte_pktmbuf_alloc_bulk(r->pool, r->m + r->n_m, n - r->n_m) != 0)
+	if (w->n_m > n)
+		rte_pktmbuf_free_bulk(w->m + n, w->n_m - n);
+	else if (rte_pktmbuf_alloc_bulk(w->rig->pool, w->m + w->n_m, n - w->n_m) != 0)
 		rte_panic("buffers of the pool are missing\n");
-	r->n_m = n;
+	w->n_m = n;
 }
 
 /* All frames for op into buffers, of which some stay unused where there are bundles. */
-static unsigned int fill(struct bench_rig *r, enum bench_op op, unsigned int size, bool bundle)
+static unsigned int fill(struct bench_worker *w, enum bench_op op, unsigned int size, bool bundle)
 {
 	struct omni_aead_op ops[OMNI_NODE_BURST];
 	unsigned int n = 0, in_op = 0;
 
-	hold(r, BENCH_BUFFERS);
+	hold(w, BENCH_BUFFERS);
 	for (unsigned int i = 0, frames; i < BENCH_BUFFERS; i += frames, n++) {
-		r->peer_of[n] = r->host % r->n_peers;
-		frames = put_frames(r, op, r->m[n], size, i, bundle);
+		w->peer_of[n] = w->host % w->rig->n_peers;
+		frames = put_frames(w, op, w->m[n], size, i, bundle);
 		if (op != BENCH_OPEN)
 			continue;
-		put_datagram(&r->peer[r->peer_of[n]], r->m[n], &ops[in_op++],
+		put_datagram(w, w->peer_of[n], w->m[n], &ops[in_op++],
 			     bundle && bench_size(size, i) <= BUNDLED_FRAME_MAX);
 		if (in_op == OMNI_NODE_BURST || i + frames == BENCH_BUFFERS) {
-			omni_aead_seal_burst(r->far_aead, ops, in_op);
+			omni_aead_seal_burst(w->far_aead, ops, in_op);
 			in_op = 0;
 		}
 	}
 	return n;
 }
 
-unsigned int bench_load(struct bench_rig *r, enum bench_op op, unsigned int size)
+unsigned int bench_load(struct bench_worker *w, enum bench_op op, unsigned int size)
 {
-	struct mem_port *p = bench_mem(op == BENCH_OPEN ? r->uplink : r->local[0]);
+	const struct bench_rig *r = w->rig;
+	struct mem_port *p = bench_mem(op == BENCH_OPEN ? r->uplink : r->local[0], w->id);
 
-	p->n_in = fill(r, op, size, r->bundles && op == BENCH_OPEN);
+	p->n_in = fill(w, op, size, r->bundles && op == BENCH_OPEN);
 	p->taken = 0;
-	memcpy(p->in, r->m, sizeof(r->m));
-	hold(r, p->n_in);
+	memcpy(p->in, w->m, sizeof(w->m));
+	hold(w, p->n_in);
 	return p->n_in;
 }
 
 /* The operation over what buffer i holds. */
-static void bare_op(struct bench_rig *r, enum bench_op op, unsigned int i, struct omni_aead_op *out)
+static void bare_op(struct bench_worker *w, enum bench_op op, unsigned int i,
+		    struct omni_aead_op *out)
 {
-	const struct bench_peer *p = &r->peer[r->peer_of[i]];
-	uint8_t *data = rte_pktmbuf_mtod(r->m[i], uint8_t *);
-	unsigned int len = rte_pktmbuf_data_len(r->m[i]);
+	const struct bench_peer *p = &w->rig->peer[w->peer_of[i]];
+	uint8_t *data = rte_pktmbuf_mtod(w->m[i], uint8_t *);
+	unsigned int len = rte_pktmbuf_data_len(w->m[i]);
 
 	if (op == BENCH_OPEN)
 		bench_set_op(out, p->key->rx_key, data + p->far_path.hdr_len,
@@ -176,25 +180,26 @@ static void bare_op(struct bench_rig *r, enum bench_op op, unsigned int i, struc
 		bench_set_op(out, p->key->tx_key, data - OMNI_DATA_HDR_LEN, len);
 }
 
-uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size)
+uint64_t bench_bare(struct bench_worker *w, enum bench_op op, unsigned int size)
 {
-	unsigned int n = fill(r, op, size, r->bundles);
+	unsigned int n = fill(w, op, size, w->rig->bundles);
 	struct omni_aead_op ops[OMNI_NODE_BURST];
 	uint64_t cycles = 0, begin;
 	bool good = true;
 
+	bench_meet(w->rig);
 	for (unsigned int i = 0; i < n; i += OMNI_NODE_BURST) {
 		unsigned int burst = OMNI_MIN(n - i, OMNI_NODE_BURST);
 		/* A burst is never empty. */
 		uint64_t all = UINT64_MAX >> ((OMNI_NODE_BURST - burst) & 63);
 
 		for (unsigned int j = 0; j < burst; j++)
-			bare_op(r, op, i + j, &ops[j]);
+			bare_op(w, op, i + j, &ops[j]);
 		begin = rte_rdtsc_precise();
 		if (op == BENCH_OPEN)
-			good &= omni_aead_open_burst(r->far_aead, ops, burst) == all;
+			good &= omni_aead_open_burst(w->far_aead, ops, burst) == all;
 		else
-			omni_aead_seal_burst(r->far_aead, ops, burst);
+			omni_aead_seal_burst(w->far_aead, ops, burst);
 		cycles += rte_rdtsc_precise() - begin;
 	}
 	return good ? cycles : 0;

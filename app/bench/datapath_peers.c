@@ -71,8 +71,8 @@ static bool add_session(struct bench_rig *r, struct bench_peer *p, unsigned int 
 		.peer = p->pub->index,
 		.peer_gen = p->pub->generation,
 		.cluster = BENCH_DOMAIN,
-		.lanes_tx = BENCH_LANE + 1,
-		.lanes_rx = BENCH_LANE + 1,
+		.lanes_tx = (uint16_t)(r->n_workers + 1),
+		.lanes_rx = (uint16_t)(r->n_workers + 1),
 		.frame_max = BENCH_MTU,
 		.cipher = (uint8_t)cipher,
 		.confirmed = true,
@@ -82,7 +82,7 @@ static bool add_session(struct bench_rig *r, struct bench_peer *p, unsigned int 
 
 	omni_random(&rx, sizeof(rx));
 	omni_random(&tx, sizeof(tx));
-	p->key = omni_keypair_create(r->far_aead, &conf);
+	p->key = omni_keypair_create(r->worker[0]->far_aead, &conf);
 	omni_wipe(&rx, sizeof(rx));
 	omni_wipe(&tx, sizeof(tx));
 	if (p->key == NULL)

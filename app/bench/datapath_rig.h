@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* One gateway made of memory, with one worker, and sessions to its peers. */
+/* One gateway made of memory with its workers, and sessions to its peers. */
 #ifndef OMNI_BENCH_DATAPATH_RIG_H
 #define OMNI_BENCH_DATAPATH_RIG_H
+
+#include <stdatomic.h>
 
 #include <omni_node.h>
 #include <omni_wire.h>
@@ -12,14 +14,39 @@
 #define BENCH_MTU 9216
 #define BENCH_BUNDLES_MTU 1500 /* of paths, where short frames are bundled */
 #define BENCH_UDP_PORT OMNI_WIRE_DEFAULT_PORT
-#define BENCH_LANE 1 /* that the peers send on */
 
 /* A peer, and what it knows itself. Its keys are ours, the other way round. */
 struct bench_peer {
 	struct omni_peer *pub;
 	struct omni_keypair *key;
 	struct omni_path far_path; /* from there to us */
-	uint64_t sequence;	   /* of its next datagram */
+};
+
+/* One worker's frames through the stages: TSC cycles of all of them. */
+struct bench_pass {
+	uint64_t cycles, aead;
+	uint64_t stage[OMNI_STAGE_COUNT];
+};
+
+/* A worker, and the far sides of its lane. Its own thread alone touches it while that runs. */
+struct bench_worker {
+	struct bench_rig *rig;
+	unsigned int id;
+	struct omni_worker *node;
+	struct omni_stats *stats;
+	struct omni_xring *xring;
+	struct omni_aead *aead;	    /* the worker's */
+	struct omni_aead *far_aead; /* the other sides', and the bare measurement's */
+	unsigned int host;	    /* whose turn it is */
+	uint64_t *sequence;	    /* by peer: of its next datagram to us, on our lane */
+
+	struct bench_pass pass;
+	unsigned int datagrams;
+	bool good;
+
+	unsigned int n_m;
+	struct rte_mbuf *m[BENCH_BUFFERS];   /* the n_m that are not the pool's */
+	unsigned int peer_of[BENCH_BUFFERS]; /* whom m[i] goes to or comes from */
 };
 
 struct bench_rig {
@@ -30,23 +57,23 @@ struct bench_rig {
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
 	struct omni_rcu *rcu;
-	struct omni_xring *xring;
-	struct omni_stats *stats;
-	struct omni_aead *aead;	    /* the worker's */
-	struct omni_aead *far_aead; /* the other sides', and the bare measurement's */
 	struct rte_mempool *pool;
-	struct omni_worker *worker;
 	struct bench_memory memory;
+
+	unsigned int n_workers;
+	struct bench_worker *worker[OMNI_NODE_WORKERS_MAX];
+	struct omni_xring *xrings[OMNI_NODE_WORKERS_MAX];
 
 	unsigned int n_peers, flows; /* flows: hosts at each local port */
 	unsigned int hosts;	     /* behind all peers; host h is behind peer h mod n_peers */
-	unsigned int host, stride;   /* whose turn it is, and how to find the next */
+	unsigned int stride;	     /* from the host whose turn it is to the next */
 	struct bench_peer *peer;
 
 	bool bundles;
-	unsigned int n_m;
-	struct rte_mbuf *m[BENCH_BUFFERS];   /* the n_m that are not the pool's */
-	unsigned int peer_of[BENCH_BUFFERS]; /* whom m[i] goes to or comes from */
+	enum bench_op op; /* of the running pass, and the frames' size */
+	unsigned int size;
+	unsigned int running;	     /* workers that take part in it */
+	_Atomic unsigned int n_here; /* those who have come to the next meeting, ever */
 };
 
 /* NULL with a sentence in err. frame: the largest that is measured. */
@@ -67,16 +94,25 @@ enum bench_side {
 void bench_mac(uint8_t mac[6], enum bench_side side, unsigned int host);
 
 /*
+ * A pass of the first n workers at once; this thread sleeps where they are several. False where
+ * a frame did not come out, or the bare cipher refused one.
+ */
+bool bench_pass_run(struct bench_rig *r, enum bench_op op, unsigned int size, unsigned int n);
+
+/* Wait for all workers of the running pass. Worker. */
+void bench_meet(struct bench_rig *r);
+
+/*
  * BENCH_BUFFERS frames for op (size: bytes or BENCH_IMIX), waiting where they come in: each in a
  * buffer, but where bundles are to be opened. Returns the number of buffers.
  */
-unsigned int bench_load(struct bench_rig *r, enum bench_op op, unsigned int size);
+unsigned int bench_load(struct bench_worker *w, enum bench_op op, unsigned int size);
 
 /*
  * The cipher alone over all frames (with bundles: over as many bundles as carry them) in place,
  * with the same keys: the cycles, or 0 where it refused a frame. What is opened is sealed before,
  * uncounted.
  */
-uint64_t bench_bare(struct bench_rig *r, enum bench_op op, unsigned int size);
+uint64_t bench_bare(struct bench_worker *w, enum bench_op op, unsigned int size);
 
 #endif

@@ -8,10 +8,9 @@
 
 static uint16_t mem_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
-	struct mem_port *p = port->priv;
+	struct mem_port *p = bench_mem(port, queue);
 	unsigned int left = p->n_in - p->taken;
 
-	(void)queue;
 	if (n > left)
 		n = (uint16_t)left;
 	memcpy(m, p->in + p->taken, n * sizeof(void *));
@@ -21,9 +20,8 @@ static uint16_t mem_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf *
 
 static uint16_t mem_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
-	struct mem_port *p = port->priv;
+	struct mem_port *p = bench_mem(port, queue);
 
-	(void)queue;
 	if (n > BENCH_BUFFERS - p->n_out)
 		n = (uint16_t)(BENCH_BUFFERS - p->n_out);
 	memcpy(p->out + p->n_out, m, n * sizeof(void *));
@@ -41,13 +39,14 @@ static int mem_check(const struct omni_port_conf *conf, struct omni_err *err)
 static int mem_open(struct omni_port *port, const struct omni_port_conf *conf,
 		    struct rte_mempool *pool, struct omni_err *err)
 {
-	struct mem_port *p = calloc(1, sizeof(*p));
+	size_t len = conf->queues * sizeof(struct mem_port);
 
 	(void)pool;
-	if (p == NULL)
+	port->priv = aligned_alloc(RTE_CACHE_LINE_SIZE, len);
+	if (port->priv == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
-	port->priv = p;
-	port->info.queues = 1;
+	memset(port->priv, 0, len);
+	port->info.queues = conf->queues;
 	port->info.mtu = conf->mtu;
 	port->info.frame_max = (uint16_t)(conf->mtu + OMNI_PORT_L2_OVERHEAD);
 	port->info.link_up = true;
@@ -70,10 +69,12 @@ static int mem_rx_fd(struct omni_port *port, uint16_t queue)
 
 static void mem_stats(struct omni_port *port, struct omni_port_stats *stats)
 {
-	const struct mem_port *p = port->priv;
+	for (unsigned int i = 0; i < port->queues; i++) {
+		const struct mem_port *p = bench_mem(port, i);
 
-	stats->rx_frames = p->taken;
-	stats->tx_frames = p->n_out;
+		stats->rx_frames += p->taken;
+		stats->tx_frames += p->n_out;
+	}
 }
 
 const struct omni_port_ops bench_mem_port = {

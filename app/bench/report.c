@@ -33,6 +33,10 @@ static void json_result(const struct bench_result *r)
 	       bench_op_name(r->op), omni_cipher_name(r->cipher), frames_name(frames, r->size),
 	       bench_size_mean(r->size), r->peers, r->hosts, r->flows,
 	       r->bundles ? "true" : "false", r->datagrams);
+	printf("\"workers\":%u,", r->workers);
+	if (r->one_mpps > 0)
+		printf("\"one_mpps\":%.3f,\"ratio_to_one\":%.3f,", r->one_mpps,
+		       r->mpps / r->one_mpps);
 	printf("\"runs\":%u,\"mpps\":%.3f,\"mpps_min\":%.3f,\"mpps_max\":%.3f,\"spread\":%.3f,"
 	       "\"gbps\":%.3f,\"cycles_per_frame\":%.1f,\"aead_gbps\":%.3f,\"ratio\":%.3f,"
 	       "\"stages\":{",
@@ -73,13 +77,17 @@ static void table_row(const struct bench_result *r)
 {
 	char frames[8];
 
-	printf("%-8s %-11s %5s %6u %8.2f %6.1f%% %8.2f %8.1f ", bench_op_name(r->op),
-	       omni_cipher_name(r->cipher), frames_name(frames, r->size), r->peers, r->mpps,
-	       spread(r) * 100, r->gbps, r->cycles_per_frame);
+	printf("%-8s %-11s %5s %6u %7u %8.2f %6.1f%% %8.2f %8.1f ", bench_op_name(r->op),
+	       omni_cipher_name(r->cipher), frames_name(frames, r->size), r->peers, r->workers,
+	       r->mpps, spread(r) * 100, r->gbps, r->cycles_per_frame);
 	if (r->aead_gbps > 0)
 		printf("%10.2f %6.2f ", r->aead_gbps, r->ratio);
 	else
 		printf("%10s %6s ", "-", "-");
+	if (r->one_mpps > 0)
+		printf("%6.2f ", r->mpps / r->one_mpps);
+	else
+		printf("%6s ", "-");
 	for (unsigned int i = 0; i < OMNI_STAGE_COUNT; i++)
 		if (r->stage[i] > 0)
 			printf(" %s %.1f", omni_stage_name(i), r->stage[i]);
@@ -88,8 +96,8 @@ static void table_row(const struct bench_result *r)
 
 void bench_print_table(const struct bench_report *r)
 {
-	printf("%-8s %-11s %5s %6s %8s %7s %8s %8s %10s %6s  %s\n", "OP", "CIPHER", "SIZE", "PEERS",
-	       "MPPS", "SPREAD", "GB/S", "CYCLES", "AEAD GB/S", "RATIO",
+	printf("%-8s %-11s %5s %6s %7s %8s %7s %8s %8s %10s %6s %6s  %s\n", "OP", "CIPHER", "SIZE",
+	       "PEERS", "WORKERS", "MPPS", "SPREAD", "GB/S", "CYCLES", "AEAD GB/S", "RATIO", "TO 1",
 	       "CYCLES PER FRAME AND STAGE");
 	for (unsigned int i = 0; i < r->n; i++)
 		table_row(&r->result[i]);

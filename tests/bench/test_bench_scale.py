@@ -29,6 +29,32 @@ def test_a_wrong_option_is_an_error():
         scale.bench("handshake", "--nonsense")
 
 
+@pytest.mark.skipif(not BUILT or len(os.sched_getaffinity(0)) < 2,
+                    reason="no release build, or one CPU")
+def test_two_workers_seal_and_open_what_they_are_given():
+    opts = SimpleNamespace(quick=True, cipher="chachapoly")
+    for op in ("seal", "open"):
+        result, memory = scale.datapath(opts, op, 64, 3, 2)
+        assert (result["workers"], result["peers"]) == (2, 3)
+        assert result["datagrams"] == 2 * scale.datapath(opts, op, 64, 3, 1)[0]["datagrams"]
+        assert result["mpps"] > 0 and result["one_mpps"] > 0
+        assert memory[0]["bytes_per_session"] > 0
+
+
+def test_more_workers_than_cpus_are_refused():
+    with pytest.raises(lab.BenchError, match="CPUs are wanted"):
+        scale.bench("datapath", "--workers", str(os.cpu_count() + 1))
+
+
+def test_workers_are_compared_with_one_of_them(monkeypatch):
+    rows = [{"mpps": 30.0, "one_mpps": 20.0}]
+    monkeypatch.setattr(scale, "bench", lambda *a: json.dumps({"results": rows, "memory": []}))
+    report = Report("scale", lab.machine(), "abc")
+    opts = SimpleNamespace(peers=[1], runs=1, quick=True, cipher="aesgcm")
+    scale.peers_rows(opts, report, 2)
+    assert {r["ratio"] for r in report.rows} == {1.5}
+
+
 def test_peers_are_compared_with_one_and_bundles_left_out(monkeypatch):
     def bench(*args):
         peers = int(args[args.index("--peers") + 1])
