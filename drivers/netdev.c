@@ -18,6 +18,9 @@
 #include "netdev.h"
 #include "omni_drivers.h"
 
+/* One small message and its answer. */
+#define REQUEST_LEN 1024
+
 /* One ioctl on an interface, over a socket of its own. 0 or -errno. */
 static int device_ioctl(const char *name, unsigned long request, struct ifreq *ifr)
 {
@@ -125,8 +128,7 @@ int netdev_set_up(const char *name)
 	return device_ioctl(name, SIOCSIFFLAGS, &ifr);
 }
 
-static struct nlmsghdr *build_address(void *buf, unsigned int ifindex,
-				      const struct omni_prefix *prefix)
+static void build_address(void *buf, unsigned int ifindex, const struct omni_prefix *prefix)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	bool v4 = omni_ip_is_v4(&prefix->ip);
@@ -146,31 +148,52 @@ static struct nlmsghdr *build_address(void *buf, unsigned int ifindex,
 	msg->ifa_index = ifindex;
 	mnl_attr_put(nlh, IFA_LOCAL, len, ip);
 	mnl_attr_put(nlh, IFA_ADDRESS, len, ip);
-	return nlh;
 }
 
-int netdev_add_address(unsigned int ifindex, const struct omni_prefix *prefix)
+/* Send a request with NLM_F_ACK, of which buf holds len bytes, and hear what the kernel says. */
+static int request(void *buf, size_t len)
 {
-	char buf[1024]; /* one small message and its answer */
 	struct mnl_socket *nl = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	struct nlmsghdr *nlh;
+	const struct nlmsghdr *nlh = buf;
 	ssize_t n;
 	int rc = 0;
 
 	if (nl == NULL)
 		return -errno;
-	nlh = build_address(buf, ifindex, prefix);
 	if (mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
 	    mnl_socket_sendto(nl, nlh, nlh->nlmsg_len) < 0)
 		rc = -errno;
 	if (rc == 0) {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
+		n = mnl_socket_recvfrom(nl, buf, len);
 		if (n < 0 ||
 		    mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(nl), NULL, NULL) < 0)
 			rc = -errno;
 	}
 	mnl_socket_close(nl);
 	return rc;
+}
+
+int netdev_add_address(unsigned int ifindex, const struct omni_prefix *prefix)
+{
+	char buf[REQUEST_LEN];
+
+	build_address(buf, ifindex, prefix);
+	return request(buf, sizeof(buf));
+}
+
+int netdev_set_segment_max(const char *name, uint32_t len)
+{
+	char buf[REQUEST_LEN];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *msg;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = 1;
+	msg = mnl_nlmsg_put_extra_header(nlh, sizeof(*msg));
+	msg->ifi_index = (int)if_nametoindex(name);
+	mnl_attr_put_u32(nlh, IFLA_GSO_MAX_SIZE, len);
+	return msg->ifi_index != 0 ? request(buf, sizeof(buf)) : -ENODEV;
 }
 
 int omni_driver_interface_mtu(const char *interface)

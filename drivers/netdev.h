@@ -28,6 +28,8 @@ int netdev_check(const char *name, struct omni_err *err);
 int netdev_set_mtu(const char *name, uint16_t mtu);
 int netdev_set_mac(const char *name, const uint8_t mac[6]);
 int netdev_set_up(const char *name);
+/* The longest segment that the kernel hands over, headers included. */
+int netdev_set_segment_max(const char *name, uint32_t len);
 /* Frames to any MAC come in while the descriptor that is returned stays open; or -errno. */
 int netdev_promiscuous(unsigned int ifindex);
 /* Add an address of either family; one that is there already is fine. */

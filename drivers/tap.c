@@ -21,6 +21,12 @@
 #ifndef IFF_TUN_EXCL
 #define IFF_TUN_EXCL 0x8000
 #endif
+/*
+ * Segments that the kernel is asked for, less than 64 KB: on a path of 1500 bytes, 44 frames, which
+ * leave in one segmented send of 65507 bytes at most with their headers and tags. With all that
+ * TCP would fill, every segment costs a second send of two or three frames.
+ */
+#define SEGMENT_LEN 60500
 /* Runs of UDP datagrams, IPv4 and IPv6; the system's header may be older than the kernel. */
 #define OFFLOAD_USO (0x20 | 0x40)
 #define OFFLOAD_TSO (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
@@ -121,6 +127,9 @@ static int set_up(const struct tap_port *p, const struct omni_port_conf *conf, u
 		rc = netdev_set_mac(p->interface, conf->mac);
 	if (rc == 0)
 		rc = netdev_set_up(p->interface);
+	/* It is about speed, and a kernel may not know it. */
+	if (rc == 0)
+		(void)netdev_set_segment_max(p->interface, SEGMENT_LEN);
 	return rc;
 }
 

@@ -94,6 +94,16 @@ def test_bulk_tcp_arrives_whole_in_segments(rig, family):
     assert sent["rx_offload"] == sent["rx_bad_len"] == got["tx_failed"] == 0
 
 
+def test_a_segment_leaves_in_one_send(rig):
+    rig.driver = "udp"
+    a, b = start(rig)
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 4)
+    uplink = next(p for p in a.ports() if p["name"] == "uplink0")
+    segments = host_port(a)["rx_segments"]
+    assert SIZE // 4 / 65536 < segments
+    assert uplink["tx_runs"] < 1.2 * segments
+
+
 def test_without_offloads(rig):
     """Of the port, and of the kernel's side of it."""
     a, b = start(rig, offload="off")
