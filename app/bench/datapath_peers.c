@@ -49,17 +49,17 @@ static void build_path(const struct bench_rig *r, struct omni_path *path, unsign
 static bool add_peer(struct bench_rig *r, unsigned int number)
 {
 	struct bench_peer *p = &r->peer[number];
-	struct omni_path *path = calloc(1, sizeof(*path));
+	struct omni_path path = {0}, *copy;
 
 	p->pub = omni_peers_add(r->peers, BENCH_DOMAIN);
-	if (p->pub == NULL || path == NULL) {
-		free(path);
+	if (p->pub == NULL)
 		return false;
-	}
-	build_path(r, path, 0, number + 1);
+	build_path(r, &path, 0, number + 1);
 	build_path(r, &p->far_path, number + 1, 0);
-	omni_peer_set_path(p->pub, path, r->rcu);
-	return true;
+	copy = omni_path_copy(&path);
+	if (copy != NULL)
+		omni_peer_set_path(p->pub, copy, r->rcu);
+	return copy != NULL;
 }
 
 static bool add_session(struct bench_rig *r, struct bench_peer *p, unsigned int cipher)

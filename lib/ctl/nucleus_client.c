@@ -29,16 +29,15 @@ static void set_held(struct nc_session *s, const struct omni_endpoint *ep)
 /* Workers compare where data comes from with the path, and nothing more. */
 static void publish_path(struct nc_session *s)
 {
-	struct omni_path *path = malloc(sizeof(*path));
+	struct omni_path path, *copy;
 
-	if (path == NULL)
+	if (ctl_resolve(s->ctl, &s->remote, &path) != 0)
 		return;
-	if (ctl_resolve(s->ctl, &s->remote, path) != 0) {
-		free(path);
+	copy = omni_path_copy(&path);
+	if (copy == NULL)
 		return;
-	}
-	s->local = path->local;
-	omni_peer_set_path(s->pub, path, s->ctl->conf.rcu);
+	omni_path_local(&path, &s->local);
+	omni_peer_set_path(s->pub, copy, s->ctl->conf.rcu);
 }
 
 /* ---- Keys ---- */

@@ -38,10 +38,13 @@ static uint16_t tcp_mtu_of(const struct ctl_peer *peer, uint16_t mtu)
 	return peer->link_mtu;
 }
 
+/* Both addresses and ports, whatever the next hop. */
 static bool same_way(const struct omni_path *a, const struct omni_path *b)
 {
-	return a->port == b->port && omni_endpoint_equal(&a->local, &b->local) &&
-	       omni_endpoint_equal(&a->remote, &b->remote);
+	const size_t macs = OMNI_ETHER_HDR_LEN - 2;
+
+	return a->port == b->port &&
+	       memcmp(a->hdr + macs, b->hdr + macs, sizeof(a->hdr) - macs) == 0;
 }
 
 static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_path *path)
@@ -57,10 +60,9 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 	if (old != NULL && same_way(old, path) && old->mtu == path->mtu &&
 	    old->tcp_mtu == path->tcp_mtu && memcmp(old->hdr, path->hdr, sizeof(old->hdr)) == 0)
 		return;
-	copy = malloc(sizeof(*copy));
+	copy = omni_path_copy(path);
 	if (copy == NULL)
 		return;
-	memcpy(copy, path, sizeof(*copy));
 	omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
 	if (!moved || !ctl_peer_has_key(peer))
 		return;
@@ -72,11 +74,10 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 void ctl_peer_publish_mtu(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	const struct omni_path *old = atomic_load(&peer->pub->path);
-	struct omni_path *copy = old != NULL ? malloc(sizeof(*copy)) : NULL;
+	struct omni_path *copy = old != NULL ? omni_path_copy(old) : NULL;
 
 	if (copy == NULL)
 		return;
-	*copy = *old;
 	copy->mtu = peer->link_mtu;
 	copy->mtu = mtu_of(peer, copy);
 	copy->tcp_mtu = tcp_mtu_of(peer, copy->mtu);

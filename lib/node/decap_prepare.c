@@ -89,7 +89,7 @@ static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int
 		kp[sessions] = omni_sessions_at(w->conf.sessions, id);
 		omni_keypair_fetch(kp[sessions]);
 		lane[sessions] = omni_load_be16(h + offsetof(struct omni_data_hdr, lane));
-		len[sessions] = meta->payload_len;
+		len[sessions] = meta->payload_len - OMNI_DATA_OVERHEAD;
 		sessions += kp[sessions] != NULL;
 	}
 	if (likely(sessions < FETCH_MIN))

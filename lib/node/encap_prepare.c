@@ -12,7 +12,7 @@
 
 /* What frames to one peer have in common; looked up once for those that follow each other. */
 struct run {
-	const struct omni_keypair *kp;
+	struct omni_keypair *kp;
 	const struct omni_path *path;
 	struct omni_lane_tx *tx;
 	uint16_t lane;
@@ -48,7 +48,7 @@ static unsigned int check_wear(struct omni_worker *w, const struct run *r)
 		       : KEEP;
 }
 
-static void begin_run(struct omni_worker *w, struct run *r, const struct omni_keypair *kp)
+static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair *kp)
 {
 	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
 
@@ -81,6 +81,16 @@ static inline uint64_t take_sequence(struct omni_worker *w, const struct run *r,
 	return tx->sequence++;
 }
 
+/* Whole vectors, from the path's first cache line. */
+#define TEMPLATE_COPY 48
+
+static_assert(TEMPLATE_COPY >= OMNI_ETHER_HDR_LEN + OMNI_IPV4_HDR_LEN + OMNI_UDP_HDR_LEN &&
+		      offsetof(struct omni_path, hdr) + TEMPLATE_COPY <= OMNI_CACHE_LINE,
+	      "the template for IPv4, and no other line");
+static_assert(TEMPLATE_COPY <=
+		      OMNI_ETHER_HDR_LEN + OMNI_IPV4_HDR_LEN + OMNI_UDP_HDR_LEN + OMNI_DATA_HDR_LEN,
+	      "the template ends before the payload");
+
 /*
  * omni_path_write for IPv4 without a call: the template is copied whole, because what is too
  * much of it lies where the data header comes next.
@@ -96,17 +106,13 @@ static inline void put_outer(const struct omni_path *path, uint8_t *at, uint16_t
 		omni_path_write(path, at, payload_len, ip_id);
 		return;
 	}
-	memcpy(at, path->hdr, sizeof(path->hdr));
+	memcpy(at, path->hdr, TEMPLATE_COPY);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum += sum >> 16;
 	omni_store_be32(ip + 2, len << 16 | ip_id);
 	omni_store_be16(ip + 10, (uint16_t)~sum);
 	omni_store_be16(ip + OMNI_IPV4_HDR_LEN + 4, (uint16_t)udp_len);
 }
-
-static_assert(sizeof(((struct omni_path *)NULL)->hdr) <=
-		      OMNI_ETHER_HDR_LEN + OMNI_IPV4_HDR_LEN + OMNI_UDP_HDR_LEN + OMNI_DATA_HDR_LEN,
-	      "the template ends before the payload");
 
 /* The data header at h, in three stores. */
 static inline void put_header(uint8_t *h, struct omni_aead_op *op, const struct omni_keypair *kp,
@@ -156,7 +162,7 @@ unsigned int omni_node_encap_prepare(struct omni_worker *w, struct rte_mbuf **m,
 	unsigned int left = 0;
 
 	for (unsigned int i = 0; i < n; i++) {
-		const struct omni_keypair *kp = omni_meta(m[i])->kp;
+		struct omni_keypair *kp = omni_meta(m[i])->kp;
 		unsigned int why;
 
 		if (kp != run.kp)

@@ -146,6 +146,16 @@ static inline void look_up(const struct omni_worker *w, struct rte_mbuf **m, uns
 	omni_fdb_lookup(w->conf.fdb, key, n, dest);
 }
 
+/* Where headers and tag will be written: lines of the frame's that nobody read. */
+static inline void fetch_ends(const struct rte_mbuf *m)
+{
+	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	__builtin_prefetch(data - 1, 1);
+	__builtin_prefetch(data - OMNI_DATA_HDR_LEN - OMNI_OUTER_HDR_MAX, 1);
+	__builtin_prefetch(data + rte_pktmbuf_data_len(m) + OMNI_TAG_LEN - 1, 1);
+}
+
 /*
  * What stands behind different peers is fetched in passes over the burst, each of them for what
  * the one before it made known, so that a burst to many peers waits for memory a few times and
@@ -174,6 +184,7 @@ static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int
 	for (unsigned int i = 0; i < peers; i++) {
 		omni_keypair_fetch(atomic_load_explicit(&peer[i]->tx, memory_order_acquire));
 		omni_path_fetch(atomic_load_explicit(&peer[i]->path, memory_order_acquire));
+		fetch_ends(m[of[i]]);
 	}
 	for (unsigned int i = 0; i < peers; i++) {
 		kp = atomic_load_explicit(&peer[i]->tx, memory_order_acquire);

@@ -40,7 +40,7 @@ static bool plan(struct cut *c, const struct omni_path *path, uint32_t len)
 	return true;
 }
 
-static uint32_t next_id(const struct omni_worker *w, const struct omni_keypair *kp)
+static uint32_t next_id(const struct omni_worker *w, struct omni_keypair *kp)
 {
 	bool shared;
 	struct omni_lane_tx *tx = &kp->tx[lane_of(w, kp, &shared)];

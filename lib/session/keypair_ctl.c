@@ -10,15 +10,14 @@
 /* The keypair and its lanes, zeroed. */
 static struct omni_keypair *alloc(const struct omni_keypair_conf *conf)
 {
-	size_t rx_at = sizeof(struct omni_keypair) + conf->lanes_tx * sizeof(struct omni_lane_tx);
-	size_t size = rx_at + conf->lanes_rx * sizeof(struct omni_lane_rx);
+	size_t rx = sizeof(struct omni_keypair) + conf->lanes_tx * sizeof(struct omni_lane_tx);
+	size_t size = rx + conf->lanes_rx * sizeof(struct omni_lane_rx);
 	struct omni_keypair *kp = aligned_alloc(OMNI_CACHE_LINE, size);
 
 	if (kp == NULL)
 		return NULL;
 	memset(kp, 0, size);
-	kp->tx = (struct omni_lane_tx *)(void *)(kp + 1);
-	kp->rx = (struct omni_lane_rx *)(void *)((uint8_t *)kp + rx_at);
+	kp->rx = (struct omni_lane_rx *)(void *)((uint8_t *)kp + rx);
 	return kp;
 }
 

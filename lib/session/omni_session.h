@@ -8,6 +8,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <omni_addr.h>
@@ -75,11 +76,10 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
 
 /*
  * The two transport keys of one handshake with their ids and counters: born and destroyed
- * together. Immutable after publication but for `marks` and the lanes.
+ * together. Immutable after publication but for `marks` and the lanes. What is read for each
+ * frame, either way, stands in the first cache line.
  */
 struct omni_keypair {
-	/* What is read to send stands in the first cache line, the lanes follow in the next ones.
-	 */
 	uint64_t local_id;  /* ours, in what we receive; host order */
 	uint64_t remote_id; /* the peer's, in what we send; host order */
 	_Atomic uint32_t marks;
@@ -91,14 +91,17 @@ struct omni_keypair {
 	uint16_t frame_max; /* largest inner frame that both sides take */
 	uint16_t features;  /* what the peer sends and takes: OMNI_FEATURE_* */
 	uint8_t cipher;	    /* enum omni_cipher */
-	bool initiator;	    /* we began this handshake */
 	bool nucleus;	    /* the other side is a Nucleus: only kind control is accepted */
-	struct omni_aead_key *rx_key, *tx_key;
-	struct omni_lane_tx *tx; /* lanes_tx of them, behind the keypair */
-	struct omni_lane_rx *rx; /* lanes_rx of them, behind those */
-	uint64_t created_ns;	 /* omni_clock_boot_ns() */
+	struct omni_aead_key *tx_key, *rx_key;
+	struct omni_lane_rx *rx; /* lanes_rx of them */
+	/* Control's. */
+	bool initiator;	     /* we began this handshake */
+	uint64_t created_ns; /* omni_clock_boot_ns() */
 	struct omni_rcu_node rcu;
+	struct omni_lane_tx tx[]; /* lanes_tx of them */
 } __attribute__((aligned(OMNI_CACHE_LINE)));
+
+static_assert(offsetof(struct omni_keypair, initiator) == OMNI_CACHE_LINE, "one line for workers");
 
 /* What omni_keypair_create needs. Keys are copied into schedules; the caller wipes its own. */
 struct omni_keypair_conf {
@@ -123,10 +126,7 @@ void omni_keypair_free(void *keypair);
  */
 static inline void omni_keypair_fetch(const struct omni_keypair *kp)
 {
-	if (kp == NULL)
-		return;
 	__builtin_prefetch(kp);
-	__builtin_prefetch((const uint8_t *)kp + OMNI_CACHE_LINE);
 }
 
 void omni_keypair_fetch_tx(const struct omni_keypair *kp, uint16_t lane, uint32_t len);
@@ -194,28 +194,34 @@ static inline struct omni_keypair *omni_sessions_lookup(const struct omni_sessio
 
 /* ---- Peers ---- */
 
-/* How to reach a peer: immutable; control replaces the whole object. */
+/*
+ * How to reach a peer: immutable; control replaces the whole object. What is read to send over
+ * IPv4, and to see that a datagram comes from there, stands in the first cache line.
+ */
 struct omni_path {
 	uint16_t port;	  /* index of the uplink in the port table */
 	uint16_t mtu;	  /* largest IP datagram */
 	uint16_t tcp_mtu; /* for TCP connections that begin now; 0: mtu. See ctl's path.c */
 	uint8_t hdr_len;  /* of hdr: 42 (IPv4) or 62 (IPv6) */
 	bool v6;
-	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
 	uint32_t ip_sum;   /* IPv4: sum of the header's constant 16-bit words, host order */
+	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
 	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed above) */
-	uint8_t hdr[64];
-	struct omni_endpoint remote, local;
+	uint8_t hdr[OMNI_OUTER_HDR_MAX];
+	struct omni_endpoint remote;
 	struct omni_rcu_node rcu;
 };
+
+/* A copy of path at the start of a cache line, to be published; NULL: no memory. Control. */
+struct omni_path *omni_path_copy(const struct omni_path *path);
+
+/* The address that path sends from. Control. */
+void omni_path_local(const struct omni_path *path, struct omni_endpoint *local);
 
 /* Start fetching what sending, or a look at the remote address, reads. Worker. */
 static inline void omni_path_fetch(const struct omni_path *path)
 {
-	if (path == NULL)
-		return;
 	__builtin_prefetch(path);
-	__builtin_prefetch(&path->hdr[sizeof(path->hdr) - 1]);
 }
 
 /* Fill hdr, hdr_len, v6, ip_sum and udp_checksum from addresses and MACs. Control. */
@@ -245,6 +251,8 @@ struct omni_peer {
 	struct omni_rcu_node rcu;	   /* control's */
 };
 
+static_assert(sizeof(struct omni_peer) == OMNI_CACHE_LINE, "whole cache lines");
+
 #define OMNI_NO_CLUSTER UINT16_MAX
 
 struct omni_peers {
@@ -264,7 +272,8 @@ struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster);
 /* Unpublish, and free the peer and its path after the workers' turns; keypairs are the caller's. */
 void omni_peers_remove(struct omni_peers *peers, struct omni_peer *peer, struct omni_rcu *rcu);
 
-/* Publish path (takes ownership; NULL: none) and free the old one after the workers' turns. */
+/* Publish path (of omni_path_copy, takes ownership; NULL: none) and free the old one after the
+ * workers' turns. */
 void omni_peer_set_path(struct omni_peer *peer, struct omni_path *path, struct omni_rcu *rcu);
 
 static inline void omni_peer_set_tx(struct omni_peer *peer, struct omni_keypair *kp)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
 #include <omni_cursor.h>
@@ -35,26 +36,54 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-static uint8_t *put_ipv4(uint8_t *ip, const struct omni_path *path)
+static uint8_t *put_ipv4(uint8_t *ip, const struct omni_ip *local, const struct omni_ip *remote)
 {
 	ip[0] = 0x45;
 	omni_store_be16(ip + 6, IPV4_DONT_FRAGMENT);
 	ip[8] = OUTER_TTL;
 	ip[9] = IP_PROTO_UDP;
-	memcpy(ip + 12, path->local.ip.b + 12, 4);
-	memcpy(ip + 16, path->remote.ip.b + 12, 4);
+	memcpy(ip + 12, local->b + 12, 4);
+	memcpy(ip + 16, remote->b + 12, 4);
 	return ip + OMNI_IPV4_HDR_LEN;
 }
 
-static uint8_t *put_ipv6(uint8_t *ip, const struct omni_path *path)
+static uint8_t *put_ipv6(uint8_t *ip, const struct omni_ip *local, const struct omni_ip *remote)
 {
 	ip[0] = 0x60;
 	ip[6] = IP_PROTO_UDP;
 	ip[7] = OUTER_TTL;
-	memcpy(ip + 8, path->local.ip.b, 16);
-	memcpy(ip + 24, path->remote.ip.b, 16);
+	memcpy(ip + 8, local->b, 16);
+	memcpy(ip + 24, remote->b, 16);
 	return ip + OMNI_IPV6_HDR_LEN;
 }
+
+struct omni_path *omni_path_copy(const struct omni_path *path)
+{
+	struct omni_path *copy = aligned_alloc(OMNI_CACHE_LINE, sizeof(*copy));
+
+	if (copy == NULL)
+		return NULL;
+	*copy = *path;
+	memset(&copy->rcu, 0, sizeof(copy->rcu));
+	return copy;
+}
+
+void omni_path_local(const struct omni_path *path, struct omni_endpoint *local)
+{
+	const uint8_t *ip = path->hdr + OMNI_ETHER_HDR_LEN;
+
+	memset(local, 0, sizeof(*local));
+	if (path->v6) {
+		memcpy(local->ip.b, ip + 8, 16);
+		local->port = omni_load_be16(ip + OMNI_IPV6_HDR_LEN);
+		return;
+	}
+	local->ip.b[10] = local->ip.b[11] = 0xff;
+	memcpy(local->ip.b + 12, ip + 12, 4);
+	local->port = omni_load_be16(ip + OMNI_IPV4_HDR_LEN);
+}
+
+static_assert(sizeof(struct omni_path) % OMNI_CACHE_LINE == 0, "whole cache lines");
 
 void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uint8_t dst_mac[6],
 		     const struct omni_endpoint *local, const struct omni_endpoint *remote)
@@ -62,14 +91,14 @@ void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uin
 	uint8_t *ip = path->hdr + OMNI_ETHER_HDR_LEN, *udp;
 
 	memset(path->hdr, 0, sizeof(path->hdr));
-	path->local = *local;
 	path->remote = *remote;
 	path->v6 = !omni_ip_is_v4(&remote->ip);
 	path->udp_checksum = path->v6;
 	memcpy(path->hdr, dst_mac, 6);
 	memcpy(path->hdr + 6, src_mac, 6);
 	omni_store_be16(path->hdr + 12, path->v6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
-	udp = path->v6 ? put_ipv6(ip, path) : put_ipv4(ip, path);
+	udp = path->v6 ? put_ipv6(ip, &local->ip, &remote->ip)
+		       : put_ipv4(ip, &local->ip, &remote->ip);
 	path->ip_sum = path->v6 ? 0 : sum_words(ip, OMNI_IPV4_HDR_LEN, 0);
 	omni_store_be16(udp, local->port);
 	omni_store_be16(udp + 2, remote->port);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <rte_errno.h>
 
@@ -69,11 +70,12 @@ struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster)
 		rte_errno = ENOSPC;
 		return NULL;
 	}
-	peer = calloc(1, sizeof(*peer));
+	peer = aligned_alloc(OMNI_CACHE_LINE, sizeof(*peer));
 	if (peer == NULL) {
 		rte_errno = ENOMEM;
 		return NULL;
 	}
+	memset(peer, 0, sizeof(*peer));
 	peer->index = (uint32_t)index;
 	peer->generation = ++peers->generation[index];
 	peer->cluster = cluster;

@@ -245,8 +245,8 @@ int rig_teardown(void **state)
 static void set_path(struct site *from, const struct site *to, const struct link *link)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 0, 9, 9};
-	struct omni_path *path = calloc(1, sizeof(*path));
 	struct omni_endpoint local = from->address, remote = to->address;
+	struct omni_path path = {0};
 
 	if (link->v6) {
 		assert_int_equal(omni_ip_parse(&local.ip, "fd00::1"), 0);
@@ -254,10 +254,10 @@ static void set_path(struct site *from, const struct site *to, const struct link
 		local.ip.b[15] = (uint8_t)from->number;
 		remote.ip.b[15] = (uint8_t)to->number;
 	}
-	omni_path_build(path, mac, mac, &local, &remote);
-	path->port = from->uplink->id;
-	path->mtu = link->mtu != 0 ? link->mtu : 1500;
-	omni_peer_set_path(from->peer[to->number], path, from->rcu);
+	omni_path_build(&path, mac, mac, &local, &remote);
+	path.port = from->uplink->id;
+	path.mtu = link->mtu != 0 ? link->mtu : 1500;
+	omni_peer_set_path(from->peer[to->number], omni_path_copy(&path), from->rcu);
 }
 
 static void set_key(struct site *s, const struct site *other, const struct link *link,

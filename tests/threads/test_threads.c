@@ -304,15 +304,14 @@ static struct omni_keypair *new_key(struct omni_aead *aead)
 static void change_path(unsigned int round)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 1};
-	struct omni_path *path = calloc(1, sizeof(*path));
 	struct omni_endpoint from, to;
+	struct omni_path path = {0};
 
-	assert_non_null(path);
 	assert_int_equal(omni_endpoint_parse(&from, "192.0.2.1:51820"), 0);
 	assert_int_equal(omni_endpoint_parse(&to, "192.0.2.2:51820"), 0);
-	omni_path_build(path, mac, mac, &from, &to);
-	path->mtu = (uint16_t)(1280 + round);
-	omni_peer_set_path(world.peer, path, world.rcu);
+	omni_path_build(&path, mac, mac, &from, &to);
+	path.mtu = (uint16_t)(1280 + round);
+	omni_peer_set_path(world.peer, omni_path_copy(&path), world.rcu);
 }
 
 static void change_everything(struct omni_aead *aead)

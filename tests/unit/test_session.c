@@ -113,6 +113,24 @@ static void path_of(struct omni_path *path, const char *local, const char *remot
 	omni_path_build(path, src, dst, &l, &r);
 }
 
+static void path_knows_its_local_address(void **state)
+{
+	static const char *const local[] = {"192.0.2.1:51820", "[2001:db8::1]:4000"};
+	static const char *const remote[] = {"192.0.2.2:51820", "[2001:db8::2]:4001"};
+	struct omni_endpoint want, got;
+	struct omni_path path;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		path_of(&path, local[i], remote[i]);
+		assert_int_equal(omni_endpoint_parse(&want, local[i]), 0);
+		omni_path_local(&path, &got);
+		assert_true(omni_endpoint_equal(&got, &want));
+		assert_int_equal(omni_endpoint_parse(&want, remote[i]), 0);
+		assert_true(omni_endpoint_equal(&path.remote, &want));
+	}
+}
+
 static void outer_ipv4_header_is_right(void **state)
 {
 	uint8_t bytes[42 + 100];
@@ -236,6 +254,7 @@ static void control_seals_chachapoly(void **state)
 
 static void peers_get_new_generations(void **state)
 {
+	struct omni_path path;
 	struct omni_rcu *rcu = omni_rcu_create(1);
 	struct omni_peers *peers = omni_peers_create(2);
 	struct omni_peer *a, *b;
@@ -250,8 +269,9 @@ static void peers_get_new_generations(void **state)
 	assert_int_equal(rte_errno, ENOSPC);
 	index = a->index;
 	generation = a->generation;
-	omni_peer_set_path(a, calloc(1, sizeof(struct omni_path)), rcu);
-	omni_peer_set_path(a, calloc(1, sizeof(struct omni_path)), rcu);
+	path_of(&path, "192.0.2.1:51820", "192.0.2.2:51820");
+	omni_peer_set_path(a, omni_path_copy(&path), rcu);
+	omni_peer_set_path(a, omni_path_copy(&path), rcu);
 	omni_peers_remove(peers, a, rcu);
 	assert_null(omni_peers_get(peers, index));
 	a = omni_peers_add(peers, 1);
@@ -297,6 +317,7 @@ int main(void)
 		cmocka_unit_test(ids_are_unique_and_rest),
 		cmocka_unit_test(lookup_wants_the_whole_id),
 		cmocka_unit_test(keypair_refuses_bad_lanes),
+		cmocka_unit_test(path_knows_its_local_address),
 		cmocka_unit_test(outer_ipv4_header_is_right),
 		cmocka_unit_test(outer_ipv6_checksum_is_right),
 		cmocka_unit_test(control_seals_aesgcm),
