@@ -194,8 +194,9 @@ enum ctl_slot {
 	CTL_SLOTS,
 };
 
+/* One key of a peer's, and what its handshake said. */
 struct ctl_session {
-	struct omni_keypair *kp;   /* NULL: empty */
+	struct omni_keypair *kp;
 	struct omni_endpoint from; /* where its handshake came from */
 	struct omni_path reflect;  /* the way back, where routes do not know it yet */
 	struct omni_ip vip;	   /* claimed in its handshake */
@@ -204,9 +205,9 @@ struct ctl_session {
 
 /* Roaming and path MTU: probe.c. */
 struct ctl_probe {
+	uint64_t sent_ns;
 	uint8_t token[OMNI_CONTROL_TOKEN_LEN];
 	struct omni_endpoint to;
-	uint64_t sent_ns;
 	uint16_t size; /* of the IP datagram; 0: not padded */
 	uint8_t tries;
 	bool waiting, echoed;
@@ -230,6 +231,10 @@ struct ctl_roam {
 	uint64_t validated_ns;
 };
 
+/*
+ * Of these there are as many as members, most of them without a session: what only a session or
+ * a round of probes needs is allocated for its time.
+ */
 struct ctl_peer {
 	TAILQ_ENTRY(ctl_peer) entry; /* cluster->peers */
 	struct ctl_link by_key;	     /* ctl->peers_by_key: (cluster, key) */
@@ -250,8 +255,7 @@ struct ctl_peer {
 	uint64_t record_seq; /* order in which records of members came; 0: none */
 	uint64_t record_issued, record_expires; /* seconds since 1970 */
 
-	/* Addresses to try; [0, n) */
-	struct omni_endpoint candidate[CTL_CANDIDATES_MAX];
+	struct omni_endpoint *candidate; /* addresses to try, n_candidates of them */
 	unsigned int n_candidates, next_candidate;
 	struct omni_endpoint endpoint; /* where we send; port 0: unknown */
 	bool endpoint_confirmed;       /* authenticated data came from there */
@@ -259,16 +263,16 @@ struct ctl_peer {
 	uint16_t link_mtu;	       /* of the way's first link */
 	bool path_pending;	       /* the next hop is not known yet */
 	uint16_t keepalive_s;	       /* 0: none */
-	char host[OMNI_HOST_LEN];      /* configured; "": none */
+	char *host;		       /* configured; NULL: none */
 	uint16_t host_port;
 	struct ctl_name *dns; /* resolve.c: host is a name, being looked up; NULL */
 
 	/* Keys: slots.c */
-	struct ctl_session slot[CTL_SLOTS];
-	uint8_t newest[OMNI_TAI64N_LEN]; /* of its initiations */
-	uint8_t refused;		 /* enum omni_result of the last answer to us */
-	bool refused_by_us;		 /* refused says why we refused it */
-	uint64_t confirmed_ns;		 /* of the current session */
+	struct ctl_session *slot[CTL_SLOTS]; /* NULL: empty */
+	uint8_t newest[OMNI_TAI64N_LEN];     /* of its initiations */
+	uint8_t refused;		     /* enum omni_result of the last answer to us */
+	bool refused_by_us;		     /* refused says why we refused it */
+	uint64_t confirmed_ns;		     /* of the current session */
 	uint64_t created_ns;
 	bool unconfirmed; /* counted in ctl->n_unconfirmed */
 
@@ -291,9 +295,18 @@ struct ctl_peer {
 	bool alive_armed; /* there was traffic since the last sign of life was asked for */
 	struct ctl_probe alive;
 	struct ctl_pmtu pmtu;
-	struct ctl_roam roam;
+	struct ctl_roam *roam; /* NULL: nothing came from elsewhere */
 	struct ctl_bucket echoes;
 };
+
+/* With what else a member has while it has no session (path, entries of tables) under 1 KiB. */
+static_assert(sizeof(struct ctl_peer) <= 768, "a member without a session is small");
+
+/* The key in a slot; NULL. */
+static inline struct omni_keypair *ctl_peer_kp(const struct ctl_peer *peer, enum ctl_slot slot)
+{
+	return peer->slot[slot] != NULL ? peer->slot[slot]->kp : NULL;
+}
 
 struct ctl_peer *ctl_peer_find(struct omni_ctl *ctl, const struct ctl_cluster *c,
 			       const struct omni_key *key);
@@ -429,6 +442,12 @@ void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_endpoint *from,
 		   uint32_t datagram_len, bool asked);
 void ctl_roam_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
+/* Forget the round that runs, and what the one before it found. */
+void ctl_roam_end(struct ctl_peer *peer);
+static inline bool ctl_roam_runs(const struct ctl_peer *peer)
+{
+	return peer->roam != NULL && peer->roam->running;
+}
 /* Send a PROBE (new token) on the current key; path NULL: the peer's. 0 or -errno. */
 int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
 		   const struct omni_path *path);

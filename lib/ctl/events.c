@@ -47,9 +47,9 @@ static void learn(struct omni_ctl *ctl, const struct omni_event *ev)
 
 static void confirm(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_event *ev)
 {
-	struct ctl_session *s = &peer->slot[CTL_NEXT];
+	struct ctl_session *s = peer->slot[CTL_NEXT];
 
-	if (s->kp == NULL || s->kp->local_id != ev->session_id)
+	if (s == NULL || s->kp->local_id != ev->session_id)
 		return; /* done already: the event is a level */
 	/* Where that data came from is where the peer is. */
 	if (ev->from.port != 0)
@@ -59,7 +59,7 @@ static void confirm(struct omni_ctl *ctl, struct ctl_peer *peer, const struct om
 
 static void worn(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_event *ev)
 {
-	const struct omni_keypair *kp = peer->slot[CTL_CURRENT].kp;
+	const struct omni_keypair *kp = ctl_peer_kp(peer, CTL_CURRENT);
 
 	if (kp != NULL && kp->local_id == ev->session_id)
 		ctl_peer_initiate(ctl, peer);

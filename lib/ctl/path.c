@@ -119,20 +119,40 @@ void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
 		hold(ctl, ep);
 		release(ctl, &peer->endpoint);
 		peer->endpoint = *ep;
-		peer->roam = (struct ctl_roam){0};
+		ctl_roam_end(peer);
 	}
 	peer->endpoint_confirmed = confirmed;
 	if (!same || atomic_load(&peer->pub->path) == NULL)
 		ctl_peer_publish_path(ctl, peer, reflect);
 }
 
+static void forget_candidates(struct ctl_peer *peer)
+{
+	free(peer->candidate);
+	peer->candidate = NULL;
+	peer->n_candidates = peer->next_candidate = 0;
+}
+
+/* For n candidates, those that are there included. */
+static bool has_room(struct ctl_peer *peer, unsigned int n)
+{
+	struct omni_endpoint *room = realloc(peer->candidate, n * sizeof(*room));
+
+	if (room == NULL)
+		return false;
+	peer->candidate = room;
+	return true;
+}
+
 void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 			    const struct omni_endpoint *ep, unsigned int n)
 {
-	peer->n_candidates = OMNI_MIN(n, CTL_CANDIDATES_MAX);
-	peer->next_candidate = 0;
-	for (unsigned int i = 0; i < peer->n_candidates; i++)
-		peer->candidate[i] = ep[i];
+	n = OMNI_MIN(n, CTL_CANDIDATES_MAX);
+	forget_candidates(peer);
+	if (n > 0 && has_room(peer, n)) {
+		memcpy(peer->candidate, ep, n * sizeof(*ep));
+		peer->n_candidates = n;
+	}
 	if (ctl->running && !ctl_peer_has_key(peer))
 		ctl_peer_initiate(ctl, peer);
 }
@@ -162,7 +182,8 @@ static void add_candidate(struct omni_ctl *ctl, struct ctl_peer *peer,
 		ctl_count(ctl, OMNI_STAT_ctl_candidates_filtered);
 		return;
 	}
-	peer->candidate[peer->n_candidates++] = *ep;
+	if (has_room(peer, peer->n_candidates + 1))
+		peer->candidate[peer->n_candidates++] = *ep;
 }
 
 static int member_peer(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
@@ -213,7 +234,7 @@ int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct o
 	peer->record_expires = rec->expires;
 	ctl_vip_set(ctl, peer, &rec->vip, peer->vip_held);
 	if (peer->origin == CTL_ORIGIN_NUCLEUS)
-		peer->n_candidates = peer->next_candidate = 0;
+		forget_candidates(peer);
 	if (seen != NULL)
 		add_candidate(ctl, peer, seen);
 	for (size_t i = 0; i < rec->n_candidates; i++)

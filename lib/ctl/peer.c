@@ -119,6 +119,9 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	c->n_peers--;
 	ctl->peer[peer->pub->index] = NULL;
 	omni_peers_remove(ctl->conf.peers, peer->pub, ctl->conf.rcu);
+	ctl_roam_end(peer);
+	free(peer->candidate);
+	free(peer->host);
 	omni_wipe(peer, sizeof(*peer));
 	free(peer);
 }
@@ -133,7 +136,7 @@ void ctl_peer_look_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct omni_endpoint ep = {.port = peer->host_port};
 
-	if (peer->host[0] == '\0' || peer->dns != NULL)
+	if (peer->host == NULL || peer->dns != NULL)
 		return;
 	if (omni_ip_parse(&ep.ip, peer->host) == 0)
 		ctl_peer_set_endpoints(ctl, peer, &ep, 1);
@@ -145,6 +148,7 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 		 struct omni_err *err)
 {
 	struct ctl_peer *peer = ctl_peer_find(ctl, c, &conf->key);
+	char *host = NULL;
 
 	if (memcmp(&conf->key, &ctl->conf.identity->dh.public, sizeof(conf->key)) == 0)
 		return omni_fail(err, -EINVAL, "peer %s: that is this box's own key", conf->name);
@@ -153,14 +157,18 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 	if (peer != NULL && peer->origin == CTL_ORIGIN_STATIC)
 		return omni_fail(err, -EEXIST, "peer %s: its key is configured already",
 				 conf->name);
+	if (conf->host[0] != '\0' && (host = strdup(conf->host)) == NULL)
+		return omni_fail(err, -ENOMEM, "peer %s: no memory", conf->name);
 	if (peer == NULL)
 		peer = ctl_peer_new(ctl, c, &conf->key, CTL_ORIGIN_STATIC);
-	if (peer == NULL)
+	if (peer == NULL) {
+		free(host);
 		return omni_fail(err, -rte_errno, "peer %s: the table of peers is full",
 				 conf->name);
+	}
 	set_origin(ctl, peer, CTL_ORIGIN_STATIC);
 	memcpy(peer->name, conf->name, sizeof(peer->name));
-	memcpy(peer->host, conf->host, sizeof(peer->host));
+	peer->host = host;
 	peer->host_port = conf->port;
 	peer->path_mtu = conf->path_mtu;
 	peer->keepalive_s = conf->keepalive_s;

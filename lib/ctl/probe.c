@@ -95,8 +95,8 @@ static void take_echo(struct omni_ctl *ctl, struct ctl_peer *peer, const struct 
 	ctl_count(ctl, OMNI_STAT_ctl_echoes_received);
 	if (answers(&peer->pmtu.probe, echo, from)) {
 		ctl_pmtu_echo(ctl, peer);
-	} else if (answers(&peer->roam.at_new, echo, from) ||
-		   answers(&peer->roam.at_old, echo, from)) {
+	} else if (peer->roam != NULL && (answers(&peer->roam->at_new, echo, from) ||
+					  answers(&peer->roam->at_old, echo, from))) {
 		ctl_roam_tick(ctl, peer, now);
 	} else if (answers(&peer->alive, echo, from)) {
 		peer->alive.tries = 0;
@@ -114,7 +114,7 @@ static void closed(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 	omni_log_info(LOG_CTL, "session closed by peer", "cluster=%s peer=%s reason=%u",
 		      peer->cluster->conf->name, ctl_peer_text(key, peer), reason);
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
-		if (peer->slot[i].kp == kp)
+		if (ctl_peer_kp(peer, (enum ctl_slot)i) == kp)
 			ctl_slot_drop(ctl, peer, (enum ctl_slot)i);
 	if (reason == OMNI_CLOSE_LEAVING && !ctl_peer_has_key(peer)) {
 		/* It ends all of them; what came before the last key will hear no more. */

@@ -84,7 +84,7 @@ static void answer_stale(struct omni_ctl *ctl, struct ctl_peer *peer)
 	uint64_t now = ctl_now(ctl);
 
 	ctl_count(ctl, OMNI_STAT_ctl_stale);
-	if (peer == NULL || ctl_peer_has_key(peer) || peer->slot[CTL_NEXT].kp != NULL)
+	if (peer == NULL || ctl_peer_has_key(peer) || peer->slot[CTL_NEXT] != NULL)
 		return;
 	if (peer->stale_ns != 0 && now - peer->stale_ns < OMNI_REKEY_TIMEOUT_S * OMNI_NS_PER_S)
 		return;

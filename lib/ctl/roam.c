@@ -12,9 +12,22 @@
 /* Shortest datagram that carries a PROBE: map of two, type, token of 8 bytes. */
 #define PROBE_LEN (OMNI_DATA_OVERHEAD + 13)
 
+static struct ctl_roam *roam_of(struct ctl_peer *peer)
+{
+	if (peer->roam == NULL)
+		peer->roam = calloc(1, sizeof(*peer->roam));
+	return peer->roam;
+}
+
+void ctl_roam_end(struct ctl_peer *peer)
+{
+	free(peer->roam);
+	peer->roam = NULL;
+}
+
 static void move(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
-	struct omni_endpoint to = peer->roam.at_new.to;
+	struct omni_endpoint to = peer->roam->at_new.to;
 	char key[OMNI_KEY_B64_LEN], a[OMNI_ENDPOINT_TEXT_LEN], b[OMNI_ENDPOINT_TEXT_LEN];
 
 	omni_log_info(LOG_CTL, "peer moved", "cluster=%s peer=%s from=%s to=%s",
@@ -34,16 +47,19 @@ static void probe_new(struct omni_ctl *ctl, struct ctl_peer *peer, const struct 
 		return;
 	}
 	if (ctl_resolve(ctl, to, &path) == 0)
-		(void)ctl_probe_send(ctl, peer, &peer->roam.at_new, &path);
+		(void)ctl_probe_send(ctl, peer, &peer->roam->at_new, &path);
 }
 
 void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_endpoint *from,
 		   uint32_t datagram_len, bool asked)
 {
-	struct ctl_roam *r = &peer->roam;
 	uint64_t now = ctl_now(ctl);
+	struct ctl_roam *r;
 
 	if (!ctl_peer_has_key(peer) || omni_endpoint_equal(from, &peer->endpoint))
+		return;
+	r = roam_of(peer);
+	if (r == NULL)
 		return;
 	if (r->running) {
 		r->asked |= asked && omni_endpoint_equal(from, &r->at_new.to);
@@ -68,9 +84,9 @@ void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 
 void ctl_roam_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
-	struct ctl_roam *r = &peer->roam;
+	struct ctl_roam *r = peer->roam;
 
-	if (!r->running)
+	if (!ctl_roam_runs(peer))
 		return;
 	if (r->at_new.echoed && r->asked) {
 		move(ctl, peer); /* ends the round */

@@ -64,9 +64,9 @@ static const char *peer_reason(struct omni_ctl *ctl, const struct ctl_peer *peer
 	if (peer->refused != OMNI_RESULT_ACCEPTED)
 		why_refused(peer, out);
 	else if (at == NULL)
-		snprintf(out, RPC_TEXT_LEN, "%s%s", peer->host,
-			 peer->host[0] != '\0' ? " does not resolve to an address"
-					       : "no address is known: it has to call");
+		snprintf(out, RPC_TEXT_LEN, "%s%s", peer->host != NULL ? peer->host : "",
+			 peer->host != NULL ? " does not resolve to an address"
+					    : "no address is known: it has to call");
 	else if (peer->attempt_ns != 0)
 		snprintf(out, RPC_TEXT_LEN, "no answer from %s for %" PRIu64 " s",
 			 omni_endpoint_text(text, at),
@@ -84,9 +84,9 @@ static void peer_bytes(const struct ctl_peer *peer, uint64_t *rx, uint64_t *tx)
 	*rx = peer->past_rx_bytes;
 	*tx = peer->past_tx_bytes;
 	for (unsigned int i = 0; i < CTL_SLOTS; i++) {
-		if (peer->slot[i].kp == NULL)
+		if (peer->slot[i] == NULL)
 			continue;
-		omni_keypair_use(peer->slot[i].kp, &use);
+		omni_keypair_use(peer->slot[i]->kp, &use);
 		*rx += use.rx_bytes;
 		*tx += use.tx_bytes;
 	}
@@ -94,7 +94,7 @@ static void peer_bytes(const struct ctl_peer *peer, uint64_t *rx, uint64_t *tx)
 
 static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 {
-	const struct omni_keypair *kp = peer->slot[CTL_CURRENT].kp;
+	const struct omni_keypair *kp = ctl_peer_kp(peer, CTL_CURRENT);
 	const struct omni_path *path = atomic_load(&peer->pub->path);
 	char reason[RPC_TEXT_LEN];
 	uint64_t rx, tx;
@@ -115,7 +115,7 @@ static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 static json_t *session_json(const struct omni_ctl *ctl, const struct ctl_peer *peer,
 			    enum ctl_slot slot)
 {
-	const struct omni_keypair *kp = peer->slot[slot].kp;
+	const struct omni_keypair *kp = peer->slot[slot]->kp;
 	char key[OMNI_KEY_B64_LEN], id[20];
 	struct omni_keypair_use use;
 
@@ -138,7 +138,7 @@ static void add_peer(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *
 static void add_sessions(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list)
 {
 	for (unsigned int i = 0; i < CTL_SLOTS; i++) {
-		if (peer->slot[i].kp != NULL)
+		if (peer->slot[i] != NULL)
 			json_array_append_new(list, session_json(ctl, peer, (enum ctl_slot)i));
 	}
 }

@@ -17,7 +17,7 @@ static void forget_behind(struct omni_ctl *ctl, struct ctl_peer *peer)
 void ctl_slots_publish_tx(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct omni_keypair *old = atomic_load(&peer->pub->tx);
-	struct omni_keypair *kp = peer->slot[CTL_CURRENT].kp;
+	struct omni_keypair *kp = ctl_peer_kp(peer, CTL_CURRENT);
 
 	if (kp != NULL && (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)
 		kp = NULL;
@@ -32,14 +32,14 @@ void ctl_slots_publish_tx(struct omni_ctl *ctl, struct ctl_peer *peer)
 	} else {
 		peer->cluster->n_sessions--;
 		peer->vip_held = false;
+		ctl_roam_end(peer);
 		forget_behind(ctl, peer);
 	}
 }
 
 void ctl_slot_drop(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot slot)
 {
-	struct ctl_session *s = &peer->slot[slot];
-	struct omni_keypair *kp = s->kp;
+	struct omni_keypair *kp = ctl_peer_kp(peer, slot);
 	struct omni_keypair_use use;
 
 	if (kp == NULL)
@@ -47,7 +47,8 @@ void ctl_slot_drop(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot sl
 	omni_keypair_use(kp, &use);
 	peer->past_rx_bytes += use.rx_bytes;
 	peer->past_tx_bytes += use.tx_bytes;
-	memset(s, 0, sizeof(*s));
+	free(peer->slot[slot]);
+	peer->slot[slot] = NULL;
 	if (slot == CTL_CURRENT)
 		ctl_slots_publish_tx(ctl, peer);
 	omni_sessions_release(ctl->conf.sessions, kp->local_id);
@@ -61,18 +62,19 @@ void ctl_slots_drop_all(struct omni_ctl *ctl, struct ctl_peer *peer)
 		ctl_slot_drop(ctl, peer, (enum ctl_slot)i);
 }
 
-static void rotate_in(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_session *s)
+/* s is the peer's from now on. */
+static void rotate_in(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_session *s)
 {
 	ctl_slot_drop(ctl, peer, CTL_PREVIOUS);
 	peer->slot[CTL_PREVIOUS] = peer->slot[CTL_CURRENT];
-	peer->slot[CTL_CURRENT] = *s;
+	peer->slot[CTL_CURRENT] = s;
 	ctl_slots_publish_tx(ctl, peer);
 }
 
 /* There is a session: everything that waited for one is settled. */
 static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
-	struct ctl_session *s = &peer->slot[CTL_CURRENT];
+	const struct ctl_session *s = peer->slot[CTL_CURRENT];
 	char key[OMNI_KEY_B64_LEN], ep[OMNI_ENDPOINT_TEXT_LEN];
 	uint64_t now = ctl_now(ctl);
 
@@ -93,6 +95,26 @@ static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 		      omni_endpoint_text(ep, &s->from), omni_cipher_name(s->kp->cipher),
 		      s->kp->lanes_tx, s->kp->lanes_rx);
 	ctl_pmtu_verify(ctl, peer);
+}
+
+/* What s says with a key by conf, which workers find from now on; NULL with rte_errno. */
+static struct ctl_session *new_session(struct omni_ctl *ctl, const struct omni_keypair_conf *conf,
+				       const struct ctl_session *s)
+{
+	struct ctl_session *copy = malloc(sizeof(*copy));
+
+	if (copy == NULL) {
+		rte_errno = ENOMEM;
+		return NULL;
+	}
+	*copy = *s;
+	copy->kp = omni_keypair_create(ctl->conf.aead, conf);
+	if (copy->kp == NULL) {
+		free(copy);
+		return NULL;
+	}
+	omni_sessions_publish(ctl->conf.sessions, copy->kp);
+	return copy;
 }
 
 int ctl_slots_initiated(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_hs_done *done)
@@ -116,15 +138,14 @@ int ctl_slots_initiated(struct omni_ctl *ctl, struct ctl_peer *peer, const struc
 		.rx_key = &done->keys->recv,
 		.tx_key = &done->keys->send,
 	};
-	struct ctl_session s = {.from = done->from, .vip = a->vip};
+	struct ctl_session s = {.from = done->from, .vip = a->vip}, *mine;
 
-	s.kp = omni_keypair_create(ctl->conf.aead, &conf);
-	if (s.kp == NULL)
-		return -rte_errno;
 	omni_random(&jitter, sizeof(jitter));
 	s.rekey_ns = now + OMNI_REKEY_AFTER_S * OMNI_NS_PER_S + jitter % CTL_REKEY_JITTER_NS;
-	omni_sessions_publish(ctl->conf.sessions, s.kp);
-	rotate_in(ctl, peer, &s);
+	mine = new_session(ctl, &conf, &s);
+	if (mine == NULL)
+		return -rte_errno;
+	rotate_in(ctl, peer, mine);
 	ctl_vip_set(ctl, peer, &a->vip, false);
 	/* First, for the other side may send nothing before it has seen data on this key. */
 	ctl_peer_set_endpoint(ctl, peer, &done->from, true, NULL);
@@ -136,33 +157,31 @@ int ctl_slots_initiated(struct omni_ctl *ctl, struct ctl_peer *peer, const struc
 int ctl_slots_answered(struct omni_ctl *ctl, struct ctl_peer *peer,
 		       const struct omni_keypair_conf *conf, const struct ctl_session *s)
 {
-	struct omni_keypair *kp = omni_keypair_create(ctl->conf.aead, conf);
+	struct ctl_session *next = new_session(ctl, conf, s);
 
-	if (kp == NULL)
+	if (next == NULL)
 		return -rte_errno;
 	ctl_slot_drop(ctl, peer, CTL_NEXT);
-	peer->slot[CTL_NEXT] = *s;
-	peer->slot[CTL_NEXT].kp = kp;
-	omni_sessions_publish(ctl->conf.sessions, kp);
+	peer->slot[CTL_NEXT] = next;
 	ctl_peer_due(peer, ctl_now(ctl));
 	return 0;
 }
 
 void ctl_slots_confirmed(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
-	struct ctl_session s = peer->slot[CTL_NEXT];
+	struct ctl_session *s = peer->slot[CTL_NEXT];
 
-	if (s.kp == NULL)
+	if (s == NULL)
 		return;
-	if (ctl_vip_check(ctl, peer->cluster, &s.vip, &peer->key) < 0) {
+	if (ctl_vip_check(ctl, peer->cluster, &s->vip, &peer->key) < 0) {
 		/* Somebody else was confirmed with it since. */
 		ctl_count(ctl, OMNI_STAT_ctl_vip_conflict);
 		ctl_slot_drop(ctl, peer, CTL_NEXT);
 		return;
 	}
-	memset(&peer->slot[CTL_NEXT], 0, sizeof(peer->slot[CTL_NEXT]));
-	atomic_fetch_and(&s.kp->marks, ~(uint32_t)OMNI_KEYPAIR_UNCONFIRMED);
-	rotate_in(ctl, peer, &s);
-	ctl_vip_set(ctl, peer, &s.vip, true);
+	peer->slot[CTL_NEXT] = NULL;
+	atomic_fetch_and(&s->kp->marks, ~(uint32_t)OMNI_KEYPAIR_UNCONFIRMED);
+	rotate_in(ctl, peer, s);
+	ctl_vip_set(ctl, peer, &s->vip, true);
 	session_up(ctl, peer);
 }

@@ -21,7 +21,7 @@ void ctl_peer_due(struct ctl_peer *peer, uint64_t at_ns)
 
 static void expire(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot slot, uint64_t now)
 {
-	struct omni_keypair *kp = peer->slot[slot].kp;
+	struct omni_keypair *kp = ctl_peer_kp(peer, slot);
 	uint64_t age;
 
 	if (kp == NULL)
@@ -39,11 +39,11 @@ static void expire(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot sl
 
 static void rekey(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
-	const struct ctl_session *s = &peer->slot[CTL_CURRENT];
+	const struct ctl_session *s = peer->slot[CTL_CURRENT];
 	struct omni_keypair_use use;
 	bool worn;
 
-	if (s->kp == NULL)
+	if (s == NULL)
 		return;
 	omni_keypair_use(s->kp, &use);
 	worn = use.tx_messages >= OMNI_MESSAGES_REKEY ||
@@ -68,9 +68,9 @@ static void look(const struct ctl_peer *peer, struct seen *seen)
 	for (unsigned int i = 0; i < CTL_SLOTS; i++) {
 		struct omni_keypair_use use;
 
-		if (peer->slot[i].kp == NULL)
+		if (peer->slot[i] == NULL)
 			continue;
-		omni_keypair_use(peer->slot[i].kp, &use);
+		omni_keypair_use(peer->slot[i]->kp, &use);
 		seen->rx = OMNI_MAX(seen->rx, use.rx_any_tsc);
 		seen->tx = OMNI_MAX(seen->tx, use.tx_any_tsc);
 		seen->rx_data = OMNI_MAX(seen->rx_data, use.rx_last_tsc);
@@ -90,9 +90,9 @@ static bool newer(uint64_t seen, uint64_t *tsc, uint64_t *ns, uint64_t now)
 /* The first data on a key that we began shows that the other side holds its VIP. */
 static void hold_vip(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
-	const struct ctl_session *s = &peer->slot[CTL_CURRENT];
+	const struct ctl_session *s = peer->slot[CTL_CURRENT];
 
-	if (peer->vip_held || s->kp == NULL || !ctl_peer_has_key(peer))
+	if (peer->vip_held || s == NULL || !ctl_peer_has_key(peer))
 		return;
 	if (ctl_vip_check(ctl, peer->cluster, &s->vip, &peer->key) == 0)
 		ctl_vip_set(ctl, peer, &s->vip, true);
@@ -163,7 +163,7 @@ static void look_after(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now
 
 static bool is_busy(const struct ctl_peer *peer)
 {
-	return peer->pmtu.searching || peer->roam.running || peer->alive.waiting;
+	return peer->pmtu.searching || ctl_roam_runs(peer) || peer->alive.waiting;
 }
 
 static void plan(struct ctl_peer *peer, uint64_t now)
@@ -171,7 +171,7 @@ static void plan(struct ctl_peer *peer, uint64_t now)
 	bool keys = false;
 
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
-		keys |= peer->slot[i].kp != NULL;
+		keys |= peer->slot[i] != NULL;
 	peer->due_ns = is_busy(peer) ? now + BUSY_NS : keys ? now + LOOK_NS : UINT64_MAX;
 	if (peer->origin == CTL_ORIGIN_CALLED)
 		ctl_peer_due(peer, now + LOOK_NS);
@@ -186,7 +186,7 @@ static bool is_gone(const struct ctl_peer *peer, uint64_t now)
 		return false;
 	if (peer->confirmed_ns == 0)
 		return now - peer->created_ns >= CTL_UNCONFIRMED_NS;
-	return !ctl_peer_has_key(peer) && peer->slot[CTL_NEXT].kp == NULL && peer->hs == NULL;
+	return !ctl_peer_has_key(peer) && peer->slot[CTL_NEXT] == NULL && peer->hs == NULL;
 }
 
 void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
@@ -265,8 +265,8 @@ static void drop_send_keys(struct omni_ctl *ctl, int64_t moved_ns)
 	for (unsigned int i = 0; i < ctl->n_clusters; i++)
 		TAILQ_FOREACH (peer, &ctl->cluster[i].peers, entry) {
 			for (unsigned int s = 0; s < CTL_SLOTS; s++)
-				if (peer->slot[s].kp != NULL)
-					atomic_fetch_or(&peer->slot[s].kp->marks,
+				if (peer->slot[s] != NULL)
+					atomic_fetch_or(&peer->slot[s]->kp->marks,
 							OMNI_KEYPAIR_NO_TX);
 			/* What is neither confirmed nor sealed with yet would be sealed with. */
 			ctl_slot_drop(ctl, peer, CTL_NEXT);

@@ -136,15 +136,15 @@ static void copies_do_not_move_a_peer(void **state)
 	};
 	assert_int_equal(omni_endpoint_parse(&ev.from, "203.0.113.9:1"), 0);
 	ctl_event(b->ctl, &ev);
-	assert_true(peer->roam.running);
+	assert_true(ctl_roam_runs(peer));
 	rig_run(2000);
-	assert_false(peer->roam.running);
+	assert_false(ctl_roam_runs(peer));
 	assert_true(omni_endpoint_equal(&peer->endpoint, &before));
 	assert_int_equal(count_of(b, OMNI_STAT_ctl_roamed), 0);
 	/* What caused it was shorter than a probe: nothing is sent there. */
 	ev.datagram_len = OMNI_DATA_MIN_LEN;
 	ctl_event(b->ctl, &ev);
-	assert_false(peer->roam.running);
+	assert_false(ctl_roam_runs(peer));
 }
 
 static void probes_to_strangers_are_limited(void **state)
@@ -159,7 +159,7 @@ static void probes_to_strangers_are_limited(void **state)
 		struct omni_endpoint from = {.port = (uint16_t)(1 + i)};
 
 		assert_int_equal(omni_ip_parse(&from.ip, "203.0.113.9"), 0);
-		peer_of(b, a)->roam.running = false;
+		ctl_roam_end(peer_of(b, a));
 		ctl_roam_seen(b->ctl, peer_of(b, a), &from, 100, false);
 		net_settle();
 	}
