@@ -44,7 +44,7 @@ struct omni_fdb {
 	struct bucket *bucket;
 	uint32_t mask; /* buckets - 1 */
 	unsigned int shift;
-	uint64_t seed;	     /* so that nobody can choose addresses of one bucket */
+	uint64_t factor;     /* random and odd, so that nobody can choose addresses of one bucket */
 	struct entry *entry; /* by slot */
 	uint64_t *used;	     /* control: a bit for each slot */
 	struct rte_rcu_qsbr *qsbr;
@@ -56,16 +56,17 @@ struct omni_fdb {
 	uint32_t n_of_peer;
 };
 
-/* The bucket of a key: murmur3's finalizer, shortened. */
+/*
+ * The bucket of a key: multiply-shift hashing (Dietzfelbinger et al., 1997), by which any two keys
+ * meet with a probability of at most 2 in the number of buckets.
+ */
 static inline uint32_t home_of(const struct omni_fdb *fdb, uint64_t key)
 {
-	uint64_t x = (key ^ fdb->seed) * UINT64_C(0xff51afd7ed558ccd);
-
-	return (uint32_t)((x ^ x >> 32) * UINT64_C(0xc4ceb9fe1a85ec53) >> fdb->shift);
+	return (uint32_t)(key * fdb->factor >> fdb->shift);
 }
 
-/* Slot of a key, whose bucket is home; OMNI_FDB_MISS. Worker or control. */
-static inline uint32_t find(const struct omni_fdb *fdb, uint64_t key, uint32_t home)
+/* Slot of a key, whose bucket is home and which is not its first; OMNI_FDB_MISS. */
+static inline uint32_t find_further(const struct omni_fdb *fdb, uint64_t key, uint32_t home)
 {
 	for (unsigned int i = 0; i < REACH; i++, home = (home + 1) & fdb->mask) {
 		const struct bucket *b = &fdb->bucket[home];
@@ -82,6 +83,17 @@ static inline uint32_t find(const struct omni_fdb *fdb, uint64_t key, uint32_t h
 			break;
 	}
 	return OMNI_FDB_MISS;
+}
+
+/* Slot of a key, whose bucket is home; OMNI_FDB_MISS. Worker or control. */
+static inline uint32_t find(const struct omni_fdb *fdb, uint64_t key, uint32_t home)
+{
+	const struct bucket *b = &fdb->bucket[home];
+
+	/* Most stand alone in their bucket. */
+	if (__builtin_expect(atomic_load_explicit(&b->key[0], memory_order_acquire) == key, 1))
+		return home << WAY_SHIFT;
+	return find_further(fdb, key, home);
 }
 
 static inline struct bucket *bucket_of(const struct omni_fdb *fdb, uint32_t slot)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Which frames clamp must look at: a glance at their headers, the same for all of a burst. */
+/* Which frames clamp must look at: a glance at their headers. */
 #ifndef OMNI_NODE_CLAMP_H
 #define OMNI_NODE_CLAMP_H
 
-#include <rte_mbuf.h>
+#include <rte_branch_prediction.h>
 
 #include <omni_cursor.h>
 
@@ -43,16 +43,6 @@ static inline bool may_be_syn(const uint8_t *eth)
 		return ip[6] == IP_PROTO_TCP ? (ip[40 + TCP_FLAGS] & TCP_SYN) != 0
 					     : ip[6] == 0 || ip[6] == 43 || ip[6] == 60;
 	return false;
-}
-
-static inline bool any_syn(struct rte_mbuf *const *m, unsigned int n)
-{
-	bool any = false;
-
-	for (unsigned int i = 0; i < n; i++)
-		any |= rte_pktmbuf_data_len(m[i]) >= TCP_FRAME_MIN &&
-		       may_be_syn(rte_pktmbuf_mtod(m[i], const uint8_t *));
-	return any;
 }
 
 #endif

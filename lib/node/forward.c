@@ -24,13 +24,35 @@ static void want_key(struct omni_worker *w, const struct omni_peer *peer)
 	omni_node_event(w, &ev);
 }
 
+/* Bytes of headers in front of the frame, as encap_prepare writes them, into the cache. */
+static inline void fetch_front(struct rte_mbuf *m)
+{
+	const uint8_t *front =
+		rte_pktmbuf_mtod(m, uint8_t *) - OMNI_DATA_HDR_LEN - OMNI_OUTER_HDR_MAX;
+
+	__builtin_prefetch(front, 1);
+	__builtin_prefetch(front + RTE_CACHE_LINE_SIZE, 1);
+}
+
+/* What encap_prepare and the stages before it want to know. */
+static inline void set_out(struct omni_worker *w, struct rte_mbuf *m, const struct omni_peer *peer,
+			   struct omni_keypair *kp, const uint8_t *src, uint32_t len)
+{
+	struct omni_meta *meta = omni_meta(m);
+
+	meta->kp = kp;
+	meta->src = src;
+	meta->peer = peer->index;
+	meta->kind = OMNI_KIND_FRAME;
+	w->n_short += len <= BUNDLE_FRAME_MAX;
+	fetch_front(m);
+}
+
 unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct omni_peer *peer,
 			       const uint8_t *src, uint32_t len)
 {
 	struct omni_keypair *kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
 	const struct omni_path *path = atomic_load_explicit(&peer->path, memory_order_acquire);
-	struct omni_meta *meta = omni_meta(m);
-	const uint8_t *front;
 
 	if (unlikely(kp == NULL || (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)) {
 		want_key(w, peer);
@@ -40,20 +62,12 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 		return OMNI_STAT_drop_no_path;
 	if (unlikely(len > kp->frame_max))
 		return OMNI_STAT_drop_too_long;
-	meta->kp = kp;
-	meta->src = src;
-	meta->peer = peer->index;
-	meta->kind = OMNI_KIND_FRAME;
-	w->n_short += len <= BUNDLE_FRAME_MAX;
-	/* Where encap_prepare writes the headers. */
-	front = rte_pktmbuf_mtod(m, uint8_t *) - OMNI_DATA_HDR_LEN - path->hdr_len;
-	__builtin_prefetch(front, 1);
-	__builtin_prefetch(front + RTE_CACHE_LINE_SIZE - 1, 1);
+	set_out(w, m, peer, kp, src, len);
 	if (likely(path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD + len <= path->mtu))
 		return KEEP;
 	if ((kp->features & OMNI_FEATURE_FRAGMENTS) == 0)
 		return OMNI_STAT_drop_too_long;
-	meta->flags |= OMNI_META_CUT;
+	omni_meta(m)->flags |= OMNI_META_CUT;
 	w->must_cut = true;
 	return KEEP;
 }
@@ -93,46 +107,90 @@ static unsigned int flood(struct omni_worker *w, struct rte_mbuf *m)
 	return PUNT;
 }
 
-static unsigned int to_port(struct omni_worker *w, struct rte_mbuf *m, omni_dest dest)
+/* The way to a destination, looked up once for the frames that follow each other to it. */
+struct way {
+	omni_dest dest;
+	uint16_t cluster;
+	uint32_t most; /* bytes of a frame for which nothing more is to be asked */
+	struct omni_peer *peer;
+	struct omni_keypair *kp;
+	const struct omni_port *port;
+};
+
+/* most stays 0 where there is something to say about every frame. */
+static void to_peer_way(const struct omni_worker *w, struct way *way)
 {
-	struct omni_meta *meta = omni_meta(m);
-	uint32_t id = omni_dest_index(dest);
+	struct omni_peer *peer = peer_get(w, omni_dest_index(way->dest), omni_dest_gen(way->dest));
+	const struct omni_path *path;
+	uint32_t around;
+
+	if (unlikely(peer == NULL || peer->cluster != way->cluster))
+		return;
+	way->peer = peer;
+	way->kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
+	path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (unlikely(way->kp == NULL || path == NULL ||
+		     (omni_keypair_marks(way->kp) & OMNI_KEYPAIR_NO_TX) != 0))
+		return;
+	around = path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD;
+	way->most = OMNI_MIN(way->kp->frame_max, path->mtu > around ? path->mtu - around : 0U);
+}
+
+static void to_port_way(const struct omni_worker *w, struct way *way)
+{
+	uint32_t id = omni_dest_index(way->dest);
 	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
 
-	if (port == NULL || port->generation != omni_dest_gen(dest) ||
-	    domain_of_port(w, port->id) != meta->cluster)
-		return flood(w, m);
-	if (port->id == meta->port && (meta->flags & OMNI_META_FROM_PEER) == 0)
+	if (port == NULL || port->generation != omni_dest_gen(way->dest) ||
+	    domain_of_port(w, port->id) != way->cluster)
+		return;
+	way->port = port;
+	way->most = (uint32_t)port->info.mtu + OMNI_PORT_L2_OVERHEAD;
+}
+
+static inline void find_way(const struct omni_worker *w, struct way *way, omni_dest dest,
+			    uint16_t cluster)
+{
+	if (likely(way->dest == dest && way->cluster == cluster))
+		return;
+	*way = (struct way){.dest = dest, .cluster = cluster};
+	if (omni_dest_kind(dest) == OMNI_DEST_PEER)
+		to_peer_way(w, way);
+	else if (omni_dest_kind(dest) == OMNI_DEST_PORT)
+		to_port_way(w, way);
+}
+
+static inline unsigned int to_port(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	struct omni_meta *meta = omni_meta(m);
+
+	if (unlikely(way->port->id == meta->port && (meta->flags & OMNI_META_FROM_PEER) == 0))
 		return OMNI_STAT_drop_same_port;
-	if (!port_carries(port, rte_pktmbuf_data_len(m)))
+	if (unlikely(rte_pktmbuf_data_len(m) > way->most))
 		return OMNI_STAT_drop_too_long;
-	meta->port = port->id;
+	meta->port = way->port->id;
 	w->local.m[w->local.n++] = m;
 	return PUNT;
 }
 
-static unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, omni_dest dest)
+static inline unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
 {
 	struct omni_meta *meta = omni_meta(m);
-	struct omni_peer *peer = peer_get(w, omni_dest_index(dest), omni_dest_gen(dest));
+	uint32_t len = rte_pktmbuf_data_len(m);
 
-	if (unlikely(peer == NULL || peer->cluster != meta->cluster))
-		return flood(w, m);
 	if (unlikely((meta->flags & OMNI_META_FROM_PEER) != 0))
 		return OMNI_STAT_drop_split_horizon;
-	return omni_node_address(w, m, peer, NULL, rte_pktmbuf_data_len(m));
+	if (unlikely(len > way->most))
+		return omni_node_address(w, m, way->peer, NULL, len);
+	set_out(w, m, way->peer, way->kp, NULL, len);
+	return KEEP;
 }
 
-static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, omni_dest dest)
+static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
 {
-	switch (omni_dest_kind(dest)) {
-	case OMNI_DEST_PEER:
-		return to_peer(w, m, dest);
-	case OMNI_DEST_PORT:
-		return to_port(w, m, dest);
-	default:
-		return flood(w, m);
-	}
+	if (way->peer != NULL)
+		return to_peer(w, m, way);
+	return way->port != NULL ? to_port(w, m, way) : flood(w, m);
 }
 
 /* Destinations of the burst's frames. Multicast addresses are never in the table. */
@@ -196,6 +254,8 @@ static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int
 
 unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
+	/* A miss as well as a first way: to nowhere. */
+	struct way way = {.dest = OMNI_DEST_MISS};
 	omni_dest dest[BURST];
 	unsigned int left = 0;
 
@@ -204,7 +264,10 @@ unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsig
 	look_up(w, m, n, dest);
 	fetch(w, m, n, dest);
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int why = place(w, m[i], dest[i]);
+		unsigned int why;
+
+		find_way(w, &way, dest[i], omni_meta(m[i])->cluster);
+		why = place(w, m[i], &way);
 
 		if (likely(why == KEEP))
 			m[left++] = m[i];

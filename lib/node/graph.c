@@ -64,7 +64,6 @@ static void to_everybody(struct omni_worker *w)
 static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	n = omni_node_learn(w, m, n);
-	w->any_syn = any_syn(m, n);
 	n = omni_node_forward(w, m, n);
 	if (unlikely(w->any_syn)) {
 		omni_node_clamp(w, w->local.m, w->local.n);

@@ -2,12 +2,13 @@
 /*
  * learn: where source addresses live. The table is control's; here the age of those that are
  * where they belong is stamped, and what is new or elsewhere is reported, each address once a
- * burst.
+ * burst. While the headers are at hand: may a TCP connection begin here, so that clamp must look?
  */
+#include "clamp.h"
 #include "worker.h"
 
-#define MULTICAST_BIT 0x01
-#define KEYSET_SHIFT 58 /* leaves an index below BURST */
+#define MULTICAST_BIT (UINT64_C(1) << 40) /* of a key */
+#define KEYSET_SHIFT 58			  /* leaves an index below BURST */
 
 static_assert(UINT64_MAX >> KEYSET_SHIFT == BURST - 1, "keyset's table has BURST entries");
 
@@ -47,17 +48,32 @@ static inline omni_dest seen_at(const struct omni_worker *w, const struct omni_m
 	return omni_dest_make(OMNI_DEST_PORT, meta->port, w->rx.port->generation);
 }
 
-/* The sender's key; KEEP, or why the frame has none. */
-static inline unsigned int sender(struct rte_mbuf *m, uint64_t *key)
+/* Why a frame has no sender; KEEP where it has one. */
+static inline unsigned int check(struct rte_mbuf *m, uint64_t key)
 {
-	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
-
 	if (unlikely(rte_pktmbuf_data_len(m) < OMNI_ETHER_HDR_LEN))
 		return OMNI_STAT_drop_runt;
-	*key = fdb_key(omni_meta(m)->cluster, eth + 6);
-	if (unlikely((eth[6] & MULTICAST_BIT) != 0 || *key << 16 == 0))
+	if (unlikely((key & MULTICAST_BIT) != 0 || key << 16 == 0))
 		return OMNI_STAT_drop_bad_source;
 	return KEEP;
+}
+
+/* The frames of m that are marked in bad are dropped. */
+static unsigned int drop_bad(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+			     uint64_t *key, omni_dest *from, uint64_t bad)
+{
+	unsigned int left = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if ((bad >> i & 1) != 0) {
+			omni_node_drop(w, m[i], check(m[i], key[i]));
+			continue;
+		}
+		key[left] = key[i];
+		from[left] = from[i];
+		m[left++] = m[i];
+	}
+	return left;
 }
 
 /* A source that the table does not have where it was seen: true where its frames are dropped. */
@@ -105,20 +121,23 @@ static unsigned int settle(struct omni_worker *w, struct rte_mbuf **m, unsigned 
 
 unsigned int omni_node_learn(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
-	uint64_t key[BURST] = {0}, other;
+	uint64_t key[BURST] = {0}, bad = 0, other;
 	omni_dest from[BURST] = {0};
-	unsigned int left = 0;
+	unsigned int left = n;
+	bool syn = false;
 
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int why = sender(m[i], &key[left]);
+		const struct omni_meta *meta = omni_meta(m[i]);
+		const uint8_t *eth = rte_pktmbuf_mtod(m[i], const uint8_t *);
 
-		if (unlikely(why != KEEP)) {
-			omni_node_drop(w, m[i], why);
-			continue;
-		}
-		from[left] = seen_at(w, omni_meta(m[i]));
-		m[left++] = m[i];
+		key[i] = fdb_key(meta->cluster, eth + 6);
+		from[i] = seen_at(w, meta);
+		bad |= (uint64_t)(check(m[i], key[i]) != KEEP) << i;
+		syn |= rte_pktmbuf_data_len(m[i]) >= TCP_FRAME_MIN && may_be_syn(eth);
 	}
+	w->any_syn = syn;
+	if (unlikely(bad != 0))
+		left = drop_bad(w, m, n, key, from, bad);
 	other = omni_fdb_seen(w->conf.fdb, key, from, left, w->now_s);
 	if (unlikely(other != 0))
 		left = settle(w, m, left, key, from, other);
