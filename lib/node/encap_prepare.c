@@ -10,11 +10,16 @@
 /* Far under 2^64, far over any number of messages that is ever sent after OMNI_MESSAGES_REKEY. */
 #define MESSAGES_STOP (OMNI_MESSAGES_REKEY * 2)
 
-/* What frames to one peer have in common; looked up once for those that follow each other. */
+/*
+ * What frames to one peer have in common, looked up once for those that follow each other; and the
+ * lane's counters, which are written back at the end of the run unless workers share it.
+ */
 struct run {
 	struct omni_keypair *kp;
 	const struct omni_path *path;
 	struct omni_lane_tx *tx;
+	uint64_t sequence, blocks, frames, bytes; /* next, and of this run */
+	uint64_t be_id, be_lane;		  /* in the data header, as it is sent */
 	uint16_t lane;
 	bool shared;
 	unsigned int why; /* KEEP, or why nothing goes there */
@@ -55,6 +60,10 @@ static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair 
 	r->kp = kp;
 	r->lane = lane_of(w, kp, &r->shared);
 	r->tx = &kp->tx[r->lane];
+	r->be_id = __builtin_bswap64(kp->remote_id);
+	r->be_lane = __builtin_bswap64((uint64_t)r->lane << 48);
+	r->sequence = r->tx->sequence;
+	r->blocks = r->frames = r->bytes = 0;
 	r->path = peer != NULL ? atomic_load_explicit(&peer->path, memory_order_acquire) : NULL;
 	if (unlikely(peer == NULL))
 		r->why = OMNI_STAT_drop_no_peer;
@@ -66,19 +75,30 @@ static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair 
 		r->why = check_wear(w, r);
 }
 
-/* The next sequence, and the lane's counters. */
-static inline uint64_t take_sequence(struct omni_worker *w, const struct run *r, uint32_t len)
+static void end_run(const struct omni_worker *w, const struct run *r)
 {
-	uint64_t blocks = ((len + 15) >> GCM_BLOCK_SHIFT) + GCM_BLOCKS_PER_MESSAGE;
 	struct omni_lane_tx *tx = r->tx;
 
-	if (unlikely(r->shared))
-		return omni_lane_take_shared(tx, blocks, len, w->turn_tsc);
+	if (r->frames == 0)
+		return;
 	tx->last_any = tx->last_tsc = w->turn_tsc;
-	tx->blocks += blocks;
-	tx->frames++;
-	tx->bytes += len;
-	return tx->sequence++;
+	tx->sequence = r->sequence;
+	tx->blocks += r->blocks;
+	tx->frames += r->frames;
+	tx->bytes += r->bytes;
+}
+
+/* The next sequence of the lane. */
+static inline uint64_t take_sequence(const struct omni_worker *w, struct run *r, uint32_t len)
+{
+	uint64_t blocks = ((len + 15) >> GCM_BLOCK_SHIFT) + GCM_BLOCKS_PER_MESSAGE;
+
+	if (unlikely(r->shared))
+		return omni_lane_take_shared(r->tx, blocks, len, w->turn_tsc);
+	r->blocks += blocks;
+	r->frames++;
+	r->bytes += len;
+	return r->sequence++;
 }
 
 /* Whole vectors, from the path's first cache line. */
@@ -92,8 +112,8 @@ static_assert(TEMPLATE_COPY <=
 	      "the template ends before the payload");
 
 /*
- * omni_path_write for IPv4 without a call: the template is copied whole, because what is too
- * much of it lies where the data header comes next.
+ * omni_path_write for IPv4 without a call: what is copied too much of the template lies where the
+ * data header comes next.
  */
 static inline void put_outer(const struct omni_path *path, uint8_t *at, uint16_t payload_len,
 			     uint16_t ip_id)
@@ -114,20 +134,27 @@ static inline void put_outer(const struct omni_path *path, uint8_t *at, uint16_t
 	omni_store_be16(ip + OMNI_IPV4_HDR_LEN + 4, (uint16_t)udp_len);
 }
 
-/* The data header at h, in three stores. */
-static inline void put_header(uint8_t *h, struct omni_aead_op *op, const struct omni_keypair *kp,
-			      uint16_t lane, uint8_t kind, uint64_t sequence)
-{
-	uint64_t word = (uint64_t)lane << 48 | (uint64_t)kind << 24;
-	uint64_t be_word = __builtin_bswap64(word), be_sequence = __builtin_bswap64(sequence);
+/* Where the kind stands in the nonce word as it is sent. */
+#define BE_KIND_SHIFT 32
 
-	omni_store_be64(h, kp->remote_id);
+/* The data header at h, in three stores. */
+static inline void put_header(uint8_t *h, struct omni_aead_op *op, const struct run *r,
+			      uint8_t kind, uint64_t sequence)
+{
+	uint64_t be_word = r->be_lane | (uint64_t)kind << BE_KIND_SHIFT;
+	uint64_t be_sequence = __builtin_bswap64(sequence);
+
+	memcpy(h, &r->be_id, 8);
 	memcpy(h + 8, &be_sequence, 8);
 	memcpy(h + 16, &be_word, 8);
 	omni_aead_op_nonce(op, &be_word, &be_sequence);
 }
 
-static inline unsigned int encap(struct omni_worker *w, const struct run *r, struct rte_mbuf *m,
+static_assert(offsetof(struct omni_data_hdr, kind) - offsetof(struct omni_data_hdr, lane) ==
+		      BE_KIND_SHIFT / 8,
+	      "x86 is little-endian");
+
+static inline unsigned int encap(struct omni_worker *w, struct run *r, struct rte_mbuf *m,
 				 unsigned int at)
 {
 	struct omni_meta *meta = omni_meta(m);
@@ -139,7 +166,7 @@ static inline unsigned int encap(struct omni_worker *w, const struct run *r, str
 	if (unlikely(rte_pktmbuf_headroom(m) < front || rte_pktmbuf_tailroom(m) < OMNI_TAG_LEN))
 		return OMNI_STAT_drop_too_long;
 	put_outer(r->path, data - front, (uint16_t)(len + OMNI_DATA_OVERHEAD), w->ip_id++);
-	put_header(h, op, r->kp, r->lane, meta->kind, take_sequence(w, r, len));
+	put_header(h, op, r, meta->kind, take_sequence(w, r, len));
 	op->key = r->kp->tx_key;
 	op->aad = h;
 	op->aad_len = OMNI_DATA_HDR_LEN;
@@ -165,14 +192,17 @@ unsigned int omni_node_encap_prepare(struct omni_worker *w, struct rte_mbuf **m,
 		struct omni_keypair *kp = omni_meta(m[i])->kp;
 		unsigned int why;
 
-		if (kp != run.kp)
+		if (kp != run.kp) {
+			end_run(w, &run);
 			begin_run(w, &run, kp);
+		}
 		why = likely(run.why == KEEP) ? encap(w, &run, m[i], left) : run.why;
 		if (likely(why == KEEP))
 			m[left++] = m[i];
 		else
 			omni_node_drop(w, m[i], why);
 	}
+	end_run(w, &run);
 	stage_end(w, OMNI_STAGE_encap_prepare, n);
 	return left;
 }
