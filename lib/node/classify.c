@@ -82,16 +82,40 @@ static inline unsigned int ipv6(const struct omni_worker *w, struct rte_mbuf *m,
 	return udp(w, m, OMNI_ETHER_HDR_LEN + OMNI_IPV6_HDR_LEN, len);
 }
 
+/* Bytes 12 to 27 of nearly every frame: IPv4 without options, UDP, not a fragment. */
+#define PLAIN_12 UINT64_C(0x0800450000000000)
+#define PLAIN_12_MASK UINT64_C(0xffffff0000000000)
+#define PLAIN_20 ((uint64_t)IP_PROTO_UDP << 32)
+#define PLAIN_20_MASK ((uint64_t)IPV4_FRAGMENT << 48 | UINT64_C(0xff) << 32)
+
+static inline bool is_plain(const uint8_t *eth)
+{
+	return (omni_load_be64(eth + 12) & PLAIN_12_MASK) == PLAIN_12 &&
+	       (omni_load_be64(eth + 20) & PLAIN_20_MASK) == PLAIN_20;
+}
+
+static inline unsigned int plain(const struct omni_worker *w, struct rte_mbuf *m, unsigned int room)
+{
+	unsigned int len = omni_load_be16(rte_pktmbuf_mtod_offset(m, const uint8_t *, 16));
+
+	if (unlikely(len < OMNI_IPV4_HDR_LEN || len > room))
+		return OMNI_STAT_drop_malformed;
+	return udp(w, m, OMNI_ETHER_HDR_LEN + OMNI_IPV4_HDR_LEN, len - OMNI_IPV4_HDR_LEN);
+}
+
 static inline unsigned int outer(const struct omni_worker *w, struct rte_mbuf *m)
 {
 	unsigned int len = rte_pktmbuf_data_len(m);
 	uint16_t type;
 
+	if (likely(len >= OMNI_ETHER_HDR_LEN + OMNI_IPV4_HDR_LEN &&
+		   is_plain(rte_pktmbuf_mtod(m, const uint8_t *))))
+		return plain(w, m, len - OMNI_ETHER_HDR_LEN);
 	if (unlikely(len < OMNI_ETHER_HDR_LEN))
 		return OMNI_STAT_drop_malformed;
 	type = omni_load_be16(rte_pktmbuf_mtod_offset(m, const uint8_t *, 12));
 	len -= OMNI_ETHER_HDR_LEN;
-	if (likely(type == ETHERTYPE_IPV4))
+	if (type == ETHERTYPE_IPV4)
 		return len < OMNI_IPV4_HDR_LEN ? OMNI_STAT_drop_malformed : ipv4(w, m, len);
 	if (type == ETHERTYPE_IPV6)
 		return len < OMNI_IPV6_HDR_LEN ? OMNI_STAT_drop_malformed : ipv6(w, m, len);

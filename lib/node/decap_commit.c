@@ -44,25 +44,57 @@ static inline bool same_source(const struct omni_path *path, struct rte_mbuf *m)
 	return memcmp(to + 16, ip + 12, 4) == 0 && memcmp(to + OMNI_IPV4_HDR_LEN + 2, udp, 2) == 0;
 }
 
+/*
+ * What the messages of a lane have in common, looked up once for those that follow each other;
+ * and the lane's counters, which are written back at the end of the run.
+ */
+struct run {
+	struct omni_keypair *kp;
+	struct omni_lane_rx *lane;
+	uint64_t frames, bytes;
+	uint16_t number; /* of the lane */
+	bool ours;	 /* the lane */
+	bool payload;	 /* not keepalives and control messages alone */
+	bool known;	 /* the peer lives: messages from elsewhere than path are reported */
+	const struct omni_path *path;
+};
+
+static void begin_run(const struct omni_worker *w, struct run *r, const struct omni_meta *meta)
+{
+	struct omni_keypair *kp = meta->kp;
+	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
+
+	*r = (struct run){.kp = kp, .lane = &kp->rx[meta->lane], .number = meta->lane};
+	r->ours = omni_lane_claim(r->lane, w->conf.id);
+	r->known = peer != NULL;
+	if (likely(peer != NULL))
+		r->path = atomic_load_explicit(&peer->path, memory_order_acquire);
+}
+
+static void end_run(const struct omni_worker *w, const struct run *r)
+{
+	if (r->frames == 0)
+		return;
+	r->lane->frames += r->frames;
+	r->lane->bytes += r->bytes;
+	r->lane->last_any = w->turn_tsc;
+	if (r->payload)
+		r->lane->last_tsc = w->turn_tsc;
+}
+
 /* Events are levels, so one per key and burst does; *seen is the key of the last ones. */
-static inline void watch(struct omni_worker *w, struct rte_mbuf *m,
+static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct run *r,
 			 const struct omni_keypair **confirmed, const struct omni_keypair **roamed)
 {
-	const struct omni_keypair *kp = omni_meta(m)->kp;
-	const struct omni_peer *peer;
-	const struct omni_path *path;
-
-	if (unlikely((omni_keypair_marks(kp) & OMNI_KEYPAIR_UNCONFIRMED) != 0) &&
-	    *confirmed != kp) {
-		*confirmed = kp;
+	if (unlikely((omni_keypair_marks(r->kp) & OMNI_KEYPAIR_UNCONFIRMED) != 0) &&
+	    *confirmed != r->kp) {
+		*confirmed = r->kp;
 		report(w, m, OMNI_EVENT_CONFIRM);
 	}
-	peer = peer_get(w, kp->peer, kp->peer_gen);
-	if (unlikely(peer == NULL) || *roamed == kp)
+	if (likely(r->path != NULL && same_source(r->path, m)))
 		return;
-	path = atomic_load_explicit(&peer->path, memory_order_acquire);
-	if (unlikely(path == NULL || !same_source(path, m))) {
-		*roamed = kp;
+	if (r->known && *roamed != r->kp) {
+		*roamed = r->kp;
 		report(w, m, OMNI_EVENT_ROAM);
 	}
 }
@@ -93,35 +125,38 @@ static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *m
 	}
 }
 
-static inline unsigned int commit(struct omni_worker *w, struct omni_meta *meta)
+static inline unsigned int commit(struct omni_worker *w, struct run *r, struct omni_meta *meta)
 {
-	struct omni_lane_rx *lane = &meta->kp->rx[meta->lane];
 	unsigned int len = meta->payload_len - OMNI_DATA_OVERHEAD;
 
-	if (unlikely(!omni_lane_claim(lane, w->conf.id)))
+	if (unlikely(!r->ours))
 		return OMNI_STAT_drop_lane_owner;
-	if (unlikely(!omni_replay_mark(&lane->window, meta->sequence)))
+	if (unlikely(!omni_replay_mark(&r->lane->window, meta->sequence)))
 		return OMNI_STAT_drop_replayed;
-	lane->frames++;
-	lane->bytes += len;
-	lane->last_any = w->turn_tsc;
-	if (meta->kind <= OMNI_KIND_FRAGMENT)
-		lane->last_tsc = w->turn_tsc;
+	r->frames++;
+	r->bytes += len;
+	r->payload |= meta->kind <= OMNI_KIND_FRAGMENT;
 	return sort(w, meta, len);
 }
 
 unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	const struct omni_keypair *confirmed = NULL, *roamed = NULL;
+	struct run run = {.kp = NULL};
 	unsigned int left = 0;
 
 	w->has_bundles = w->has_fragments = false;
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
-		unsigned int why = commit(w, meta);
+		unsigned int why;
 
+		if (meta->kp != run.kp || meta->lane != run.number) {
+			end_run(w, &run);
+			begin_run(w, &run, meta);
+		}
+		why = commit(w, &run, meta);
 		if (likely(why != OMNI_STAT_drop_lane_owner && why != OMNI_STAT_drop_replayed))
-			watch(w, m[i], &confirmed, &roamed);
+			watch(w, m[i], &run, &confirmed, &roamed);
 		if (unlikely(why != KEEP && why != PUNT)) {
 			omni_node_drop(w, m[i], why);
 			continue;
@@ -140,6 +175,7 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 		meta->flags = OMNI_META_FROM_PEER;
 		m[left++] = m[i];
 	}
+	end_run(w, &run);
 	stage_end(w, OMNI_STAGE_decap_commit, n);
 	return left;
 }

@@ -22,7 +22,28 @@ static inline unsigned int lane_check(const struct omni_worker *w, const struct 
 	return likely(omni_replay_peek(&lane->window, sequence)) ? KEEP : OMNI_STAT_drop_replayed;
 }
 
-static inline unsigned int check(const struct omni_worker *w, struct omni_meta *meta,
+/* A session, looked up once for the messages that follow each other in it. */
+struct run {
+	uint64_t id;
+	struct omni_keypair *kp;
+	unsigned int why; /* KEEP, or why none of them passes */
+};
+
+static inline void find_session(const struct omni_worker *w, struct run *r, uint64_t id)
+{
+	if (likely(r->id == id))
+		return;
+	r->id = id;
+	r->kp = omni_sessions_lookup(w->conf.sessions, id);
+	if (unlikely(r->kp == NULL))
+		r->why = OMNI_STAT_drop_no_session;
+	else if (unlikely((omni_keypair_marks(r->kp) & OMNI_KEYPAIR_NO_RX) != 0))
+		r->why = OMNI_STAT_drop_key_expired;
+	else
+		r->why = KEEP;
+}
+
+static inline unsigned int check(const struct omni_worker *w, struct run *r, struct omni_meta *meta,
 				 const uint8_t *h)
 {
 	uint64_t word = omni_load_be64(h + offsetof(struct omni_data_hdr, lane));
@@ -30,12 +51,10 @@ static inline unsigned int check(const struct omni_worker *w, struct omni_meta *
 
 	if (unlikely((word & RESERVED) != 0))
 		return OMNI_STAT_drop_bad_header;
-	kp = omni_sessions_lookup(w->conf.sessions, omni_load_be64(h));
-	if (unlikely(kp == NULL))
-		return OMNI_STAT_drop_no_session;
-	if (unlikely((omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_RX) != 0))
-		return OMNI_STAT_drop_key_expired;
-	meta->kp = kp;
+	find_session(w, r, omni_load_be64(h));
+	if (unlikely(r->why != KEEP))
+		return r->why;
+	kp = meta->kp = r->kp;
 	meta->lane = (uint16_t)(word >> 48);
 	meta->kind = (uint8_t)(word >> 24);
 	meta->sequence = omni_load_be64(h + offsetof(struct omni_data_hdr, sequence));
@@ -109,13 +128,14 @@ static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int
 
 unsigned int omni_node_decap_prepare(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
+	struct run run = {.id = 0, .why = OMNI_STAT_drop_no_session};
 	unsigned int left = 0;
 
 	fetch(w, m, n);
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
 		uint8_t *h = rte_pktmbuf_mtod_offset(m[i], uint8_t *, meta->payload_off);
-		unsigned int why = check(w, meta, h);
+		unsigned int why = check(w, &run, meta, h);
 
 		if (unlikely(why == HAND)) {
 			hand_off(w, m[i]);
