@@ -40,21 +40,36 @@ static void flush(struct omni_worker *w, uint16_t id)
 	w->tx_pending &= ~(UINT64_C(1) << id);
 }
 
+/* Frames for one port, behind those that wait already. */
+static void append(struct omni_worker *w, uint16_t id, struct rte_mbuf **m, unsigned int n)
+{
+	struct tx_queue *q = &w->txq[id];
+
+	if (unlikely(q->n + n > TX_QUEUE))
+		flush(w, id);
+	memcpy(&q->m[q->n], m, n * sizeof(m[0]));
+	q->n += n;
+	w->tx_pending |= UINT64_C(1) << id;
+}
+
+static_assert(BURST <= TX_QUEUE, "a burst finds room once the queue is flushed");
+
 unsigned int omni_node_tx(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		uint16_t id = omni_meta(m[i])->port;
-		struct tx_queue *q;
+	unsigned int i = 0;
 
-		if (unlikely(id >= OMNI_PORTS_MAX)) {
-			omni_node_drop(w, m[i], OMNI_STAT_drop_port_gone);
+	while (i < n) {
+		uint16_t id = omni_meta(m[i])->port;
+		unsigned int begin = i++;
+
+		while (i < n && omni_meta(m[i])->port == id)
+			i++;
+		if (likely(id < OMNI_PORTS_MAX)) {
+			append(w, id, m + begin, i - begin);
 			continue;
 		}
-		q = &w->txq[id];
-		if (unlikely(q->n == TX_QUEUE))
-			flush(w, id);
-		q->m[q->n++] = m[i];
-		w->tx_pending |= UINT64_C(1) << id;
+		while (begin < i)
+			omni_node_drop(w, m[begin++], OMNI_STAT_drop_port_gone);
 	}
 	return 0;
 }
