@@ -11,7 +11,7 @@
 static inline void fetch(const void *from, size_t begin, size_t end)
 {
 	for (size_t at = begin; at < end; at += LINE)
-		__builtin_prefetch((const uint8_t *)from + at);
+		__builtin_prefetch((const uint8_t *)from + at, 0, 2);
 }
 
 void omni_aead_key_fetch(const struct omni_aead_key *key, unsigned int cipher, uint32_t len)

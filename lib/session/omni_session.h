@@ -221,7 +221,7 @@ void omni_path_local(const struct omni_path *path, struct omni_endpoint *local);
 /* Start fetching what sending, or a look at the remote address, reads. Worker. */
 static inline void omni_path_fetch(const struct omni_path *path)
 {
-	__builtin_prefetch(path);
+	__builtin_prefetch(path, 0, 2);
 }
 
 /* Fill hdr, hdr_len, v6, ip_sum and udp_checksum from addresses and MACs. Control. */
