@@ -25,6 +25,7 @@ enum bench_op {
 struct bench_options {
 	bool json, quick;
 	bool bundles;	     /* seal and open alone: short frames share datagrams */
+	bool v6;	     /* the underlay is IPv6 */
 	int op;		     /* enum bench_op; -1: all */
 	unsigned int cipher; /* enum omni_cipher; 0: all */
 	unsigned int size;   /* 0: all; bytes, or BENCH_IMIX */
@@ -41,7 +42,7 @@ struct bench_result {
 	enum bench_op op;
 	unsigned int cipher; /* 0 for forward */
 	unsigned int size;   /* bytes, or BENCH_IMIX */
-	bool bundles;
+	bool bundles, v6;
 	unsigned int datagrams; /* that all frames of a pass were in */
 	unsigned int runs, peers, hosts, flows, workers;
 	double mpps, gbps, cycles_per_frame;

@@ -195,6 +195,7 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 				.cipher = cipher,
 				.size = size,
 				.bundles = r->bundles,
+				.v6 = r->v6,
 				.peers = r->n_peers,
 				.hosts = r->hosts,
 				.flows = r->flows,

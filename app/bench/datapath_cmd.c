@@ -43,6 +43,7 @@ static void usage(FILE *out)
 		"  --workers N       N workers on as many CPUs at once, each on its lane of every\n"
 		"                    session (default 1); beside their sum the ratio to one of\n"
 		"                    them while the others are idle (TO 1)\n"
+		"  --ipv6            the underlay is IPv6: each datagram has a UDP checksum\n"
 		"  --quick           fewer repetitions\n"
 		"  -h, --help\n",
 		FRAME_MIN, FRAME_MAX, FLOWS_DEFAULT);
@@ -59,6 +60,9 @@ static int set_option(struct bench_options *o, int c, const char *value)
 		return 0;
 	case 'b':
 		o->bundles = true;
+		return 0;
+	case '6':
+		o->v6 = true;
 		return 0;
 	case 'o':
 		for (o->op = BENCH_SEAL; o->op <= BENCH_FORWARD; o->op++)
@@ -91,17 +95,12 @@ static int set_option(struct bench_options *o, int c, const char *value)
 static int parse(const struct command_line *line, struct bench_options *o, bool *help)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"quick", no_argument, NULL, 'q'},
-		{"bundles", no_argument, NULL, 'b'},
-		{"op", required_argument, NULL, 'o'},
-		{"cipher", required_argument, NULL, 'c'},
-		{"size", required_argument, NULL, 's'},
-		{"flows", required_argument, NULL, 'f'},
-		{"peers", required_argument, NULL, 'p'},
-		{"workers", required_argument, NULL, 'w'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},	   {"quick", no_argument, NULL, 'q'},
+		{"bundles", no_argument, NULL, 'b'},	   {"op", required_argument, NULL, 'o'},
+		{"cipher", required_argument, NULL, 'c'},  {"size", required_argument, NULL, 's'},
+		{"flows", required_argument, NULL, 'f'},   {"peers", required_argument, NULL, 'p'},
+		{"workers", required_argument, NULL, 'w'}, {"ipv6", no_argument, NULL, '6'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	int c, rc = 0;
 

@@ -72,11 +72,12 @@ static void next_host(struct bench_worker *w)
 static unsigned int put_frames(struct bench_worker *w, enum bench_op op, struct rte_mbuf *m,
 			       unsigned int size, unsigned int first, bool bundle)
 {
+	const unsigned int overhead = w->rig->v6 ? OMNI_OVERHEAD_V6 : OMNI_OVERHEAD_V4;
 	unsigned int n = 0, len = bench_size(size, first), at = 0;
 
 	rte_pktmbuf_reset(m);
 	while (bundle && first + n < BENCH_BUFFERS && len <= BUNDLED_FRAME_MAX &&
-	       at + OMNI_BUNDLE_LEN_LEN + len <= BENCH_BUNDLES_MTU - OMNI_OVERHEAD_V4) {
+	       at + OMNI_BUNDLE_LEN_LEN + len <= BENCH_BUNDLES_MTU - overhead) {
 		uint8_t *to = rte_pktmbuf_mtod_offset(m, uint8_t *, at);
 
 		omni_store_be16(to, (uint16_t)len);

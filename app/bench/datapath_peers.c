@@ -15,7 +15,6 @@
 #define HOSTS_PER_PEER 10
 /* Prime, so that it comes round to every host; neighbours in turn are far apart. */
 #define STRIDE 7919
-#define NET 0x0a000000 /* 10.0.0.0/8: ours is .1, the peers' follow */
 
 void bench_mac(uint8_t mac[6], enum bench_side side, unsigned int host)
 {
@@ -26,12 +25,14 @@ void bench_mac(uint8_t mac[6], enum bench_side side, unsigned int host)
 	memcpy(mac, m, sizeof(m));
 }
 
-static struct omni_endpoint endpoint(unsigned int number)
+static struct omni_endpoint endpoint(const struct bench_rig *r, unsigned int number)
 {
-	struct omni_endpoint ep = {.port = BENCH_UDP_PORT};
+	/* Ours; the peers' follow. */
+	static const struct omni_ip v4 = {{[10] = 0xff, 0xff, 10, 0, 0, 1}};
+	static const struct omni_ip v6 = {{0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+	struct omni_endpoint ep = {.ip = r->v6 ? v6 : v4, .port = BENCH_UDP_PORT};
 
-	ep.ip.b[10] = ep.ip.b[11] = 0xff;
-	omni_store_be32(ep.ip.b + 12, NET + 1 + number);
+	omni_store_be32(ep.ip.b + 12, omni_load_be32(ep.ip.b + 12) + number);
 	return ep;
 }
 
@@ -39,7 +40,7 @@ static void build_path(const struct bench_rig *r, struct omni_path *path, unsign
 		       unsigned int to)
 {
 	static const uint8_t mac[6] = {2, 0, 0, 9, 9, 9};
-	const struct omni_endpoint local = endpoint(from), remote = endpoint(to);
+	const struct omni_endpoint local = endpoint(r, from), remote = endpoint(r, to);
 
 	omni_path_build(path, mac, mac, &local, &remote);
 	path->port = r->uplink->id;
@@ -137,6 +138,7 @@ bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct b
 
 	r->flows = o->flows;
 	r->bundles = o->bundles;
+	r->v6 = o->v6;
 	atomic_store(&r->bridges->at[BENCH_DOMAIN].bundles, o->bundles);
 	r->n_peers = o->peers;
 	r->hosts = o->peers > 1 ? HOSTS_PER_PEER * o->peers : o->flows;

@@ -69,7 +69,7 @@ struct bench_rig {
 	unsigned int stride;	     /* from the host whose turn it is to the next */
 	struct bench_peer *peer;
 
-	bool bundles;
+	bool bundles, v6;
 	enum bench_op op; /* of the running pass, and the frames' size */
 	unsigned int size;
 	unsigned int running;	     /* workers that take part in it */

@@ -29,10 +29,11 @@ static void json_result(const struct bench_result *r)
 	char frames[8];
 
 	printf("{\"op\":\"%s\",\"cipher\":\"%s\",\"frames\":\"%s\",\"size\":%.0f,\"peers\":%u,"
-	       "\"hosts\":%u,\"flows\":%u,\"bundles\":%s,\"datagrams\":%u,",
+	       "\"hosts\":%u,\"flows\":%u,\"bundles\":%s,\"ipv6\":%s,"
+	       "\"datagrams\":%u,",
 	       bench_op_name(r->op), omni_cipher_name(r->cipher), frames_name(frames, r->size),
 	       bench_size_mean(r->size), r->peers, r->hosts, r->flows,
-	       r->bundles ? "true" : "false", r->datagrams);
+	       r->bundles ? "true" : "false", r->v6 ? "true" : "false", r->datagrams);
 	printf("\"workers\":%u,", r->workers);
 	if (r->one_mpps > 0)
 		printf("\"one_mpps\":%.3f,\"ratio_to_one\":%.3f,", r->one_mpps,

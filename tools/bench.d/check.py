@@ -17,6 +17,7 @@ def datapath_rows(results):
         # What older runs do not say is one of each, without bundles.
         parts += [f"{r[k]} {k}" for k in ("peers", "workers") if r.get(k, 1) != 1]
         parts += ["bundles"] if r.get("bundles") else []
+        parts += ["IPv6"] if r.get("ipv6") else []
         yield {"name": "/".join(parts), "unit": "Mpps", "better": "higher", "value": r["mpps"],
                "ratio": r["ratio"] or None}
 
