@@ -72,17 +72,11 @@ static inline uint16_t ether_type(const uint8_t *frame, uint32_t len, uint16_t *
 	return type;
 }
 
-/* A number of 16 bits as the sums have it: in memory order. */
-static inline uint16_t sum_of16(uint32_t v)
-{
-	return __builtin_bswap16((uint16_t)v);
-}
-
 /* Addresses and protocol of the pseudo header, without the length (RFC 793, RFC 8200 8.1). */
 static inline uint64_t pseudo_sum(const uint8_t *ip, bool v6, uint8_t proto)
 {
 	return (v6 ? omni_sum(ip + IPV6_ADDRESSES, 32) : omni_sum(ip + IPV4_ADDRESSES, 8)) +
-	       sum_of16(proto);
+	       omni_sum_of16(proto);
 }
 
 static inline void put_sum(uint8_t *at, uint16_t sum)

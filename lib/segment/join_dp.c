@@ -138,7 +138,8 @@ static bool checksums_hold(const uint8_t *frame, uint16_t l3, uint16_t l4, uint3
 
 	if (!v6 && omni_sum_fold(omni_sum(ip, OMNI_IPV4_HDR_LEN)) != 0xffff)
 		return false;
-	sum = pseudo_sum(ip, v6, PROTO_TCP) + sum_of16(len - l4) + omni_sum(frame + l4, len - l4);
+	sum = pseudo_sum(ip, v6, PROTO_TCP) + omni_sum_of16(len - l4) +
+	      omni_sum(frame + l4, len - l4);
 	return omni_sum_fold(sum) == 0xffff;
 }
 
@@ -280,7 +281,7 @@ uint32_t omni_join_head(const struct omni_join *j, const struct omni_join_group 
 	put_ip(g, head + g->l3, l4_len);
 	tcp[TCP_FLAGS + 1] |= j->frame[g->last][g->l4 + TCP_FLAGS + 1] & TCP_PSH;
 	put_sum(tcp + TCP_SUM,
-		omni_sum_fold(pseudo_sum(head + g->l3, g->v6, PROTO_TCP) + sum_of16(l4_len)));
+		omni_sum_fold(pseudo_sum(head + g->l3, g->v6, PROTO_TCP) + omni_sum_of16(l4_len)));
 	*h = (struct virtio_net_hdr){
 		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 		.gso_type = g->v6 ? VIRTIO_NET_HDR_GSO_TCPV6 : VIRTIO_NET_HDR_GSO_TCPV4,

@@ -15,6 +15,7 @@
 #include <linux/virtio_net.h>
 
 #include <omni_base.h>
+#include <omni_sum.h>
 
 /* Of runs of UDP datagrams; the system's header may be older. */
 #define OMNI_GSO_UDP_L4 5
@@ -25,22 +26,7 @@
 /* Ethernet, two VLAN tags, IP with options, TCP with options. */
 #define OMNI_SEGMENT_HDR_MAX 192
 
-/* ---- Checksums (RFC 1071) ---- */
-
-/* Sum of len bytes as 16-bit words in memory order, not folded; an odd byte ends with a zero. */
-uint64_t omni_sum(const void *data, size_t len);
-
-/* The same while copying; the areas do not overlap. */
-uint64_t omni_sum_copy(void *dst, const void *src, size_t len);
-
-/* Folded to 16 bits in memory order, not complemented. */
-static inline uint16_t omni_sum_fold(uint64_t sum)
-{
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)((sum & 0xffff) + (sum >> 16));
-}
+/* ---- Checksums ---- */
 
 /*
  * Write the checksum that the virtio-net header says is missing into the frame of len bytes.

@@ -134,8 +134,8 @@ static void put_ip(const struct omni_split *s, uint32_t piece, uint8_t *ip, uint
 	}
 	omni_store_be16(ip + IPV4_LEN, (uint16_t)len);
 	omni_store_be16(ip + IPV4_ID, (uint16_t)id);
-	put_sum(ip + IPV4_SUM,
-		(uint16_t)~omni_sum_fold((uint64_t)s->ip_sum + sum_of16(len) + sum_of16(id)));
+	put_sum(ip + IPV4_SUM, (uint16_t)~omni_sum_fold((uint64_t)s->ip_sum + omni_sum_of16(len) +
+							omni_sum_of16(id)));
 }
 
 /* CWR says something once, PSH and FIN are about the end of the data. */
@@ -165,7 +165,7 @@ static void put_udp(uint8_t *udp, uint32_t len, uint64_t sum)
 	uint16_t field;
 
 	omni_store_be16(udp + UDP_LEN, (uint16_t)len);
-	field = (uint16_t)~omni_sum_fold(sum + sum_of16(len));
+	field = (uint16_t)~omni_sum_fold(sum + omni_sum_of16(len));
 	put_sum(udp + UDP_SUM, field != 0 ? field : 0xffff);
 }
 
@@ -175,7 +175,7 @@ uint32_t omni_split_head(const struct omni_split *s, uint32_t piece, uint8_t *fr
 
 	memcpy(frame, s->head, s->hdr_len);
 	put_ip(s, piece, frame + s->l3, l4_len);
-	sum += (uint64_t)s->l4_sum + sum_of16(l4_len);
+	sum += (uint64_t)s->l4_sum + omni_sum_of16(l4_len);
 	if (s->udp)
 		put_udp(frame + s->l4, l4_len, sum);
 	else

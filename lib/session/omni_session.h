@@ -205,6 +205,7 @@ struct omni_path {
 	uint8_t hdr_len;  /* of hdr: 42 (IPv4) or 62 (IPv6) */
 	bool v6;
 	uint32_t ip_sum;   /* IPv4: sum of the header's constant 16-bit words, host order */
+	uint16_t udp_sum;  /* of the pseudo header without the length, as omni_sum has it */
 	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
 	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed above) */
 	uint8_t hdr[OMNI_OUTER_HDR_MAX];
@@ -224,7 +225,7 @@ static inline void omni_path_fetch(const struct omni_path *path)
 	__builtin_prefetch(path, 0, 2);
 }
 
-/* Fill hdr, hdr_len, v6, ip_sum and udp_checksum from addresses and MACs. Control. */
+/* Fill hdr, hdr_len, v6, both sums and udp_checksum from addresses and MACs. Control. */
 void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uint8_t dst_mac[6],
 		     const struct omni_endpoint *local, const struct omni_endpoint *remote);
 
@@ -238,7 +239,7 @@ void omni_path_write(const struct omni_path *path, uint8_t *at, uint16_t payload
 
 /*
  * Compute the UDP checksum (RFC 8200 section 8.1) of a datagram whose header omni_path_write
- * wrote at `at` and whose payload is final. Call it where path->udp_checksum is set.
+ * wrote at `at` and whose payload is final. Call it once, where path->udp_checksum is set.
  */
 void omni_path_checksum(const struct omni_path *path, uint8_t *at, uint16_t payload_len);
 

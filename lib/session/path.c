@@ -4,30 +4,14 @@
 
 #include <omni_cursor.h>
 #include <omni_session.h>
+#include <omni_sum.h>
 
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_IPV6 0x86dd
 #define IP_PROTO_UDP 17
 #define IPV4_DONT_FRAGMENT 0x4000
 #define OUTER_TTL 64
-
-static uint32_t sum_words(const uint8_t *p, size_t len, uint32_t sum)
-{
-	uint64_t s = sum;
-
-	for (; len >= 4; p += 4, len -= 4)
-		s += omni_load_be32(p);
-	if (len >= 2) {
-		s += omni_load_be16(p);
-		p += 2;
-		len -= 2;
-	}
-	if (len == 1)
-		s += (uint32_t)p[0] << 8;
-	while (s >> 16 != 0)
-		s = (s & 0xffff) + (s >> 16);
-	return (uint32_t)s;
-}
+#define UDP_SUM 6
 
 static uint16_t fold(uint32_t sum)
 {
@@ -85,6 +69,13 @@ void omni_path_local(const struct omni_path *path, struct omni_endpoint *local)
 
 static_assert(sizeof(struct omni_path) % OMNI_CACHE_LINE == 0, "whole cache lines");
 
+static uint16_t pseudo_sum(const struct omni_path *path, const uint8_t *ip)
+{
+	uint64_t addresses = path->v6 ? omni_sum(ip + 8, 32) : omni_sum(ip + 12, 8);
+
+	return omni_sum_fold(addresses + omni_sum_of16(IP_PROTO_UDP));
+}
+
 void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uint8_t dst_mac[6],
 		     const struct omni_endpoint *local, const struct omni_endpoint *remote)
 {
@@ -99,7 +90,8 @@ void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uin
 	omni_store_be16(path->hdr + 12, path->v6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
 	udp = path->v6 ? put_ipv6(ip, &local->ip, &remote->ip)
 		       : put_ipv4(ip, &local->ip, &remote->ip);
-	path->ip_sum = path->v6 ? 0 : sum_words(ip, OMNI_IPV4_HDR_LEN, 0);
+	path->ip_sum = path->v6 ? 0 : omni_sum_of16(omni_sum_fold(omni_sum(ip, OMNI_IPV4_HDR_LEN)));
+	path->udp_sum = pseudo_sum(path, ip);
 	omni_store_be16(udp, local->port);
 	omni_store_be16(udp + 2, remote->port);
 	path->hdr_len = (uint8_t)(udp + OMNI_UDP_HDR_LEN - path->hdr);
@@ -126,15 +118,13 @@ void omni_path_write(const struct omni_path *path, uint8_t *at, uint16_t payload
 
 void omni_path_checksum(const struct omni_path *path, uint8_t *at, uint16_t payload_len)
 {
-	uint16_t udp_len = (uint16_t)(payload_len + OMNI_UDP_HDR_LEN), sum;
-	uint8_t *ip = at + OMNI_ETHER_HDR_LEN;
-	uint8_t *addresses = path->v6 ? ip + 8 : ip + 12;
-	size_t addresses_len = path->v6 ? 32 : 8;
-	uint8_t *udp = ip + (path->v6 ? OMNI_IPV6_HDR_LEN : OMNI_IPV4_HDR_LEN);
+	uint8_t *udp = at + path->hdr_len - OMNI_UDP_HDR_LEN;
+	uint16_t len = (uint16_t)(payload_len + OMNI_UDP_HDR_LEN), sum;
 
-	omni_store_be16(udp + 6, 0);
-	sum = fold(sum_words(udp, udp_len,
-			     sum_words(addresses, addresses_len, IP_PROTO_UDP + udp_len)));
+	sum = (uint16_t)~omni_sum_fold((uint64_t)path->udp_sum + omni_sum_of16(len) +
+				       omni_sum(udp, len));
 	/* Zero means "none": its other form stands for it. */
-	omni_store_be16(udp + 6, sum == 0 ? 0xffff : sum);
+	if (sum == 0)
+		sum = 0xffff;
+	memcpy(udp + UDP_SUM, &sum, sizeof(sum));
 }

@@ -1,50 +1,10 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Checksums, and cutting of segments. */
+/* Finishing checksums, and cutting of segments. */
 #include <errno.h>
-
-#include <sum.h>
 
 #include "frames.h"
 
-/* ---- Sums ---- */
-
-static void sums_of_every_length(void **state)
-{
-	(void)state;
-	for (size_t len = 0; len < 700; len++) {
-		uint8_t *from = malloc(len + 1), *to = malloc(len + 1);
-		unsigned int want;
-
-		for (size_t i = 0; i < len; i++)
-			from[i] = (uint8_t)(rnd(3) ? rnd(256) : 255);
-		want = add(0, from, len);
-		assert_int_equal(__builtin_bswap16(omni_sum_fold(omni_sum(from, len))), want);
-		assert_int_equal(__builtin_bswap16(omni_sum_fold(sum_plain(from, len))), want);
-		memset(to, 0x5a, len + 1);
-		assert_int_equal(__builtin_bswap16(omni_sum_fold(sum_copy_plain(to, from, len))),
-				 want);
-		assert_memory_equal(to, from, len);
-		assert_int_equal(to[len], 0x5a);
-		memset(to, 0x5a, len + 1);
-		assert_int_equal(__builtin_bswap16(omni_sum_fold(omni_sum_copy(to, from, len))),
-				 want);
-		assert_memory_equal(to, from, len);
-		assert_int_equal(to[len], 0x5a);
-		free(from);
-		free(to);
-	}
-}
-
-static void sum_of_ones_does_not_overflow(void **state)
-{
-	static uint8_t ones[1 << 16];
-
-	(void)state;
-	memset(ones, 0xff, sizeof(ones));
-	assert_int_equal(omni_sum_fold(omni_sum(ones, sizeof(ones))), 0xffff);
-	assert_int_equal(omni_sum_fold(0), 0);
-	assert_int_equal(omni_sum_fold(UINT64_MAX), 0xffff);
-}
+/* ---- Checksums ---- */
 
 static void finishes_checksums(void **state)
 {
@@ -252,8 +212,6 @@ static void refuses_fragments_and_bad_headers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(sums_of_every_length, start),
-		cmocka_unit_test_setup(sum_of_ones_does_not_overflow, start),
 		cmocka_unit_test_setup(finishes_checksums, start),
 		cmocka_unit_test_setup(cuts_segments, start),
 		cmocka_unit_test_setup(cuts_the_largest_segment, start),
