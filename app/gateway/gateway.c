@@ -18,6 +18,8 @@
 /* Receive indices: three keys and a handshake in flight for each peer, and some that rest. */
 #define IDS_PER_PEER 4
 #define IDS_EXTRA 256
+/* Places of peers that were removed a moment ago, so that others find one in a full table. */
+#define LEAVING 64
 
 static_assert(OMNI_CONFIG_CLUSTERS_MAX <= OMNI_BRIDGES_MAX, "a bridge domain for each cluster");
 
@@ -27,7 +29,7 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 {
 	const struct omni_config *config = gw->config;
 	/* A session with a Nucleus stands in the same tables, one per server and cluster. */
-	uint32_t peers = config->limits.peers + config->n_nucleus * config->n_clusters;
+	uint32_t peers = config->limits.peers + config->n_nucleus * config->n_clusters + LEAVING;
 
 	if (omni_meta_register() < 0)
 		return omni_fail(err, -rte_errno, "no room in the mbuf for the frame's facts");

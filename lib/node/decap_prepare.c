@@ -115,12 +115,10 @@ static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int
 		return;
 	for (unsigned int i = 0; i < sessions; i++) {
 		omni_keypair_fetch_rx(kp[i], lane[i], len[i]);
-		peer[i] = omni_peers_get(w->conf.peers, kp[i]->peer);
-		__builtin_prefetch(peer[i]);
+		peer[i] = omni_peers_fetch(w->conf.peers, kp[i]->peer);
 	}
 	for (unsigned int i = 0; i < sessions; i++) {
-		if (likely(peer[i] != NULL))
-			omni_path_fetch(atomic_load_explicit(&peer[i]->path, memory_order_acquire));
+		omni_path_fetch(atomic_load_explicit(&peer[i]->path, memory_order_acquire));
 		if (likely(lane[i] < kp[i]->lanes_rx))
 			omni_replay_fetch(&kp[i]->rx[lane[i]].window);
 	}

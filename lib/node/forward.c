@@ -232,10 +232,8 @@ static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int
 		if (likely(dest[i] == last) || omni_dest_kind(dest[i]) != OMNI_DEST_PEER)
 			continue;
 		last = dest[i];
-		peer[peers] = omni_peers_get(w->conf.peers, omni_dest_index(last));
-		__builtin_prefetch(peer[peers]);
-		of[peers] = i;
-		peers += peer[peers] != NULL;
+		peer[peers] = omni_peers_fetch(w->conf.peers, omni_dest_index(last));
+		of[peers++] = i;
 	}
 	if (likely(peers < FETCH_MIN))
 		return;

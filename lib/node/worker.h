@@ -239,9 +239,7 @@ static inline uint16_t domain_of_port(const struct omni_worker *w, uint16_t id)
 /* The live peer that index and generation name; NULL. Valid until the end of the turn. */
 static inline struct omni_peer *peer_get(const struct omni_worker *w, uint32_t index, uint32_t gen)
 {
-	struct omni_peer *peer = omni_peers_get(w->conf.peers, index);
-
-	return peer != NULL && peer->generation == gen ? peer : NULL;
+	return omni_peers_find(w->conf.peers, index, gen);
 }
 
 /* Where a frame fits that a port carries: its MTU and the Ethernet header with one tag. */

@@ -243,34 +243,46 @@ void omni_path_write(const struct omni_path *path, uint8_t *at, uint16_t payload
  */
 void omni_path_checksum(const struct omni_path *path, uint8_t *at, uint16_t payload_len);
 
-/* A peer as the data path knows it. Control owns it; workers read the two pointers. */
+/*
+ * A peer as the data path knows it, at its place in the table. Control owns it; workers read it.
+ * One that was removed leaves its place to another only after the workers' turns, so that what a
+ * worker reads behind a generation is of that peer, or nothing.
+ */
 struct omni_peer {
-	uint32_t index, generation;
-	uint16_t cluster;		   /* OMNI_NO_CLUSTER for a Nucleus */
+	_Atomic uint32_t generation; /* 0: nobody is here */
+	uint32_t index;
+	uint32_t last;	  /* control only: generation of the last one here */
+	uint16_t cluster; /* OMNI_NO_CLUSTER for a Nucleus */
+	bool taken;	  /* control only: by a peer, or by one that was removed a moment ago */
 	_Atomic(struct omni_path *) path;  /* NULL: no address known */
 	_Atomic(struct omni_keypair *) tx; /* key to send with; NULL: none */
-	struct omni_rcu_node rcu;	   /* control's */
 };
 
-static_assert(sizeof(struct omni_peer) == OMNI_CACHE_LINE, "whole cache lines");
+static_assert(OMNI_CACHE_LINE % sizeof(struct omni_peer) == 0, "none in two cache lines");
 
 #define OMNI_NO_CLUSTER UINT16_MAX
 
 struct omni_peers {
 	uint32_t size;
-	_Atomic(struct omni_peer *) *at; /* control writes, workers read */
-	uint32_t *generation;		 /* control only: of the next peer in that slot */
-	uint32_t next;			 /* control only: where to look for a free slot */
+	uint32_t next; /* control only: where to look for a free place */
+	struct omni_peer *at;
+	struct omni_rcu_node *rcu; /* control only: of the removed, by place */
 };
 
 /* Control. NULL with rte_errno. */
 struct omni_peers *omni_peers_create(uint32_t size);
 void omni_peers_free(struct omni_peers *peers);
 
-/* Control. A new published peer without path or key; NULL (rte_errno ENOSPC or ENOMEM). */
+/*
+ * Control. A new published peer without path or key; NULL (rte_errno ENOSPC: all places are taken,
+ * maybe by some that were just removed).
+ */
 struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster);
 
-/* Unpublish, and free the peer and its path after the workers' turns; keypairs are the caller's. */
+/*
+ * Unpublish; after the workers' turns, free the path and the place. Keypairs are the caller's; rcu
+ * is freed before peers.
+ */
 void omni_peers_remove(struct omni_peers *peers, struct omni_peer *peer, struct omni_rcu *rcu);
 
 /* Publish path (of omni_path_copy, takes ownership; NULL: none) and free the old one after the
@@ -285,9 +297,34 @@ static inline void omni_peer_set_tx(struct omni_peer *peer, struct omni_keypair 
 /* Worker or control. NULL where no such peer is (any more). Valid until the end of the turn. */
 static inline struct omni_peer *omni_peers_get(const struct omni_peers *peers, uint32_t index)
 {
-	if (index >= peers->size)
+	struct omni_peer *peer = &peers->at[index];
+
+	if (index >= peers->size ||
+	    atomic_load_explicit(&peer->generation, memory_order_acquire) == 0)
 		return NULL;
-	return atomic_load_explicit(&peers->at[index], memory_order_acquire);
+	return peer;
+}
+
+/* The peer that index and generation name; else as above. */
+static inline struct omni_peer *omni_peers_find(const struct omni_peers *peers, uint32_t index,
+						uint32_t generation)
+{
+	struct omni_peer *peer = omni_peers_get(peers, index);
+
+	return peer != NULL && peer->generation == generation ? peer : NULL;
+}
+
+/*
+ * Start fetching the peer; returns its place, where path and tx are NULL if nobody is there. For
+ * bursts to many of them. Worker.
+ */
+static inline const struct omni_peer *omni_peers_fetch(const struct omni_peers *peers,
+						       uint32_t index)
+{
+	const struct omni_peer *place = &peers->at[index < peers->size ? index : 0];
+
+	__builtin_prefetch(place);
+	return place;
 }
 
 /* ---- What control seals ---- */

@@ -10,14 +10,17 @@
 struct omni_peers *omni_peers_create(uint32_t size)
 {
 	struct omni_peers *peers = calloc(1, sizeof(*peers));
+	size_t len = size * sizeof(*peers->at);
 
 	if (peers == NULL)
 		goto fail;
 	peers->size = size;
-	peers->at = calloc(size, sizeof(*peers->at));
-	peers->generation = calloc(size, sizeof(*peers->generation));
-	if (peers->at == NULL || peers->generation == NULL)
+	len = (len + OMNI_CACHE_LINE - 1) / OMNI_CACHE_LINE * OMNI_CACHE_LINE;
+	peers->at = aligned_alloc(OMNI_CACHE_LINE, len);
+	peers->rcu = calloc(size, sizeof(*peers->rcu));
+	if (peers->at == NULL || peers->rcu == NULL)
 		goto fail;
+	memset(peers->at, 0, len);
 	return peers;
 fail:
 	omni_peers_free(peers);
@@ -25,68 +28,61 @@ fail:
 	return NULL;
 }
 
-static void peer_free(void *arg)
+static void vacate(void *arg)
 {
 	struct omni_peer *peer = arg;
 
 	free(atomic_load_explicit(&peer->path, memory_order_relaxed));
-	free(peer);
+	atomic_store_explicit(&peer->path, NULL, memory_order_relaxed);
+	peer->taken = false;
 }
 
 void omni_peers_free(struct omni_peers *peers)
 {
 	if (peers == NULL)
 		return;
-	for (uint32_t i = 0; peers->at != NULL && i < peers->size; i++) {
-		struct omni_peer *peer = omni_peers_get(peers, i);
-
-		if (peer != NULL)
-			peer_free(peer);
-	}
+	for (uint32_t i = 0; peers->at != NULL && i < peers->size; i++)
+		vacate(&peers->at[i]);
 	free(peers->at);
-	free(peers->generation);
+	free(peers->rcu);
 	free(peers);
 }
 
-/* Round robin, so that an index is not used again at once. */
-static int64_t find_free(struct omni_peers *peers)
+/* Round robin, so that a place is not taken again at once. */
+static struct omni_peer *find_free(struct omni_peers *peers)
 {
 	for (uint32_t n = 0; n < peers->size; n++) {
-		uint32_t index = peers->next;
+		struct omni_peer *place = &peers->at[peers->next];
 
-		peers->next = index + 1 == peers->size ? 0 : index + 1;
-		if (omni_peers_get(peers, index) == NULL)
-			return index;
+		place->index = peers->next;
+		peers->next = peers->next + 1 == peers->size ? 0 : peers->next + 1;
+		if (!place->taken)
+			return place;
 	}
-	return -1;
+	return NULL;
 }
 
 struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster)
 {
-	int64_t index = find_free(peers);
-	struct omni_peer *peer;
+	struct omni_peer *peer = find_free(peers);
 
-	if (index < 0) {
+	if (peer == NULL) {
 		rte_errno = ENOSPC;
 		return NULL;
 	}
-	peer = aligned_alloc(OMNI_CACHE_LINE, sizeof(*peer));
-	if (peer == NULL) {
-		rte_errno = ENOMEM;
-		return NULL;
-	}
-	memset(peer, 0, sizeof(*peer));
-	peer->index = (uint32_t)index;
-	peer->generation = ++peers->generation[index];
+	if (++peer->last == 0)
+		peer->last = 1;
+	peer->taken = true;
 	peer->cluster = cluster;
-	atomic_store_explicit(&peers->at[index], peer, memory_order_release);
+	atomic_store_explicit(&peer->generation, peer->last, memory_order_release);
 	return peer;
 }
 
 void omni_peers_remove(struct omni_peers *peers, struct omni_peer *peer, struct omni_rcu *rcu)
 {
-	atomic_store_explicit(&peers->at[peer->index], NULL, memory_order_release);
-	omni_rcu_defer(rcu, &peer->rcu, peer_free, peer);
+	atomic_store_explicit(&peer->generation, 0, memory_order_release);
+	atomic_store_explicit(&peer->tx, NULL, memory_order_release);
+	omni_rcu_defer(rcu, &peers->rcu[peer->index], vacate, peer);
 }
 
 void omni_peer_set_path(struct omni_peer *peer, struct omni_path *path, struct omni_rcu *rcu)

@@ -272,14 +272,26 @@ static void peers_get_new_generations(void **state)
 	path_of(&path, "192.0.2.1:51820", "192.0.2.2:51820");
 	omni_peer_set_path(a, omni_path_copy(&path), rcu);
 	omni_peer_set_path(a, omni_path_copy(&path), rcu);
+	omni_rcu_join(rcu, 0);
 	omni_peers_remove(peers, a, rcu);
 	assert_null(omni_peers_get(peers, index));
+	assert_null(omni_peers_find(peers, index, generation));
+	/* Nobody else takes its place, nor is its path freed, before the worker's turn is over. */
+	assert_int_equal(omni_rcu_poll(rcu), 1);
+	assert_null(omni_peers_add(peers, 1));
+	assert_int_equal(rte_errno, ENOSPC);
+	assert_non_null(atomic_load(&a->path));
+	omni_rcu_leave(rcu, 0);
+	assert_int_equal(omni_rcu_poll(rcu), 0);
 	a = omni_peers_add(peers, 1);
 	assert_int_equal(a->index, index);
 	assert_int_not_equal(a->generation, generation);
-	assert_int_equal(omni_rcu_poll(rcu), 0);
-	omni_peers_free(peers);
+	assert_null(atomic_load(&a->path));
+	assert_ptr_equal(omni_peers_find(peers, index, a->generation), a);
+	assert_null(omni_peers_find(peers, index, generation));
+	assert_null(omni_peers_get(peers, 2));
 	omni_rcu_free(rcu);
+	omni_peers_free(peers);
 }
 
 static int freed;
