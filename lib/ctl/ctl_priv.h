@@ -30,6 +30,7 @@
 #define CTL_TICK_MS 100
 #define CTL_RETRY_JITTER_NS (OMNI_NS_PER_S / 3)	  /* beside OMNI_REKEY_TIMEOUT_S */
 #define CTL_REKEY_JITTER_NS (5 * OMNI_NS_PER_S)	  /* beside OMNI_REKEY_AFTER_S */
+#define CTL_ANSWER_NS (6 * OMNI_NS_PER_S)	  /* a try's; longer than between the first tries */
 #define CTL_BACKOFF_STATIC_NS (8 * OMNI_NS_PER_S) /* between tries, once given up */
 #define CTL_BACKOFF_MEMBER_NS (60 * OMNI_NS_PER_S)
 #define CTL_REFUSED_NS (30 * OMNI_NS_PER_S)	/* before a peer that refused us is asked again */
@@ -374,6 +375,8 @@ void ctl_peer_initiate_at(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t 
 void ctl_peer_series_end(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* Drop the handshake in flight; the series goes on at its next try. */
 void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* The same where it was sent CTL_ANSWER_NS ago: the next try may be a minute away. */
+void ctl_peer_hs_expire(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 /* Its next hop may be known now: send what could not be sent. ip NULL: any. */
 void ctl_peer_hs_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
 /* True where the peer is kept without a session: configured, or listed by a Nucleus. */

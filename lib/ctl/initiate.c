@@ -22,6 +22,12 @@ void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer)
 	peer->hs = NULL;
 }
 
+void ctl_peer_hs_expire(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
+{
+	if (peer->hs != NULL && !peer->hs->unsent && now - peer->last_start_ns >= CTL_ANSWER_NS)
+		ctl_peer_hs_cancel(ctl, peer);
+}
+
 void ctl_peer_series_end(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	ctl_peer_hs_cancel(ctl, peer);

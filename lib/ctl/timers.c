@@ -177,6 +177,8 @@ static void plan(struct ctl_peer *peer, uint64_t now)
 		ctl_peer_due(peer, now + LOOK_NS);
 	if (peer->retry_ns != 0)
 		ctl_peer_due(peer, peer->retry_ns);
+	if (peer->hs != NULL && !peer->hs->unsent)
+		ctl_peer_due(peer, peer->last_start_ns + CTL_ANSWER_NS);
 }
 
 /* Neither configured nor listed: it stays as long as its session, and a moment without one. */
@@ -205,6 +207,7 @@ void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	look_after(ctl, peer, now);
 	ctl_pmtu_tick(ctl, peer, now);
 	ctl_roam_tick(ctl, peer, now);
+	ctl_peer_hs_expire(ctl, peer, now);
 	if (had_key && !ctl_peer_has_key(peer) && ctl_peer_is_kept(peer) && peer->attempt_ns == 0)
 		ctl_peer_initiate(ctl, peer);
 	if (peer->retry_ns != 0 && now >= peer->retry_ns) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Paths and tables that control keeps: path MTU, roaming, members, MAC addresses, the mark. */
+#include <malloc.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -176,7 +177,7 @@ static struct omni_record record_of(const struct site *s)
 		.ed25519 = s->identity.sign_public,
 		.vip = s->cluster.vip.ip,
 		.n_candidates = 1,
-		.candidates = {s->address},
+		.candidates = {s->address, s->address, s->address},
 		.issued = rig_real_ns(NULL) / OMNI_NS_PER_S,
 	};
 
@@ -216,6 +217,45 @@ static void members_meet_once(void **state)
 	site_kill(b);
 	rig_run(600000);
 	assert_null(peer_of(a, b));
+}
+
+/* What the allocator gave, and a place in each table, which were made for the limits. */
+static size_t memory_of_members(size_t before, unsigned int n)
+{
+	size_t place = sizeof(struct omni_peer) + sizeof(struct omni_rcu_node) +
+		       sizeof(struct ctl_peer *) + 2 * sizeof(struct ctl_link *);
+
+	return place + (mallinfo2().uordblks - before) / n;
+}
+
+static void members_without_a_session_are_small(void **state)
+{
+	struct omni_record rec;
+	size_t before;
+
+	(void)state;
+	make_pair();
+	a->cluster.n_peers = 0;
+	site_start(a);
+	rec = record_of(b);
+	rec.n_candidates = 3;
+	before = mallinfo2().uordblks;
+	if (before == 0)
+		skip(); /* a sanitizer's allocator */
+	for (unsigned int i = 0; i < PEERS; i++) {
+		omni_random(&rec.key, sizeof(rec.key));
+		rec.vip.b[15]++;
+		for (unsigned int j = 0; j < rec.n_candidates; j++)
+			rec.candidates[j].port = (uint16_t)(i + j + 1);
+		assert_int_equal(learns(a, &rec), 0);
+	}
+	/* After a while the tries are a minute apart, and one that got no answer is forgotten. */
+	rig_run(1000000);
+	for (unsigned int s = 0; s < 60 && a->ctl->pending.count > 0; s++)
+		rig_run(1000);
+	assert_int_equal(a->ctl->pending.count, 0);
+	assert_int_equal(a->ctl->peers_by_key.count, PEERS);
+	assert_in_range(memory_of_members(before, PEERS), sizeof(struct ctl_peer), 1024);
 }
 
 static void idle_mesh_keeps_its_sessions(void **state)
@@ -416,6 +456,7 @@ int main(void)
 		T(copies_do_not_move_a_peer),
 		T(probes_to_strangers_are_limited),
 		T(members_meet_once),
+		T(members_without_a_session_are_small),
 		T(idle_mesh_keeps_its_sessions),
 		T(first_record_holds_the_vip),
 		T(impossible_candidates_are_left_out),
