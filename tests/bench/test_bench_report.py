@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -82,3 +83,9 @@ def test_iperf_that_failed(text):
 
 def test_ping():
     assert probes.parse_ping(PING) == [45.0, 1200.0]
+
+
+def test_only_names_what_is_wanted():
+    assert lab.wanted(SimpleNamespace(only=None), "memif, 64 B")
+    assert lab.wanted(SimpleNamespace(only=["tap", "64 B"]), "memif, 64 B")
+    assert not lab.wanted(SimpleNamespace(only=["tap"]), "memif, 64 B")

@@ -50,7 +50,7 @@ def test_workers_are_compared_with_one_of_them(monkeypatch):
     rows = [{"mpps": 30.0, "one_mpps": 20.0}]
     monkeypatch.setattr(scale, "bench", lambda *a: json.dumps({"results": rows, "memory": []}))
     report = Report("scale", lab.machine(), "abc")
-    opts = SimpleNamespace(peers=[1], runs=1, quick=True, cipher="aesgcm")
+    opts = SimpleNamespace(peers=[1], runs=1, quick=True, cipher="aesgcm", only=None)
     scale.peers_rows(opts, report, 2)
     assert {r["ratio"] for r in report.rows} == {1.5}
 
@@ -63,7 +63,7 @@ def test_peers_are_compared_with_one_and_bundles_left_out(monkeypatch):
 
     monkeypatch.setattr(scale, "bench", bench)
     report = Report("scale", lab.machine(), "abc")
-    opts = SimpleNamespace(peers=[1, 10000], runs=1, quick=True, cipher="aesgcm")
+    opts = SimpleNamespace(peers=[1, 10000], runs=1, quick=True, cipher="aesgcm", only=None)
     assert scale.peers_rows(opts, report, 1) == [{"peers": 10000}]
     ratios = {r["name"]: r["ratio"] for r in report.rows}
     assert ratios["seal, 64 B/10000 peers"] == 0.75

@@ -29,6 +29,11 @@ def say(text):
     print(f"tools/bench: {text}", file=sys.stderr, flush=True)
 
 
+def wanted(options, name):
+    """Does --only ask for the row of that name? Without it, for every one."""
+    return not options.only or any(o in name for o in options.only)
+
+
 def build_dir():
     return os.environ.get("OMNI_BUILD", os.path.join(TOP, "build-release"))
 

@@ -3,7 +3,7 @@
 import time
 
 from gateways import UDP_PORT, Gateway, RpcError, peer, refused
-from lab import BenchError, Lab, Meter, RigError, TopoError, program, say
+from lab import BenchError, Lab, Meter, RigError, TopoError, program, say, wanted
 from probes import inside, iperf, reach
 from report import percentile
 
@@ -146,7 +146,8 @@ def run(opts, report):
         if why:
             report.absent(driver, "idle p50", "us", why)
             continue
-        paths.update({f"{driver}, {p}": (driver, p) for p in opts.policy})
+        paths.update({f"{driver}, {p}": (driver, p) for p in opts.policy
+                      if wanted(opts, f"{driver}, {p}")})
     runs = {name: [] for name in paths}
     reasons = {name: [] for name in paths}
     for i in range(opts.runs):

@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """peers: TCP, UDP and ping over one veth pair: bare, through dpdk-omni, through other overlays."""
-from overlays import ADDRESS, OVERLAYS, OTHER, install, version
+from overlays import ADDRESS, OVERLAYS, OTHER, give_address, install, version
 
 from gateways import UDP_PORT, Gateway, RpcError, peer, refused
-from lab import BenchError, Lab, Meter, RigError, TopoError, say
+from lab import BenchError, Lab, Meter, RigError, TopoError, say, until, wanted
+from ports import EAL
 from probes import iperf, ping, reach
 from report import percentile
 
 UPLINKS = ("udp", "af_xdp")
+PAGES = 512  # of 2 MB, for both dpdk-testpmd
 VETH = {"a": "10.98.0.1", "b": "10.98.0.2"}
 METRICS = (("TCP", "Gb/s"), ("UDP 1300 B", "Gb/s"), ("UDP 64 B", "Mpps"), ("ping p50", "us"),
            ("ping p99", "us"), ("CPU, TCP", "s/GB"))
 HELP = """\
 peers      iperf3 (TCP, UDP of 1300 and of 64 bytes) and ping over one veth pair: bare, through
-           dpdk-omni (L2, TAP to TAP, each uplink driver) and through wireguard-go, nebula, tinc,
-           fastd, n2n and OpenVPN as Debian packages them (installed if they are missing)"""
+           dpdk-omni (L2, TAP to TAP, each uplink driver), through dpdk-testpmd over the same AF_XDP
+           and TAP ports without a tunnel, and through wireguard-go, nebula, tinc, fastd, n2n and
+           OpenVPN as Debian packages them (installed if they are missing)"""
 
 
 class Link:
@@ -54,6 +57,29 @@ class Omni:
         gw["a"].wait_peer()
         self.note = f"{gw['a'].cipher()}; MTU 1500; idle: adaptive"
         return [g.process for g in gw.values()]
+
+
+class Testpmd:
+    """Two dpdk-testpmd in the gateways' place, over the same ports with DPDK's own drivers."""
+    package, layer = "dpdk-dev", "L2"
+    note = "net_af_xdp and net_tap, io: frames pass unseen and unencrypted; MTU 1500"
+
+    def start(self, link):
+        if not link.lab.pages(PAGES):
+            raise BenchError(f"the kernel gives no {PAGES} hugepages of 2 MB")
+        programs = {}
+        for s in "ab":
+            link.lab.offloads(link.ns[s], "up0", False)
+            programs[s] = link.lab.start(
+                link.ns[s], ["dpdk-testpmd", "--lcores", "0@(0-1),1@(0-1)", *EAL, "--file-prefix",
+                             f"{link.lab.prefix}{s}", "--vdev", "net_af_xdp0,iface=up0", "--vdev",
+                             f"net_tap0,iface=io{s}", "--", "--total-num-mbufs=32768",
+                             "--auto-start", "--forward-mode=io", "--stats-period=1"],
+                f"testpmd-{s}")
+        for s, p in programs.items():
+            until("dpdk-testpmd", 15, lambda p=p: "Rx-pps" in p.text() or not p.running())
+            give_address(link, s, f"io{s}")
+        return list(programs.values())
 
 
 class Bare:
@@ -101,14 +127,13 @@ def subjects(options):
     for driver in UPLINKS:
         omni = Omni(driver)
         found[f"dpdk-omni, {driver}"] = omni.why_not() or omni
+    found["dpdk-testpmd, af_xdp"] = Testpmd()
     install()
     for name, kind in OVERLAYS.items():
         number = version(kind.package)
         title = f"{name} {number.split('-')[0]}" if number else name
         found[title] = kind() if number else f"package {kind.package} is not installed"
-    only = options.only
-    return {n: s for n, s in found.items()
-            if not only or n == "bare" or any(o in n for o in only)}
+    return {n: s for n, s in found.items() if n == "bare" or wanted(options, n)}
 
 
 def note_of(subject, reasons):

@@ -4,7 +4,7 @@ import json
 import shutil
 
 from gateways import Gateway, RpcError
-from lab import BenchError, Lab, RigError, TopoError, ip, program, say, until
+from lab import BenchError, Lab, RigError, TopoError, ip, program, say, until, wanted
 from probes import inside
 from report import median
 
@@ -148,6 +148,9 @@ def run(opts, report):
     for name in opts.kind:
         kind = KINDS[name]()
         for size in opts.size or (SIZES[:1] if opts.quick else SIZES):
+            subject = f"{name}, {size} B"
+            if not wanted(opts, subject):
+                continue
             found, reasons = {"gateway": [], "testpmd": []}, []
             for i in range(opts.runs):
                 for who, start in (("testpmd", start_reference), ("gateway", start_gateway)):
@@ -156,7 +159,6 @@ def run(opts, report):
                     found[who].append(value)
                     if why and f"{who}: {why}" not in reasons:
                         reasons.append(f"{who}: {why}")
-            subject = f"{name}, {size} B"
             said = ["; ".join(f"{w}: " + " ".join("-" if v is None else f"{v:.2f}" for v in vs)
                               for w, vs in found.items())] + reasons
             report.add(subject, "testpmd", found["testpmd"], "Mpps")

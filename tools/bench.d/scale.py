@@ -5,7 +5,7 @@ import os
 import statistics
 import subprocess
 
-from lab import BenchError, Lab, program, say
+from lab import BenchError, Lab, program, say, wanted
 
 PEERS = (1, 100, 1000, 10000)
 SIZES = (64, 1420)
@@ -43,7 +43,10 @@ def peers_rows(opts, report, workers):
     memory = []
     for op in ("seal", "open"):
         for size in SIZES:
+            subject = f"{op}, {size} B" + (f", {workers} workers" if workers > 1 else "")
             one = None
+            if not wanted(opts, subject):
+                continue
             for peers in opts.peers or PEERS:
                 found, alone = [], []
                 for i in range(opts.runs):
@@ -52,7 +55,6 @@ def peers_rows(opts, report, workers):
                     result, memory = datapath(opts, op, size, peers, workers)
                     found.append(result["mpps"])
                     alone.append(result.get("one_mpps"))
-                subject = f"{op}, {size} B" + (f", {workers} workers" if workers > 1 else "")
                 limit = statistics.median(alone) if workers > 1 else one
                 report.add(subject, f"{peers} peers", found, "Mpps", limit)
                 one = one or report.rows[-1]["value"]
@@ -73,6 +75,8 @@ def run(opts, report):
                 report.add("memory of a peer", "without a session", [m["bytes_per_peer"] / 1024],
                            "KiB")
                 report.add("memory of a peer", "with a session", [session], "KiB")
+        if not wanted(opts, "responder"):
+            return
         found = [json.loads(bench("handshake", "--json", *(["--quick"] if opts.quick else [])))
                  for _ in range(opts.runs)]
         limit = sorted(f["x25519_limit_per_s"] for f in found)[len(found) // 2]

@@ -3,7 +3,7 @@
 import gateways
 import latency
 from gateways import RpcError
-from lab import BenchError, Lab, RigError, TopoError, ip, run as command, say
+from lab import BenchError, Lab, RigError, TopoError, ip, run as command, say, wanted
 from probes import iperf, reach
 
 RATES = (100, 1000)  # Mb/s
@@ -72,13 +72,15 @@ def run(opts, report):
     for rate in RATES:
         bare = None
         for driver in paths:
+            subject = f"{driver or 'bare'}, {rate} Mb/s"
+            if driver and not wanted(opts, subject):
+                continue
             found, reasons = [], []
             for i in range(opts.runs):
                 say(f"shaped: {rate} Mb/s, {driver or 'bare'}, run {i + 1} of {opts.runs}")
                 value, why = once(driver, rate, seconds)
                 found.append(value)
                 reasons += [why] if why else []
-            subject = f"{driver or 'bare'}, {rate} Mb/s"
             report.add(subject, "TCP", found, "Gb/s", bare, "; ".join(reasons) or None)
             bare = bare or report.rows[-1]["value"]
             if driver and bare:

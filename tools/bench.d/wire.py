@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from gateways import Gateway, RpcError, peer, wait
-from lab import BenchError, Lab, RigError, program, say
+from lab import BenchError, Lab, RigError, program, say, wanted
 
 SIZES = (64, 512, 1420, "imix")
 IMIX_MEAN = (7 * 64 + 4 * 576 + 1420) / 12
@@ -96,6 +96,10 @@ def pipeline_limit(size, cipher):
     return min(rates)
 
 
+def subject_of(size, cipher):
+    return f"{cipher}, {size}" + ("" if size == "imix" else " B")
+
+
 def measure(size, cipher, opts, report):
     found, reasons = [], []
     with Lab() as lab:
@@ -107,7 +111,7 @@ def measure(size, cipher, opts, report):
             found.append(once(size, cipher, 1 if opts.quick else 2))
         except (BenchError, RigError, RpcError, OSError) as e:
             reasons.append(str(e).replace("\n", " ")[:160])
-    subject = f"{cipher}, {size}" + ("" if size == "imix" else " B")
+    subject = subject_of(size, cipher)
     mpps = [f["mpps"] for f in found]
     note = "Mpps of each start: " + " ".join(f"{m:.2f}" for m in sorted(mpps))
     report.add(subject, "delivered", mpps, "Mpps", limit, ". ".join([note, *reasons]))
@@ -121,7 +125,8 @@ def run(opts, report):
     sizes = opts.size or ((64, 1420) if opts.quick else SIZES)
     for cipher in opts.cipher or (CIPHERS[:1] if opts.quick else CIPHERS):
         for size in sizes:
-            measure(size, cipher, opts, report)
+            if wanted(opts, subject_of(size, cipher)):
+                measure(size, cipher, opts, report)
     report.note(f"{opts.runs} starts of both gateways for each row, medians; memif has a fast and a"
                 " slow mode between starts on some machines. In brackets the ratio to the slower of"
                 " `datapath` seal and open in the same run")
