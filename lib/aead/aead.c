@@ -8,7 +8,14 @@
 
 #include <omni_secret.h>
 
-#include "aead_gcm_short.h"
+#include "aead_gcm_vaes.h"
+
+#define KEY_ALIGN 64 /* lines of the cache, which omni_aead_key_fetch counts */
+
+static_assert(alignof(struct aead_gcm_key) == KEY_ALIGN &&
+		      alignof(struct aead_gcm_library_key) == KEY_ALIGN &&
+		      alignof(struct aead_chacha_key) == KEY_ALIGN,
+	      "all keys begin with a line");
 
 static const struct {
 	const char *name;
@@ -56,7 +63,7 @@ static bool has_avx512(void)
 	       __builtin_cpu_supports("avx512ifma") != 0 && __builtin_cpu_supports("bmi2") != 0;
 }
 
-/* The same for aead_gcm_short_dp.c. */
+/* The same for aead_gcm_vaes_dp.c. */
 static bool has_vaes(void)
 {
 	const unsigned int wanted = bit_VAES | bit_VPCLMULQDQ;
@@ -118,7 +125,7 @@ struct omni_aead *omni_aead_create(uint32_t flags)
 		return NULL;
 	}
 	if (aead->mgr != NULL && (aead->mgr->features & IMB_FEATURE_AESNI) != 0)
-		aead->gcm = (flags & no_wide) == 0 && has_vaes() ? &aead_gcm_burst : &aead_gcm;
+		aead->gcm = (flags & no_wide) == 0 && has_vaes() ? &aead_gcm_vaes : &aead_gcm;
 	aead->chacha = aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
 	if ((flags & no_wide) == 0 && has_avx512())
 		aead->chacha = &aead_chacha_burst;
@@ -158,7 +165,7 @@ const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher)
 {
 	if (!omni_aead_has(aead, cipher))
 		return "none";
-	if (cipher == OMNI_AEAD_AESGCM && aead->gcm == &aead_gcm_burst)
+	if (cipher == OMNI_AEAD_AESGCM && aead->gcm == &aead_gcm_vaes)
 		return "vaes";
 	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_burst)
 		return "avx512-ifma";
@@ -167,43 +174,73 @@ const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher)
 	return ipsec_mb_arch(aead);
 }
 
-static size_t key_size(unsigned int cipher)
+/* Zeros but for the head. */
+static void *key_alloc(unsigned int cipher, size_t size)
 {
-	if (cipher == OMNI_AEAD_AESGCM)
-		return sizeof(struct omni_aead_key);
-	return alignof(struct omni_aead_key);
+	struct omni_aead_key *k = aligned_alloc(KEY_ALIGN, size);
+
+	if (k == NULL)
+		return NULL;
+	memset(k, 0, size);
+	*k = (struct omni_aead_key){.size = (uint16_t)size, .cipher = (uint8_t)cipher};
+	return k;
+}
+
+static struct omni_aead_key *make_chacha(const struct omni_key *key)
+{
+	struct aead_chacha_key *k = key_alloc(OMNI_AEAD_CHACHAPOLY, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	memcpy(k->key, key->b, sizeof(k->key));
+	return &k->head;
+}
+
+static struct omni_aead_key *make_gcm_library(struct omni_aead *aead, const struct omni_key *key)
+{
+	struct aead_gcm_library_key *k = key_alloc(OMNI_AEAD_AESGCM, sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	IMB_AES256_GCM_PRE(aead->mgr, key->b, &k->data);
+	return &k->head;
+}
+
+static struct omni_aead_key *make_gcm(struct omni_aead *aead, const struct omni_key *key)
+{
+	struct aead_gcm_key *k = key_alloc(OMNI_AEAD_AESGCM, sizeof(*k));
+	alignas(16) uint8_t decrypt[sizeof(k->round)];
+
+	if (k == NULL)
+		return NULL;
+	IMB_AES_KEYEXP_256(aead->mgr, key->b, k->round, decrypt);
+	omni_wipe(decrypt, sizeof(decrypt));
+	aead_gcm_vaes_init(k);
+	return &k->head;
 }
 
 int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, unsigned int cipher,
 			 const struct omni_key *key)
 {
-	struct omni_aead_key *k;
-
 	*out = NULL;
 	if (cipher != OMNI_AEAD_AESGCM && cipher != OMNI_AEAD_CHACHAPOLY)
 		return -EINVAL;
 	if (!omni_aead_has(aead, cipher))
 		return -ENOTSUP;
-	k = aligned_alloc(alignof(struct omni_aead_key), key_size(cipher));
-	if (k == NULL)
-		return -ENOMEM;
-	memset(k, 0, key_size(cipher));
-	k->cipher = (uint8_t)cipher;
 	if (cipher == OMNI_AEAD_CHACHAPOLY)
-		memcpy(k->chacha, key->b, sizeof(k->chacha));
+		*out = make_chacha(key);
+	else if (aead->gcm == &aead_gcm_vaes)
+		*out = make_gcm(aead, key);
 	else
-		IMB_AES256_GCM_PRE(aead->mgr, key->b, &k->gcm);
-	if (cipher == OMNI_AEAD_AESGCM && has_vaes())
-		aead_gcm_short_init(k);
-	*out = k;
-	return 0;
+		*out = make_gcm_library(aead, key);
+	return *out != NULL ? 0 : -ENOMEM;
 }
 
 void omni_aead_key_free(struct omni_aead_key *key)
 {
 	if (key == NULL)
 		return;
-	omni_wipe(key, key_size(key->cipher));
+	omni_wipe(key, key->size);
 	free(key);
 }
 

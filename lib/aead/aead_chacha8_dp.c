@@ -98,7 +98,8 @@ LANES_INLINE void init_state(struct chacha20_x16 *state, const struct group *g)
 
 	for (int i = 0; i < LANES; i++) {
 		const struct omni_aead_op *op = g->op[i];
-		__m256i key = _mm256_load_si256((const __m256i *)(const void *)op->key->chacha);
+		__m256i key =
+			_mm256_load_si256((const __m256i *)(const void *)aead_chacha_key(op->key));
 		__m128i nonce = _mm_load_si128((const __m128i *)(const void *)op->nonce);
 
 		row[i] = _mm512_inserti32x4(_mm512_castsi256_si512(key), nonce, 2);
@@ -241,13 +242,13 @@ static void finish(struct group *g)
 LANES_INLINE void run(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
 		      unsigned int n, bool opening)
 {
-	static const struct omni_aead_key no_key;
+	static const struct aead_chacha_key no_key;
 	struct scratch s;
 	struct group *g = &s.group[0], *before = &s.group[1];
 
 	if (n == 0)
 		return;
-	s.vacant = (struct omni_aead_op){.key = &no_key, .tag = s.nowhere};
+	s.vacant = (struct omni_aead_op){.key = &no_key.head, .tag = s.nowhere};
 	before->poly.count = 0;
 	for (unsigned int at = 0; at < n; at += LANES) {
 		fill(g, &s, aead, ops, list + at, min_u32(n - at, LANES), opening);

@@ -10,8 +10,8 @@
 static void fill(IMB_JOB *job, const struct omni_aead_op *op, IMB_CIPHER_DIRECTION dir,
 		 uint8_t *tag)
 {
-	job->enc_keys = op->key->chacha;
-	job->dec_keys = op->key->chacha;
+	job->enc_keys = aead_chacha_key(op->key);
+	job->dec_keys = aead_chacha_key(op->key);
 	job->key_len_in_bytes = OMNI_KEY_LEN;
 	job->src = op->src;
 	job->dst = op->dst;

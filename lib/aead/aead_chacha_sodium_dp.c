@@ -16,7 +16,7 @@ static void seal(struct omni_aead *aead, const struct omni_aead_op *ops, const u
 
 		crypto_aead_chacha20poly1305_ietf_encrypt_detached(
 			op->dst, op->tag, NULL, op->src, op->len, op->aad, op->aad_len, NULL,
-			op->nonce, op->key->chacha);
+			op->nonce, aead_chacha_key(op->key));
 	}
 }
 
@@ -27,7 +27,7 @@ static void open(struct omni_aead *aead, const struct omni_aead_op *ops, const u
 		const struct omni_aead_op *op = &ops[list[i]];
 		int bad = crypto_aead_chacha20poly1305_ietf_decrypt_detached(
 			op->dst, NULL, op->src, op->len, op->tag, op->aad, op->aad_len, op->nonce,
-			op->key->chacha);
+			aead_chacha_key(op->key));
 
 		memcpy(aead->computed[list[i]], op->tag, OMNI_AEAD_TAG_LEN);
 		aead->computed[list[i]][0] ^= (uint8_t)(bad & 1);

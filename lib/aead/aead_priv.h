@@ -29,27 +29,51 @@ struct omni_aead {
 	alignas(64) aead_tag computed[OMNI_AEAD_BURST_MAX];
 };
 
-/* What goes the way of short packets, and the powers of H that the longest of these needs. */
-#define AEAD_GCM_SHORT_MAX 256
-#define AEAD_GCM_SHORT_AAD_MAX 32
-#define AEAD_GCM_POWERS 19
-#define AEAD_GCM_POWERS_PAD 3 /* zeros, because four are loaded at a time */
-
-/* Only the member of its cipher is allocated. */
+/* What each kind of key begins with. */
 struct omni_aead_key {
-	alignas(64) uint8_t cipher; /* enum omni_aead_cipher */
-	union {
-		alignas(32) uint8_t chacha[OMNI_KEY_LEN];
-		struct {
-			struct gcm_key_data gcm;
-			/* H^19 to H^1; only where the CPU can use them */
-			alignas(16) uint8_t power[AEAD_GCM_POWERS + AEAD_GCM_POWERS_PAD][16];
-		};
-	};
+	uint16_t size;	/* of all of the key */
+	uint8_t cipher; /* enum omni_aead_cipher */
 };
 
+struct aead_chacha_key {
+	alignas(64) struct omni_aead_key head;
+	alignas(32) uint8_t key[OMNI_KEY_LEN];
+};
+
+#define AEAD_AES_ROUNDS 14
+#define AEAD_GCM_POWERS 19
+#define AEAD_GCM_POWERS_PAD 2 /* read with H^1 where four are loaded; worth nothing */
+
+/* AES-256-GCM for our own code, as small as can be: bursts have many keys. */
+struct aead_gcm_key {
+	alignas(64) struct omni_aead_key head;
+	alignas(16) uint8_t round[AEAD_AES_ROUNDS + 1][16];
+	uint8_t power[AEAD_GCM_POWERS + AEAD_GCM_POWERS_PAD][16]; /* H^19 to H^1 */
+};
+
+/* AES-256-GCM for intel-ipsec-mb. */
+struct aead_gcm_library_key {
+	alignas(64) struct omni_aead_key head;
+	alignas(64) struct gcm_key_data data; /* as the library has it */
+};
+
+static inline const uint8_t *aead_chacha_key(const struct omni_aead_key *key)
+{
+	return ((const struct aead_chacha_key *)(const void *)key)->key;
+}
+
+static inline const struct aead_gcm_key *aead_gcm_key(const struct omni_aead_key *key)
+{
+	return (const struct aead_gcm_key *)(const void *)key;
+}
+
+static inline const struct gcm_key_data *aead_gcm_library_key(const struct omni_aead_key *key)
+{
+	return &((const struct aead_gcm_library_key *)(const void *)key)->data;
+}
+
 extern const struct aead_backend aead_gcm;
-extern const struct aead_backend aead_gcm_burst;
+extern const struct aead_backend aead_gcm_vaes;
 extern const struct aead_backend aead_chacha;
 extern const struct aead_backend aead_chacha_burst;
 extern const struct aead_backend aead_chacha_sodium;

@@ -106,15 +106,16 @@ bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher);
 
 /*
  * Name of the code in use for cipher, for people: "avx512-ifma" (eight packets side by side),
- * "vaes" (short packets so, longer ones by intel-ipsec-mb), "ipsec-mb avx512", "ipsec-mb avx2",
- * "ipsec-mb avx", "ipsec-mb sse", "libsodium", "none".
+ * "vaes" (AES-256-GCM of our own), "ipsec-mb avx512", "ipsec-mb avx2", "ipsec-mb avx",
+ * "ipsec-mb sse", "libsodium", "none".
  */
 const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher);
 
 /*
- * Make a key for cipher into *out. The caller owns it, still owns (and wipes) key, and frees
- * *out with omni_aead_key_free once no thread can use it any more. 0, -ENOMEM, -ENOTSUP where
- * omni_aead_has says no, -EINVAL for an unknown cipher; *out is NULL then. Not for workers.
+ * Make a key for cipher into *out, for states that were created with the same flags as aead. The
+ * caller owns it, still owns (and wipes) key, and frees *out with omni_aead_key_free once no
+ * thread can use it any more. 0, -ENOMEM, -ENOTSUP where omni_aead_has says no, -EINVAL for an
+ * unknown cipher; *out is NULL then. Not for workers.
  */
 int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, unsigned int cipher,
 			 const struct omni_key *key) OMNI_MUST_CHECK;

@@ -26,8 +26,10 @@ static_assert(OMNI_AEAD_TAG_LEN == OMNI_TAG_LEN, "tag");
 #define LEN_EACH 2100 /* up to here every length, beyond it those around block edges */
 #define AAD_LEN 24
 #define AAD_MAX 1024
+#define AAD_EACH 64
 #define PAGE 4096
-#define GUARD 64 /* bytes around each buffer that must stay as they were */
+#define SHIFTS 64 /* buffers begin anywhere in a line */
+#define GUARD 64  /* bytes around each buffer that must stay as they were */
 #define GUARD_BYTE 0xa5
 
 /* One packet, its buffers between guards: the cipher is assembly, ASan does not see its writes. */
@@ -38,8 +40,9 @@ struct packet {
 	uint8_t nonce[OMNI_AEAD_NONCE_LEN];
 	uint8_t aad[AAD_MAX];
 	uint8_t plain[LEN_MAX], sealed[LEN_MAX + OMNI_AEAD_TAG_LEN];
-	uint8_t src[GUARD + LEN_MAX + GUARD], dst[GUARD + LEN_MAX + GUARD];
-	uint8_t tag[GUARD + OMNI_AEAD_TAG_LEN + GUARD];
+	uint8_t src[SHIFTS + GUARD + LEN_MAX + GUARD], dst[SHIFTS + GUARD + LEN_MAX + GUARD];
+	uint8_t tag[SHIFTS + GUARD + OMNI_AEAD_TAG_LEN + GUARD];
+	uint8_t *src_at, *dst_at, *tag_at;
 	struct omni_aead_key *key;
 };
 
@@ -91,23 +94,26 @@ static void packet_load(struct packet *p, struct omni_aead_op *op, const uint8_t
 	memset(p->src, GUARD_BYTE, sizeof(p->src));
 	memset(p->dst, GUARD_BYTE, sizeof(p->dst));
 	memset(p->tag, GUARD_BYTE, sizeof(p->tag));
-	memcpy(p->src + GUARD, in, p->len);
+	p->src_at = p->src + GUARD + rnd(SHIFTS);
+	p->dst_at = p->dst + GUARD + rnd(SHIFTS);
+	p->tag_at = p->tag + GUARD + rnd(SHIFTS);
+	memcpy(p->src_at, in, p->len);
 	op->key = p->key;
 	op->aad = p->aad;
 	op->aad_len = p->aad_len;
-	op->src = p->src + GUARD;
-	op->dst = (in_place ? p->src : p->dst) + GUARD;
+	op->src = p->src_at;
+	op->dst = in_place ? p->src_at : p->dst_at;
 	op->len = p->len;
-	op->tag = p->tag + GUARD;
+	op->tag = p->tag_at;
 	omni_aead_op_nonce(op, p->nonce, p->nonce + 4);
 	assert_memory_equal(op->nonce, p->nonce, sizeof(p->nonce));
 }
 
 static void assert_guards(const uint8_t *buf, size_t len)
 {
-	for (size_t i = 0; i < GUARD; i++) {
-		assert_int_equal(buf[i], GUARD_BYTE);
-		assert_int_equal(buf[GUARD + len + i], GUARD_BYTE);
+	for (ptrdiff_t i = 0; i < GUARD; i++) {
+		assert_int_equal(buf[i - GUARD], GUARD_BYTE);
+		assert_int_equal(buf[(ptrdiff_t)len + i], GUARD_BYTE);
 	}
 }
 
@@ -118,9 +124,9 @@ static void packet_check(const struct packet *p, const struct omni_aead_op *op, 
 	if (op->src != op->dst)
 		assert_memory_equal(op->src, in, p->len);
 	assert_memory_equal(op->tag, p->sealed + p->len, OMNI_AEAD_TAG_LEN);
-	assert_guards(p->src, p->len);
-	assert_guards(p->dst, p->len);
-	assert_guards(p->tag, OMNI_AEAD_TAG_LEN);
+	assert_guards(p->src_at, p->len);
+	assert_guards(p->dst_at, p->len);
+	assert_guards(p->tag_at, OMNI_AEAD_TAG_LEN);
 }
 
 /* Seal and open n packets as one burst, compare all with the twin. */
@@ -163,8 +169,8 @@ static void every_length_matches_the_twin(struct omni_aead *aead, unsigned int c
 		check_burst(aead, p, 1, false);
 		omni_aead_key_free(p->key);
 	}
-	for (uint32_t aad_len = 0; aad_len <= 64; aad_len++) {
-		packet_init(p, aead, cipher, rnd(200), aad_len);
+	for (uint32_t i = 0; i < 4 * (AAD_EACH + 1); i++) {
+		packet_init(p, aead, cipher, i % 4 == 0 ? rnd(200) : rnd(1500), i / 4);
 		check_burst(aead, p, 1, true);
 		check_burst(aead, p, 1, false);
 		omni_aead_key_free(p->key);
@@ -257,25 +263,33 @@ static void mixed_bursts_match_the_twin(void **state)
 	(void)state;
 	mixed_bursts(ctx.best, 300);
 	mixed_bursts(ctx.no_aes, 150);
-	mixed_bursts(ctx.no_avx512, 70);
+	mixed_bursts(ctx.no_avx512, 150);
+	mixed_bursts(ctx.no_own, 70);
+	mixed_bursts(ctx.masked, 70);
 }
 
 /* Eight packets of each length side by side, next to others that end before and after them. */
-static void every_length_matches_in_a_group(void **state)
+static void every_length_in_a_group(struct omni_aead *aead)
 {
 	struct packet *p = calloc(8, sizeof(*p));
 
-	(void)state;
 	assert_non_null(p);
 	for (uint32_t len = 0; len <= LEN_EACH; len++) {
 		for (unsigned int i = 0; i < 8; i++)
-			packet_init(&p[i], ctx.no_aes, OMNI_AEAD_CHACHAPOLY,
-				    i < 6 ? len : rnd(len + 130), i != 3 ? AAD_LEN : len % 65);
-		check_burst(ctx.no_aes, p, 8, len % 2 == 0);
+			packet_init(&p[i], aead, OMNI_AEAD_CHACHAPOLY, i < 6 ? len : rnd(len + 130),
+				    i != 3 ? AAD_LEN : len % 65);
+		check_burst(aead, p, 8, len % 2 == 0);
 		for (unsigned int i = 0; i < 8; i++)
 			omni_aead_key_free(p[i].key);
 	}
 	free(p);
+}
+
+static void every_length_matches_in_a_group(void **state)
+{
+	(void)state;
+	every_length_in_a_group(ctx.no_aes);
+	every_length_in_a_group(ctx.masked);
 }
 
 /* Every bit of text and tag, flipped in each lane in turn: that lane alone is refused. */
@@ -314,36 +328,45 @@ static void every_flipped_bit_fails_in_its_lane(void **state)
 {
 	(void)state;
 	flip_every_bit(ctx.no_aes, OMNI_AEAD_CHACHAPOLY);
+	flip_every_bit(ctx.masked, OMNI_AEAD_CHACHAPOLY);
 	if (!no_aes())
 		flip_every_bit(ctx.best, OMNI_AEAD_AESGCM);
 }
 
-/* Two pages, of which the second one must not be touched. */
+/* A page between two that must not be touched. */
 static uint8_t *guarded_page(void)
 {
 	uint8_t *page =
-		mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		mmap(NULL, 3 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	assert_true(page != MAP_FAILED);
-	assert_int_equal(mprotect(page + PAGE, PAGE, PROT_NONE), 0);
-	return page;
+	assert_int_equal(mprotect(page, PAGE, PROT_NONE), 0);
+	assert_int_equal(mprotect(page + 2 * PAGE, PAGE, PROT_NONE), 0);
+	return page + PAGE;
 }
 
-/* src, dst, aad and tag each end where the readable memory does, in a burst of n. */
+/* Where len bytes begin that end where the page does, or begin there. */
+static uint8_t *at_edge(uint8_t *page, uint32_t len, bool at_end)
+{
+	return at_end ? page + PAGE - len : page;
+}
+
+/* src, dst, aad and tag each end, or begin, where the readable memory does, in a burst of n. */
 static void run_at_the_edge(struct omni_aead *aead, unsigned int cipher, unsigned int n,
 			    uint32_t len, uint32_t aad_len, uint8_t *const page[8][4])
 {
 	struct packet *p = calloc(n, sizeof(*p));
 	struct omni_aead_op ops[8];
+	bool at_end = rnd(4) != 0;
 
 	assert_non_null(p);
 	for (unsigned int i = 0; i < n; i++) {
 		packet_init(&p[i], aead, cipher, len, aad_len);
 		packet_load(&p[i], &ops[i], p[i].plain, false);
-		ops[i].src = memcpy(page[i][0] + PAGE - len, p[i].plain, len);
-		ops[i].dst = page[i][1] + PAGE - len;
-		ops[i].aad = memcpy(page[i][2] + PAGE - aad_len, p[i].aad, aad_len);
-		ops[i].tag = page[i][3] + PAGE - OMNI_AEAD_TAG_LEN;
+		ops[i].src = memcpy(at_edge(page[i][0], len, at_end), p[i].plain, len);
+		ops[i].dst = at_edge(page[i][1], len, at_end);
+		ops[i].aad = memcpy(at_edge(page[i][2], aad_len, at_end), p[i].aad, aad_len);
+		ops[i].tag = at_edge(page[i][3], OMNI_AEAD_TAG_LEN, at_end);
 	}
 	omni_aead_seal_burst(aead, ops, n);
 	for (unsigned int i = 0; i < n; i++) {
@@ -361,19 +384,25 @@ static void run_at_the_edge(struct omni_aead *aead, unsigned int cipher, unsigne
 
 static void nothing_beyond_a_buffer_is_touched(void **state)
 {
+	struct omni_aead *const chacha[] = {ctx.no_aes, ctx.no_avx512, ctx.masked};
 	uint8_t *page[8][4];
 
 	(void)state;
 	for (unsigned int i = 0; i < 32; i++)
 		page[i / 4][i % 4] = guarded_page();
-	for (uint32_t len = 0; len <= 300; len += 1 + rnd(3)) {
-		run_at_the_edge(ctx.no_aes, OMNI_AEAD_CHACHAPOLY, 8, len, len % 65, page);
+	for (uint32_t len = 0; len <= LEN_EACH; len += 1 + rnd(len < 300 ? 3 : 20)) {
+		for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(chacha); i++)
+			run_at_the_edge(chacha[i], OMNI_AEAD_CHACHAPOLY, 8, len,
+					len % (AAD_EACH + 1), page);
 		run_at_the_edge(ctx.best, OMNI_AEAD_CHACHAPOLY, 1 + rnd(8), len, AAD_LEN, page);
-		if (!no_aes())
-			run_at_the_edge(ctx.best, OMNI_AEAD_AESGCM, 1 + rnd(8), len, AAD_LEN, page);
+		if (no_aes())
+			continue;
+		run_at_the_edge(ctx.best, OMNI_AEAD_AESGCM, 1 + rnd(8), len, AAD_LEN, page);
+		run_at_the_edge(ctx.best, OMNI_AEAD_AESGCM, 1 + rnd(8), len, rnd(AAD_EACH + 1),
+				page);
 	}
 	for (unsigned int i = 0; i < 32; i++)
-		munmap(page[i / 4][i % 4], 2 * PAGE);
+		munmap(page[i / 4][i % 4] - PAGE, 3 * PAGE);
 }
 
 /* One read-only frame sealed for many peers, each with its own key and buffer. */
@@ -425,7 +454,7 @@ static void flip_each(struct omni_aead *aead, struct packet *p, uint8_t *target,
 
 static void forgeries_fail(struct omni_aead *aead, unsigned int cipher)
 {
-	static const uint32_t lens[] = {0, 1, 15, 16, 64, 129, 300, 1420};
+	static const uint32_t lens[] = {0, 1, 15, 16, 64, 129, 257, 300, 513, 833, 1420};
 	struct packet *p = malloc(sizeof(*p));
 
 	assert_non_null(p);
@@ -598,6 +627,7 @@ static void gcm_agrees_with_wycheproof(void **state)
 	check_vectors(ctx.best, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
 	check_vectors(ctx.no_avx512, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
 	check_vectors(ctx.no_avx2, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
+	check_vectors(ctx.no_own, OMNI_AEAD_AESGCM, "aes256_gcm.txt", 39, 27);
 }
 
 static void chacha_agrees_with_wycheproof(void **state)
