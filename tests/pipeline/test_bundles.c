@@ -461,6 +461,47 @@ static void any_number_of_frames(void **state)
 	assert_int_equal(rig_drops(r, 0), 0);
 }
 
+/* What earlier frames left in the buffers of the pool is not in the frames of a bundle. */
+static void buffers_of_earlier_frames(void **state)
+{
+	static struct rte_mbuf *held[POOL_SIZE];
+	struct rig *r = *state;
+	struct rte_mbuf *m;
+	uint8_t bundle[FRAME_MAX];
+	unsigned int len = 0, n = 0;
+
+	introduce(r, NULL);
+	while ((m = rte_pktmbuf_alloc(r->pool)) != NULL) {
+		m->ol_flags = RTE_MBUF_F_RX_VLAN | RTE_MBUF_F_TX_TCP_SEG;
+		m->packet_type = RTE_PTYPE_L4_TCP;
+		m->vlan_tci = m->vlan_tci_outer = 5;
+		m->tx_offload = 6;
+		m->data_off = 7;
+		held[n++] = m;
+	}
+	rte_pktmbuf_free_bulk(held, n);
+	for (unsigned int i = 0; i < 20; i++)
+		len = add(bundle, len, (uint16_t)(60 + i));
+	rig_in(r->site[0].uplink,
+	       rig_sealed(r, 1, 0,
+			  &(struct forge){.sequence = 1, .lane = 1, .kind = OMNI_KIND_BUNDLE},
+			  bundle, (uint16_t)len));
+	rig_run(r);
+	for (unsigned int i = 0; i < 20; i++) {
+		m = rig_out(r->site[0].local[0]);
+		assert_non_null(m);
+		assert_int_equal(m->ol_flags, 0);
+		assert_int_equal(m->packet_type | m->vlan_tci | m->vlan_tci_outer, 0);
+		assert_int_equal(m->tx_offload, 0);
+		assert_int_equal(m->nb_segs, 1);
+		assert_null(m->next);
+		assert_int_equal(rte_mbuf_refcnt_read(m), 1);
+		assert_int_equal(rte_pktmbuf_pkt_len(m), 60 + i);
+		assert_int_equal(rte_pktmbuf_data_len(m), 60 + i);
+		rte_pktmbuf_free(m);
+	}
+}
+
 /* Where the pool gives few buffers or none, what fits arrives and the rest is counted. */
 static void pool_runs_dry(void **state)
 {
@@ -507,6 +548,7 @@ int main(void)
 		TEST(buffers_without_slack),
 		TEST(too_long_in_a_bundle),
 		TEST(any_number_of_frames),
+		TEST(buffers_of_earlier_frames),
 		TEST(pool_runs_dry),
 	};
 
