@@ -24,16 +24,6 @@ static void want_key(struct omni_worker *w, const struct omni_peer *peer)
 	omni_node_event(w, &ev);
 }
 
-/* Bytes of headers in front of the frame, as encap_prepare writes them, into the cache. */
-static inline void fetch_front(struct rte_mbuf *m)
-{
-	const uint8_t *front =
-		rte_pktmbuf_mtod(m, uint8_t *) - OMNI_DATA_HDR_LEN - OMNI_OUTER_HDR_MAX;
-
-	__builtin_prefetch(front, 1);
-	__builtin_prefetch(front + RTE_CACHE_LINE_SIZE, 1);
-}
-
 /* What encap_prepare and the stages before it want to know. */
 static inline void set_out(struct omni_worker *w, struct rte_mbuf *m, const struct omni_peer *peer,
 			   struct omni_keypair *kp, const uint8_t *src, uint32_t len)
@@ -44,8 +34,10 @@ static inline void set_out(struct omni_worker *w, struct rte_mbuf *m, const stru
 	meta->src = src;
 	meta->peer = peer->index;
 	meta->kind = OMNI_KIND_FRAME;
-	w->n_short += len <= BUNDLE_FRAME_MAX;
-	fetch_front(m);
+	if (w->bundling && len <= BUNDLE_FRAME_MAX)
+		w->n_short++; /* most of them get no headers of their own */
+	else
+		fetch_front(m);
 }
 
 unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct omni_peer *peer,

@@ -15,14 +15,14 @@ static bool may_bundle(const struct omni_worker *w, struct rte_mbuf *m)
 {
 	const struct omni_bridge *b = &w->conf.bridges->at[omni_meta(m)->cluster];
 
-	return w->n_short > 1 && atomic_load_explicit(&b->bundles, memory_order_relaxed);
+	return atomic_load_explicit(&b->bundles, memory_order_relaxed);
 }
 
 static void to_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	if (n == 0)
 		return;
-	if (may_bundle(w, m[0]))
+	if (w->n_short > 1)
 		n = omni_node_bundle(w, m, n);
 	n = omni_node_encap_prepare(w, m, n);
 	n = omni_node_seal(w, m, n);
@@ -63,6 +63,7 @@ static void to_everybody(struct omni_worker *w)
 /* Inner frames, wherever they came from. */
 static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
+	w->bundling = may_bundle(w, m[0]);
 	n = omni_node_learn(w, m, n);
 	n = omni_node_forward(w, m, n);
 	if (unlikely(w->any_syn)) {

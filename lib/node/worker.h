@@ -83,7 +83,8 @@ struct omni_worker {
 	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
 	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
 	bool any_syn;			 /* clamp is to look at this burst */
-	unsigned int n_short;		 /* frames to peers in this burst that bundle may take */
+	bool bundling;			 /* short frames to peers in this burst may be bundled */
+	unsigned int n_short;		 /* and so many are */
 
 	/* Stages that make many frames of one are called until they return 0. */
 	struct {
@@ -260,6 +261,16 @@ static inline uint16_t lane_of(const struct omni_worker *w, const struct omni_ke
 
 	*shared = w->conf.workers > last && own >= last;
 	return own < last ? own : last;
+}
+
+/* Bytes of headers in front of the frame, as encap_prepare writes them, into the cache. */
+static inline void fetch_front(struct rte_mbuf *m)
+{
+	const uint8_t *front =
+		rte_pktmbuf_mtod(m, uint8_t *) - OMNI_DATA_HDR_LEN - OMNI_OUTER_HDR_MAX;
+
+	__builtin_prefetch(front, 1);
+	__builtin_prefetch(front + RTE_CACHE_LINE_SIZE, 1);
 }
 
 /*
