@@ -21,6 +21,7 @@
 #define AAD_BLOCKS 2  /* at most that many are hashed with the text, others before */
 #define FIRST_COUNT 2 /* of the payload's counter blocks; 1 is the tag's */
 #define AHEAD 2	      /* packets, from the one at work to the one that is fetched */
+#define KEY_AHEAD 4   /* the same, for its key: it may come from memory */
 
 #define INLINE GHASH_INLINE
 
@@ -414,13 +415,25 @@ INLINE void packet(const struct omni_aead_op *op, const uint8_t *ahead, uint8_t 
 
 static_assert(FOUR == 4, "a case for each number of vectors");
 
-/* What is fetched while the packet at position i of the n in list is worked on. */
+INLINE const struct omni_aead_op *later(unsigned int i, const struct omni_aead_op *ops,
+					const uint8_t *list, unsigned int n)
+{
+	return &ops[list[i < n ? i : n - 1]];
+}
+
+/*
+ * What is fetched while the packet at position i of the n in list is worked on: the text of one of
+ * the next, here returned, and the key of another, where it has one of its own.
+ */
 INLINE const uint8_t *ahead_of(unsigned int i, const struct omni_aead_op *ops, const uint8_t *list,
 			       unsigned int n)
 {
-	const struct omni_aead_op *later = &ops[list[i + AHEAD < n ? i + AHEAD : n - 1]];
+	const struct omni_aead_op *text = later(i + AHEAD, ops, list, n);
+	const struct omni_aead_op *key = later(i + KEY_AHEAD, ops, list, n);
 
-	return later->len > 0 ? later->dst : ops[list[i]].dst;
+	if (key->key != ops[list[i]].key)
+		omni_aead_key_fetch(key->key, OMNI_AEAD_AESGCM, key->len);
+	return text->len > 0 ? text->dst : ops[list[i]].dst;
 }
 
 static void seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
