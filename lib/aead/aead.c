@@ -10,7 +10,7 @@
 
 #include "aead_gcm_vaes.h"
 
-#define KEY_ALIGN 64 /* lines of the cache, which omni_aead_key_fetch counts */
+#define KEY_ALIGN OMNI_AEAD_KEY_ALIGN
 
 static_assert(alignof(struct aead_gcm_key) == KEY_ALIGN &&
 		      alignof(struct aead_gcm_library_key) == KEY_ALIGN &&
@@ -174,73 +174,82 @@ const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher)
 	return ipsec_mb_arch(aead);
 }
 
-/* Zeros but for the head. */
-static void *key_alloc(unsigned int cipher, size_t size)
+size_t omni_aead_key_size(const struct omni_aead *aead, unsigned int cipher)
 {
-	struct omni_aead_key *k = aligned_alloc(KEY_ALIGN, size);
-
-	if (k == NULL)
-		return NULL;
-	memset(k, 0, size);
-	*k = (struct omni_aead_key){.size = (uint16_t)size, .cipher = (uint8_t)cipher};
-	return k;
+	if (cipher == OMNI_AEAD_CHACHAPOLY)
+		return sizeof(struct aead_chacha_key);
+	if (aead->gcm == &aead_gcm_vaes)
+		return sizeof(struct aead_gcm_key);
+	return sizeof(struct aead_gcm_library_key);
 }
 
-static struct omni_aead_key *make_chacha(const struct omni_key *key)
+static void make_chacha(struct omni_aead_key *at, const struct omni_key *key)
 {
-	struct aead_chacha_key *k = key_alloc(OMNI_AEAD_CHACHAPOLY, sizeof(*k));
+	struct aead_chacha_key *k = (struct aead_chacha_key *)(void *)at;
 
-	if (k == NULL)
-		return NULL;
 	memcpy(k->key, key->b, sizeof(k->key));
-	return &k->head;
 }
 
-static struct omni_aead_key *make_gcm_library(struct omni_aead *aead, const struct omni_key *key)
+static void make_gcm_library(struct omni_aead_key *at, struct omni_aead *aead,
+			     const struct omni_key *key)
 {
-	struct aead_gcm_library_key *k = key_alloc(OMNI_AEAD_AESGCM, sizeof(*k));
+	struct aead_gcm_library_key *k = (struct aead_gcm_library_key *)(void *)at;
 
-	if (k == NULL)
-		return NULL;
 	IMB_AES256_GCM_PRE(aead->mgr, key->b, &k->data);
-	return &k->head;
 }
 
-static struct omni_aead_key *make_gcm(struct omni_aead *aead, const struct omni_key *key)
+static void make_gcm(struct omni_aead_key *at, struct omni_aead *aead, const struct omni_key *key)
 {
-	struct aead_gcm_key *k = key_alloc(OMNI_AEAD_AESGCM, sizeof(*k));
+	struct aead_gcm_key *k = (struct aead_gcm_key *)(void *)at;
 	alignas(16) uint8_t decrypt[sizeof(k->round)];
 
-	if (k == NULL)
-		return NULL;
 	IMB_AES_KEYEXP_256(aead->mgr, key->b, k->round, decrypt);
 	omni_wipe(decrypt, sizeof(decrypt));
 	aead_gcm_vaes_init(k);
-	return &k->head;
+}
+
+int omni_aead_key_init(struct omni_aead_key *at, struct omni_aead *aead, unsigned int cipher,
+		       const struct omni_key *key)
+{
+	size_t size = omni_aead_key_size(aead, cipher);
+
+	if (cipher != OMNI_AEAD_AESGCM && cipher != OMNI_AEAD_CHACHAPOLY)
+		return -EINVAL;
+	if (!omni_aead_has(aead, cipher))
+		return -ENOTSUP;
+	memset(at, 0, size);
+	*at = (struct omni_aead_key){.size = (uint16_t)size, .cipher = (uint8_t)cipher};
+	if (cipher == OMNI_AEAD_CHACHAPOLY)
+		make_chacha(at, key);
+	else if (aead->gcm == &aead_gcm_vaes)
+		make_gcm(at, aead, key);
+	else
+		make_gcm_library(at, aead, key);
+	return 0;
+}
+
+void omni_aead_key_wipe(struct omni_aead_key *key)
+{
+	omni_wipe(key, key->size);
 }
 
 int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, unsigned int cipher,
 			 const struct omni_key *key)
 {
-	*out = NULL;
-	if (cipher != OMNI_AEAD_AESGCM && cipher != OMNI_AEAD_CHACHAPOLY)
-		return -EINVAL;
-	if (!omni_aead_has(aead, cipher))
-		return -ENOTSUP;
-	if (cipher == OMNI_AEAD_CHACHAPOLY)
-		*out = make_chacha(key);
-	else if (aead->gcm == &aead_gcm_vaes)
-		*out = make_gcm(aead, key);
-	else
-		*out = make_gcm_library(aead, key);
-	return *out != NULL ? 0 : -ENOMEM;
+	struct omni_aead_key *k = aligned_alloc(KEY_ALIGN, omni_aead_key_size(aead, cipher));
+	int rc = k != NULL ? omni_aead_key_init(k, aead, cipher, key) : -ENOMEM;
+
+	*out = rc == 0 ? k : NULL;
+	if (rc != 0)
+		free(k);
+	return rc;
 }
 
 void omni_aead_key_free(struct omni_aead_key *key)
 {
 	if (key == NULL)
 		return;
-	omni_wipe(key, key->size);
+	omni_aead_key_wipe(key);
 	free(key);
 }
 

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdalign.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -122,6 +123,16 @@ int omni_aead_key_create(struct omni_aead_key **out, struct omni_aead *aead, uns
 
 /* Wipe and free; NULL is fine. Not for workers. */
 void omni_aead_key_free(struct omni_aead_key *key);
+
+/*
+ * The same in memory of the caller's: omni_aead_key_size bytes, a multiple of
+ * OMNI_AEAD_KEY_ALIGN, at a multiple of that. _wipe leaves zeros and frees nothing.
+ */
+#define OMNI_AEAD_KEY_ALIGN 64 /* a line of the cache */
+size_t omni_aead_key_size(const struct omni_aead *aead, unsigned int cipher);
+int omni_aead_key_init(struct omni_aead_key *at, struct omni_aead *aead, unsigned int cipher,
+		       const struct omni_key *key) OMNI_MUST_CHECK;
+void omni_aead_key_wipe(struct omni_aead_key *key);
 
 /*
  * Start fetching what a packet of len bytes will read of a key of that cipher: for bursts with

@@ -7,17 +7,23 @@
 
 #include <omni_session.h>
 
-/* The keypair and its lanes, zeroed. */
-static struct omni_keypair *alloc(const struct omni_keypair_conf *conf)
+/* The keypair with its lanes and room for its keys, zeroed. */
+static struct omni_keypair *alloc(const struct omni_aead *aead,
+				  const struct omni_keypair_conf *conf)
 {
-	size_t rx = sizeof(struct omni_keypair) + conf->lanes_tx * sizeof(struct omni_lane_tx);
+	size_t key = omni_aead_key_size(aead, conf->cipher);
+	size_t tx_key = sizeof(struct omni_keypair) + conf->lanes_tx * sizeof(struct omni_lane_tx);
+	size_t rx_key = tx_key + key, rx = rx_key + key;
 	size_t size = rx + conf->lanes_rx * sizeof(struct omni_lane_rx);
-	struct omni_keypair *kp = aligned_alloc(OMNI_CACHE_LINE, size);
+	uint8_t *at = aligned_alloc(OMNI_CACHE_LINE, size);
+	struct omni_keypair *kp = (struct omni_keypair *)(void *)at;
 
 	if (kp == NULL)
 		return NULL;
 	memset(kp, 0, size);
-	kp->rx = (struct omni_lane_rx *)(void *)((uint8_t *)kp + rx);
+	kp->tx_key = (struct omni_aead_key *)(void *)(at + tx_key);
+	kp->rx_key = (struct omni_aead_key *)(void *)(at + rx_key);
+	kp->rx = (struct omni_lane_rx *)(void *)(at + rx);
 	return kp;
 }
 
@@ -30,9 +36,9 @@ static bool conf_is_valid(const struct omni_keypair_conf *c)
 static int make_keys(struct omni_keypair *kp, struct omni_aead *aead,
 		     const struct omni_keypair_conf *conf)
 {
-	int rc = omni_aead_key_create(&kp->rx_key, aead, conf->cipher, conf->rx_key);
+	int rc = omni_aead_key_init(kp->rx_key, aead, conf->cipher, conf->rx_key);
 
-	return rc == 0 ? omni_aead_key_create(&kp->tx_key, aead, conf->cipher, conf->tx_key) : rc;
+	return rc == 0 ? omni_aead_key_init(kp->tx_key, aead, conf->cipher, conf->tx_key) : rc;
 }
 
 struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
@@ -45,7 +51,7 @@ struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
 		rte_errno = EINVAL;
 		return NULL;
 	}
-	kp = alloc(conf);
+	kp = alloc(aead, conf);
 	if (kp == NULL)
 		goto fail;
 	kp->local_id = conf->local_id;
@@ -66,7 +72,7 @@ struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
 	if (rc == 0)
 		return kp;
 fail:
-	omni_keypair_free(kp);
+	free(kp); /* where the first key cannot be made, there is none to wipe */
 	rte_errno = -rc;
 	return NULL;
 }
@@ -77,8 +83,8 @@ void omni_keypair_free(void *keypair)
 
 	if (kp == NULL)
 		return;
-	omni_aead_key_free(kp->rx_key);
-	omni_aead_key_free(kp->tx_key);
+	omni_aead_key_wipe(kp->rx_key);
+	omni_aead_key_wipe(kp->tx_key);
 	free(kp);
 }
 

@@ -76,7 +76,8 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
 
 /*
  * The two transport keys of one handshake with their ids and counters: born and destroyed
- * together. Immutable after publication but for `marks` and the lanes. What is read for each
+ * together, and one piece of memory: the keypair, lanes and key to send with, key and lanes to
+ * receive with. Immutable after publication but for `marks` and the lanes. What is read for each
  * frame, either way, stands in the first cache line.
  */
 struct omni_keypair {

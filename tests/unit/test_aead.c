@@ -564,6 +564,49 @@ static void a_mask_takes_the_wide_code_away(void **state)
 	assert_string_equal(omni_aead_arch(ctx.no_avx2, OMNI_AEAD_AESGCM), "ipsec-mb sse");
 }
 
+/* Two keys side by side in memory of ours: neither writes beyond its size, and wiped are all of it.
+ */
+static void keys_fit_memory_of_the_caller(struct omni_aead *aead, unsigned int cipher)
+{
+	size_t size = omni_aead_key_size(aead, cipher);
+	uint8_t *memory = aligned_alloc(OMNI_AEAD_KEY_ALIGN, 2 * size + OMNI_AEAD_KEY_ALIGN);
+	struct packet *p = calloc(1, sizeof(*p));
+	struct omni_key other = {{7}};
+	struct omni_aead_op op;
+
+	assert_non_null(p);
+	assert_non_null(memory);
+	assert_int_equal(size % OMNI_AEAD_KEY_ALIGN, 0);
+	memset(memory, GUARD_BYTE, 2 * size + OMNI_AEAD_KEY_ALIGN);
+	packet_init(p, aead, cipher, 300, AAD_LEN);
+	omni_aead_key_free(p->key);
+	p->key = (struct omni_aead_key *)(void *)memory;
+	assert_int_equal(omni_aead_key_init(p->key, aead, cipher, &p->secret), 0);
+	assert_int_equal(memory[size], GUARD_BYTE);
+	assert_int_equal(omni_aead_key_init((void *)(memory + size), aead, cipher, &other), 0);
+	assert_int_equal(memory[2 * size], GUARD_BYTE);
+	packet_load(p, &op, p->plain, true);
+	omni_aead_seal_burst(aead, &op, 1);
+	packet_check(p, &op, p->plain, p->sealed);
+	omni_aead_key_wipe(p->key);
+	for (size_t i = 0; i < size; i++)
+		assert_int_equal(memory[i], 0);
+	assert_int_equal(omni_aead_key_cipher((void *)(memory + size)), cipher);
+	free(memory);
+	free(p);
+}
+
+static void keys_live_where_the_caller_says(void **state)
+{
+	struct omni_aead *const backend[] = {ctx.best, ctx.no_own, ctx.no_aes};
+
+	(void)state;
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(backend); i++)
+		for (unsigned int cipher = 1; cipher <= OMNI_AEAD_CHACHAPOLY; cipher++)
+			if (omni_aead_has(backend[i], cipher))
+				keys_fit_memory_of_the_caller(backend[i], cipher);
+}
+
 static void other_ciphers_are_refused(void **state)
 {
 	static const unsigned int bad[] = {0, 3, 255, 257};
@@ -712,6 +755,7 @@ int main(void)
 		cmocka_unit_test(a_mask_refuses_gcm),
 		cmocka_unit_test(masks_are_lists_of_names),
 		cmocka_unit_test(a_mask_takes_the_wide_code_away),
+		cmocka_unit_test(keys_live_where_the_caller_says),
 		cmocka_unit_test(other_ciphers_are_refused),
 		cmocka_unit_test(empty_is_allowed),
 	};
