@@ -57,7 +57,7 @@ static bool add_peer(struct bench_rig *r, unsigned int number)
 		return false;
 	build_path(r, &path, 0, number + 1);
 	build_path(r, &p->far_path, number + 1, 0);
-	copy = omni_path_copy(&path);
+	copy = omni_path_copy(&path, NULL);
 	if (copy != NULL)
 		omni_peer_set_path(p->pub, copy, r->rcu);
 	return copy != NULL;

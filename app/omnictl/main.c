@@ -30,8 +30,8 @@ static const struct command commands[] = {
 	{"log-level", NULL, "log.level", "level", false, "", NULL},
 	{"status", NULL, "status", NULL, false, "", NULL},
 	{"peers", NULL, "peers", NULL, false, "cluster",
-	 "cluster name key vip endpoint state origin last_handshake_s last_rx_s path_mtu rx_bytes "
-	 "tx_bytes reason"},
+	 "cluster name key vip endpoint state origin last_handshake_s last_rx_s path_mtu "
+	 "lane_ports rx_bytes tx_bytes reason"},
 	{"sessions", NULL, "sessions", NULL, false, "cluster",
 	 "cluster peer slot id cipher lanes_tx lanes_rx age_s rx_frames tx_frames rx_bytes "
 	 "tx_bytes"},

@@ -228,6 +228,7 @@ struct ctl_roam {
 	bool running;
 	bool asked; /* MOVE: the peer itself wants it */
 	uint64_t until_ns;
+	uint8_t lane;			/* that came from the new one */
 	struct omni_endpoint validated; /* echoed while the old one was: not probed again soon */
 	uint64_t validated_ns;
 };
@@ -296,7 +297,8 @@ struct ctl_peer {
 	bool alive_armed; /* there was traffic since the last sign of life was asked for */
 	struct ctl_probe alive;
 	struct ctl_pmtu pmtu;
-	struct ctl_roam *roam; /* NULL: nothing came from elsewhere */
+	struct ctl_roam *roam;	 /* NULL: nothing came from elsewhere */
+	struct ctl_lanes *lanes; /* source ports: lanes.c; NULL: none but the main ones */
 	struct ctl_bucket echoes;
 };
 
@@ -348,8 +350,8 @@ void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
 /* peer->endpoint (or a next hop, or the measured MTU) changed: publish its path anew. */
 void ctl_peer_publish_path(struct omni_ctl *ctl, struct ctl_peer *peer,
 			   const struct omni_path *reflect);
-/* peer->pmtu.low changed. */
-void ctl_peer_publish_mtu(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* What was found out about the path changed: peer->pmtu, peer->lanes. */
+void ctl_peer_republish(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* Find out where the configured host is, if it is not known yet. */
 void ctl_peer_look_up(struct omni_ctl *ctl, struct ctl_peer *peer);
 bool ctl_peer_has_key(const struct ctl_peer *peer);
@@ -442,8 +444,12 @@ void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* A datagram of that lane came from elsewhere; asked: it was a MOVE. */
 void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_endpoint *from,
-		   uint32_t datagram_len, bool asked);
+		   uint8_t lane, uint32_t datagram_len, bool asked);
+/* True where the echo was to a probe of this file's. */
+bool ctl_roam_echo(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_control *echo,
+		   const struct omni_endpoint *from);
 void ctl_roam_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 /* Forget the round that runs, and what the one before it found. */
 void ctl_roam_end(struct ctl_peer *peer);
@@ -454,6 +460,27 @@ static inline bool ctl_roam_runs(const struct ctl_peer *peer)
 /* Send a PROBE (new token) on the current key; path NULL: the peer's. 0 or -errno. */
 int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
 		   const struct omni_path *path);
+/* Does it answer probe, from where that went? Then probe waits no more. */
+bool ctl_probe_answers(struct ctl_probe *probe, const struct omni_control *echo,
+		       const struct omni_endpoint *from);
+
+/* ---- Source ports of lanes: lanes.c ---- */
+
+void ctl_lanes_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
+/* True where the echo was to a probe from a lane's port. */
+bool ctl_lanes_echo(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_control *echo,
+		    const struct omni_endpoint *from);
+/* The path is another one: nothing is known of it. */
+void ctl_lanes_moved(struct ctl_peer *peer);
+/* There is no session: forget everything, and send from the main port. */
+void ctl_lanes_end(struct omni_ctl *ctl, struct ctl_peer *peer);
+bool ctl_lanes_waiting(const struct ctl_peer *peer);
+/* What a path for datagrams of mtu is to be published with; NULL: every lane has the main port. */
+const struct omni_lane_ports *ctl_lanes_ports(const struct ctl_peer *peer, uint16_t mtu);
+/* The peer's lane comes from that port of its address, which leads to the peer, too. */
+void ctl_lanes_learn_far(struct omni_ctl *ctl, struct ctl_peer *peer, uint8_t lane,
+			 const struct omni_endpoint *ep);
+bool ctl_lanes_is_far(const struct ctl_peer *peer, const struct omni_endpoint *ep);
 
 /* ---- Sending: send.c ---- */
 

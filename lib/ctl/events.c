@@ -51,8 +51,8 @@ static void confirm(struct omni_ctl *ctl, struct ctl_peer *peer, const struct om
 
 	if (s == NULL || s->kp->local_id != ev->session_id)
 		return; /* done already: the event is a level */
-	/* Where that data came from is where the peer is. */
-	if (ev->from.port != 0)
+	/* Where lane 0 comes from is where the peer is. */
+	if (ev->from.port != 0 && ev->lane == 0)
 		s->from = ev->from;
 	ctl_slots_confirmed(ctl, peer);
 }
@@ -79,7 +79,7 @@ static void of_peer(struct omni_ctl *ctl, const struct omni_event *ev)
 		confirm(ctl, peer, ev);
 		break;
 	case OMNI_EVENT_ROAM:
-		ctl_roam_seen(ctl, peer, &ev->from, ev->datagram_len, false);
+		ctl_roam_seen(ctl, peer, &ev->from, ev->lane, ev->datagram_len, false);
 		break;
 	case OMNI_EVENT_WANT_KEY:
 		if (!ctl_peer_has_key(peer) && peer->retry_ns == 0)

@@ -33,7 +33,7 @@ static void publish_path(struct nc_session *s)
 
 	if (ctl_resolve(s->ctl, &s->remote, &path) != 0)
 		return;
-	copy = omni_path_copy(&path);
+	copy = omni_path_copy(&path, NULL);
 	if (copy == NULL)
 		return;
 	omni_path_local(&path, &s->local);

@@ -55,6 +55,8 @@ struct omni_ctl_conf {
 	struct omni_xring *const *xrings; /* n_workers; [0] owns the uplink's first queue */
 	struct omni_stats *const *worker_stats; /* n_workers */
 	unsigned int n_workers;
+	const uint16_t
+		*lane_ports; /* n_workers: UDP port of each one's lane; NULL: they have none */
 	int bell;	     /* eventfd that every xring names as to_control */
 	const char *version; /* of the program, for `version` and `status` */
 	struct omni_ctl_world world;

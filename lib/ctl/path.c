@@ -52,15 +52,17 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 	struct omni_path *old = atomic_load(&peer->pub->path), *copy;
 	bool moved = old == NULL || !same_way(old, path) || peer->link_mtu != path->mtu;
 
-	if (moved)
+	if (moved) {
 		peer->pmtu = (struct ctl_pmtu){0};
+		ctl_lanes_moved(peer);
+	}
 	peer->link_mtu = path->mtu;
 	path->mtu = mtu_of(peer, path);
 	path->tcp_mtu = tcp_mtu_of(peer, path->mtu);
 	if (old != NULL && same_way(old, path) && old->mtu == path->mtu &&
 	    old->tcp_mtu == path->tcp_mtu && memcmp(old->hdr, path->hdr, sizeof(old->hdr)) == 0)
 		return;
-	copy = omni_path_copy(path);
+	copy = omni_path_copy(path, ctl_lanes_ports(peer, path->mtu));
 	if (copy == NULL)
 		return;
 	omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
@@ -71,17 +73,20 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 	ctl_pmtu_start(ctl, peer);
 }
 
-void ctl_peer_publish_mtu(struct omni_ctl *ctl, struct ctl_peer *peer)
+void ctl_peer_republish(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	const struct omni_path *old = atomic_load(&peer->pub->path);
-	struct omni_path *copy = old != NULL ? omni_path_copy(old) : NULL;
+	struct omni_path path, *copy;
 
-	if (copy == NULL)
+	if (old == NULL)
 		return;
-	copy->mtu = peer->link_mtu;
-	copy->mtu = mtu_of(peer, copy);
-	copy->tcp_mtu = tcp_mtu_of(peer, copy->mtu);
-	omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
+	path = *old;
+	path.mtu = peer->link_mtu;
+	path.mtu = mtu_of(peer, &path);
+	path.tcp_mtu = tcp_mtu_of(peer, path.mtu);
+	copy = omni_path_copy(&path, ctl_lanes_ports(peer, path.mtu));
+	if (copy != NULL)
+		omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
 }
 
 void ctl_peer_publish_path(struct omni_ctl *ctl, struct ctl_peer *peer,

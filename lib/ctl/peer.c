@@ -120,6 +120,7 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	ctl->peer[peer->pub->index] = NULL;
 	omni_peers_remove(ctl->conf.peers, peer->pub, ctl->conf.rcu);
 	ctl_roam_end(peer);
+	ctl_lanes_end(ctl, peer);
 	free(peer->candidate);
 	free(peer->host);
 	omni_wipe(peer, sizeof(*peer));

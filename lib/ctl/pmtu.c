@@ -98,7 +98,7 @@ static void shrunk(struct omni_ctl *ctl, struct ctl_peer *peer)
 	p->verifying = false;
 	p->high = (uint16_t)(p->probe.size - 1);
 	p->low = OMNI_MIN(OMNI_PATH_MTU_DEFAULT, peer->link_mtu);
-	ctl_peer_publish_mtu(ctl, peer);
+	ctl_peer_republish(ctl, peer);
 }
 
 /* The link's own MTU being too much also changes what TCP is told. */
@@ -109,7 +109,7 @@ static void too_long(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 	p->high = (uint16_t)(p->probe.size - 1);
 	if (first)
-		ctl_peer_publish_mtu(ctl, peer);
+		ctl_peer_republish(ctl, peer);
 }
 
 void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
@@ -120,7 +120,7 @@ void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
 		return;
 	if (!p->verifying) {
 		p->low = OMNI_MAX(p->low, p->probe.size);
-		ctl_peer_publish_mtu(ctl, peer);
+		ctl_peer_republish(ctl, peer);
 	}
 	p->verifying = false;
 	next_size(ctl, peer);

@@ -76,8 +76,8 @@ static void answer_probe(struct omni_ctl *ctl, struct ctl_peer *peer, struct omn
 		(void)send_control(ctl, kp, &path, &echo, 0);
 }
 
-static bool answers(struct ctl_probe *probe, const struct omni_control *echo,
-		    const struct omni_endpoint *from)
+bool ctl_probe_answers(struct ctl_probe *probe, const struct omni_control *echo,
+		       const struct omni_endpoint *from)
 {
 	if (!probe->waiting || !omni_equal_ct(probe->token, echo->token, sizeof(echo->token)) ||
 	    !omni_endpoint_equal(&probe->to, from))
@@ -90,17 +90,14 @@ static bool answers(struct ctl_probe *probe, const struct omni_control *echo,
 static void take_echo(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_control *echo,
 		      const struct omni_endpoint *from)
 {
-	uint64_t now = ctl_now(ctl);
-
 	ctl_count(ctl, OMNI_STAT_ctl_echoes_received);
-	if (answers(&peer->pmtu.probe, echo, from)) {
+	if (ctl_probe_answers(&peer->pmtu.probe, echo, from)) {
 		ctl_pmtu_echo(ctl, peer);
-	} else if (peer->roam != NULL && (answers(&peer->roam->at_new, echo, from) ||
-					  answers(&peer->roam->at_old, echo, from))) {
-		ctl_roam_tick(ctl, peer, now);
-	} else if (answers(&peer->alive, echo, from)) {
+	} else if (ctl_probe_answers(&peer->alive, echo, from)) {
 		peer->alive.tries = 0;
 		peer->alive_armed = false;
+	} else if (!ctl_roam_echo(ctl, peer, echo, from)) {
+		(void)ctl_lanes_echo(ctl, peer, echo, from);
 	}
 }
 
@@ -145,7 +142,7 @@ void ctl_probe_message(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_
 		take_echo(ctl, peer, &msg, &from);
 		break;
 	case OMNI_CONTROL_MOVE:
-		ctl_roam_seen(ctl, peer, &from, OMNI_DATA_OVERHEAD + (uint32_t)len, true);
+		ctl_roam_seen(ctl, peer, &from, 0, OMNI_DATA_OVERHEAD + (uint32_t)len, true);
 		break;
 	case OMNI_CONTROL_CLOSE:
 		closed(ctl, peer, kp, msg.reason);

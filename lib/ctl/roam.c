@@ -2,7 +2,8 @@
 /*
  * Roaming (docs/protocol.md): authenticated packets from another address than the one that we
  * send to. Both addresses are probed; traffic moves when the new one answers and the old one does
- * not, or when the new one answers and the peer itself asked to be moved.
+ * not, or when the new one answers and the peer itself asked to be moved. A peer's lanes may come
+ * from ports of their own; it answers from the one that it is to be reached at.
  */
 #include "ctl_priv.h"
 
@@ -50,8 +51,32 @@ static void probe_new(struct omni_ctl *ctl, struct ctl_peer *peer, const struct 
 		(void)ctl_probe_send(ctl, peer, &peer->roam->at_new, &path);
 }
 
+/* It leads to the peer as well as the address in use does, and moves nothing. */
+static void validate(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_roam *r = peer->roam;
+
+	r->running = false;
+	r->validated = r->at_new.to;
+	r->validated_ns = ctl_now(ctl);
+	ctl_lanes_learn_far(ctl, peer, r->lane, &r->validated);
+}
+
+static bool is_validated(struct omni_ctl *ctl, struct ctl_peer *peer,
+			 const struct omni_endpoint *from, uint8_t lane)
+{
+	const struct ctl_roam *r = peer->roam;
+
+	if (omni_endpoint_equal(from, &r->validated) &&
+	    ctl_now(ctl) - r->validated_ns < VALIDATED_NS) {
+		ctl_lanes_learn_far(ctl, peer, lane, from);
+		return true;
+	}
+	return lane == 0 && ctl_lanes_is_far(peer, from);
+}
+
 void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_endpoint *from,
-		   uint32_t datagram_len, bool asked)
+		   uint8_t lane, uint32_t datagram_len, bool asked)
 {
 	uint64_t now = ctl_now(ctl);
 	struct ctl_roam *r;
@@ -65,13 +90,11 @@ void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 		r->asked |= asked && omni_endpoint_equal(from, &r->at_new.to);
 		return;
 	}
-	if (datagram_len < PROBE_LEN)
-		return;
-	if (!asked && omni_endpoint_equal(from, &r->validated) &&
-	    now - r->validated_ns < VALIDATED_NS)
+	if (datagram_len < PROBE_LEN || (!asked && is_validated(ctl, peer, from, lane)))
 		return;
 	r->running = true;
 	r->asked = asked;
+	r->lane = lane;
 	r->until_ns = now + ROUND_NS;
 	r->at_new = (struct ctl_probe){.to = *from};
 	r->at_old = (struct ctl_probe){.to = peer->endpoint};
@@ -107,7 +130,50 @@ void ctl_roam_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	if (r->at_new.echoed && !r->at_old.echoed) {
 		move(ctl, peer);
 	} else if (r->at_new.echoed) {
-		r->validated = r->at_new.to;
-		r->validated_ns = now;
+		validate(ctl, peer);
 	}
+}
+
+/*
+ * The probe to the new address was answered from another one, at which the peer says to be: the
+ * one in use, or a new one that is probed in its turn.
+ */
+static void answered_from(struct omni_ctl *ctl, struct ctl_peer *peer,
+			  const struct omni_endpoint *from)
+{
+	struct ctl_roam *r = peer->roam;
+
+	if (omni_endpoint_equal(from, &peer->endpoint)) {
+		validate(ctl, peer);
+		return;
+	}
+	r->lane = 0;
+	r->at_new = (struct ctl_probe){.to = *from};
+	probe_new(ctl, peer, from);
+	r->at_new.to = *from;
+}
+
+bool ctl_roam_echo(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_control *echo,
+		   const struct omni_endpoint *from)
+{
+	struct ctl_roam *r = peer->roam;
+	struct omni_endpoint to;
+
+	if (r == NULL)
+		return false;
+	if (ctl_probe_answers(&r->at_new, echo, from) ||
+	    ctl_probe_answers(&r->at_old, echo, from)) {
+		ctl_roam_tick(ctl, peer, ctl_now(ctl));
+		return true;
+	}
+	/* As if it had gone where the answer comes from: the token is what counts. */
+	to = r->at_new.to;
+	r->at_new.to = *from;
+	if (r->running && ctl_probe_answers(&r->at_new, echo, from)) {
+		r->at_new.to = to;
+		answered_from(ctl, peer, from);
+		return true;
+	}
+	r->at_new.to = to;
+	return false;
 }

@@ -92,6 +92,13 @@ static void peer_bytes(const struct ctl_peer *peer, uint64_t *rx, uint64_t *tx)
 	}
 }
 
+static int own_ports(const struct omni_path *path)
+{
+	const struct omni_lane_ports *ports = path != NULL ? omni_path_lane_ports(path) : NULL;
+
+	return ports != NULL ? __builtin_popcountll(ports->own) : 0;
+}
+
 static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 {
 	const struct omni_keypair *kp = ctl_peer_kp(peer, CTL_CURRENT);
@@ -100,16 +107,17 @@ static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 	uint64_t rx, tx;
 
 	peer_bytes(peer, &rx, &tx);
-	return json_pack(
-		"{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:I, s:I, s:s}", "cluster",
-		peer->cluster->conf->name, "name", peer->name, "key", rpc_key(&peer->key), "vip",
-		peer->has_vip ? rpc_ip(&peer->vip) : json_null(), "endpoint",
-		rpc_endpoint(&peer->endpoint), "state", peer_state(peer), "origin",
-		origins[peer->origin], "last_handshake_s",
-		rpc_age(ctl, kp != NULL ? kp->created_ns : 0), "last_rx_s",
-		rpc_age(ctl, peer->rx_ns), "path_mtu",
-		path != NULL ? json_integer(path->mtu) : json_null(), "rx_bytes", (json_int_t)rx,
-		"tx_bytes", (json_int_t)tx, "reason", peer_reason(ctl, peer, reason));
+	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:I, s:I, s:s}",
+			 "cluster", peer->cluster->conf->name, "name", peer->name, "key",
+			 rpc_key(&peer->key), "vip",
+			 peer->has_vip ? rpc_ip(&peer->vip) : json_null(), "endpoint",
+			 rpc_endpoint(&peer->endpoint), "state", peer_state(peer), "origin",
+			 origins[peer->origin], "last_handshake_s",
+			 rpc_age(ctl, kp != NULL ? kp->created_ns : 0), "last_rx_s",
+			 rpc_age(ctl, peer->rx_ns), "path_mtu",
+			 path != NULL ? json_integer(path->mtu) : json_null(), "lane_ports",
+			 own_ports(path), "rx_bytes", (json_int_t)rx, "tx_bytes", (json_int_t)tx,
+			 "reason", peer_reason(ctl, peer, reason));
 }
 
 static json_t *session_json(const struct omni_ctl *ctl, const struct ctl_peer *peer,

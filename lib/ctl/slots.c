@@ -33,6 +33,7 @@ void ctl_slots_publish_tx(struct omni_ctl *ctl, struct ctl_peer *peer)
 		peer->cluster->n_sessions--;
 		peer->vip_held = false;
 		ctl_roam_end(peer);
+		ctl_lanes_end(ctl, peer);
 		forget_behind(ctl, peer);
 	}
 }

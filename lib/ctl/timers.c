@@ -163,7 +163,8 @@ static void look_after(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now
 
 static bool is_busy(const struct ctl_peer *peer)
 {
-	return peer->pmtu.searching || ctl_roam_runs(peer) || peer->alive.waiting;
+	return peer->pmtu.searching || ctl_roam_runs(peer) || peer->alive.waiting ||
+	       ctl_lanes_waiting(peer);
 }
 
 static void plan(struct ctl_peer *peer, uint64_t now)
@@ -207,6 +208,7 @@ void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	look_after(ctl, peer, now);
 	ctl_pmtu_tick(ctl, peer, now);
 	ctl_roam_tick(ctl, peer, now);
+	ctl_lanes_tick(ctl, peer, now);
 	ctl_peer_hs_expire(ctl, peer, now);
 	if (had_key && !ctl_peer_has_key(peer) && ctl_peer_is_kept(peer) && peer->attempt_ns == 0)
 		ctl_peer_initiate(ctl, peer);

@@ -27,6 +27,14 @@ static void report(struct omni_worker *w, struct rte_mbuf *m, enum omni_event_ty
 }
 
 /* Our own template says where that is, in the path's first cache line. */
+/* A lane may come from another port of the same address. */
+static bool is_lane_port(const struct omni_path *path, uint16_t lane, const uint8_t *udp)
+{
+	const struct omni_lane_ports *ports = omni_path_lane_ports(path);
+
+	return ports != NULL && ports->far[lane] == omni_load_be16(udp);
+}
+
 static inline bool same_source(const struct omni_path *path, struct rte_mbuf *m)
 {
 	const struct omni_meta *meta = omni_meta(m);
@@ -38,10 +46,10 @@ static inline bool same_source(const struct omni_path *path, struct rte_mbuf *m)
 
 	if (v6 != path->v6)
 		return false;
-	if (v6)
-		return memcmp(to + 24, ip + 8, 16) == 0 &&
-		       memcmp(to + OMNI_IPV6_HDR_LEN + 2, udp, 2) == 0;
-	return memcmp(to + 16, ip + 12, 4) == 0 && memcmp(to + OMNI_IPV4_HDR_LEN + 2, udp, 2) == 0;
+	if (v6 ? memcmp(to + 24, ip + 8, 16) != 0 : memcmp(to + 16, ip + 12, 4) != 0)
+		return false;
+	to += (v6 ? OMNI_IPV6_HDR_LEN : OMNI_IPV4_HDR_LEN) + 2;
+	return memcmp(to, udp, 2) == 0 || is_lane_port(path, meta->lane, udp);
 }
 
 /*

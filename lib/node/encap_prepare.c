@@ -21,6 +21,7 @@ struct run {
 	uint64_t sequence, blocks, frames, bytes; /* next, and of this run */
 	uint64_t be_id, be_lane;		  /* in the data header, as it is sent */
 	uint16_t lane;
+	uint16_t source; /* UDP port to leave from; 0: the path's */
 	bool shared;
 	unsigned int why; /* KEEP, or why nothing goes there */
 };
@@ -53,6 +54,15 @@ static unsigned int check_wear(struct omni_worker *w, const struct run *r)
 		       : KEEP;
 }
 
+/* A lane that workers share leaves from the one port that they share. */
+static uint16_t source_of(const struct omni_worker *w, const struct run *r)
+{
+	const struct omni_lane_ports *ports = omni_path_lane_ports(r->path);
+
+	return ports != NULL && !r->shared && (ports->own >> r->lane & 1) != 0 ? w->conf.lane_port
+									       : 0;
+}
+
 static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair *kp)
 {
 	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
@@ -73,6 +83,7 @@ static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair 
 		r->why = OMNI_STAT_drop_no_lane;
 	else
 		r->why = check_wear(w, r);
+	r->source = r->path != NULL ? source_of(w, r) : 0;
 }
 
 static void end_run(const struct omni_worker *w, const struct run *r)
@@ -166,6 +177,8 @@ static inline unsigned int encap(struct omni_worker *w, struct run *r, struct rt
 	if (unlikely(rte_pktmbuf_headroom(m) < front || rte_pktmbuf_tailroom(m) < OMNI_TAG_LEN))
 		return OMNI_STAT_drop_too_long;
 	put_outer(r->path, data - front, (uint16_t)(len + OMNI_DATA_OVERHEAD), w->ip_id++);
+	if (r->source != 0)
+		omni_store_be16(h - OMNI_UDP_HDR_LEN, r->source);
 	put_header(h, op, r, meta->kind, take_sequence(w, r, len));
 	op->key = r->kp->tx_key;
 	op->aad = h;

@@ -66,6 +66,7 @@ struct omni_worker_conf {
 	uint16_t uplink;			    /* port id; may be published later */
 	uint16_t udp_port[OMNI_NODE_UDP_PORTS_MAX]; /* that are ours, host order */
 	unsigned int n_udp_ports;
+	uint16_t lane_port; /* of them; where our lane leaves from, if the path has it; 0: none */
 };
 
 struct omni_worker;

@@ -19,7 +19,7 @@
 
 #define OMNI_PORTS_MAX 64
 #define OMNI_PORT_QUEUES_MAX 16
-#define OMNI_PORT_UDP_PORTS_MAX 4
+#define OMNI_PORT_UDP_PORTS_MAX 64
 #define OMNI_PORT_EXTRA_MAX 16
 #define OMNI_PORT_NAME_LEN 32
 #define OMNI_PORT_DRIVER_LEN 16
@@ -51,7 +51,7 @@ struct omni_port_conf {
 	uint16_t queues;  /* 0: one for each worker where the kind has so many, or 1 */
 	uint16_t workers; /* that poll queues; 0: 1 */
 	uint16_t mtu;	  /* 0: the interface's own where there is one, else 1500 */
-	/* Host order. af_xdp: what to redirect; udp: the one to bind to. */
+	/* Host order. af_xdp: what to redirect; udp: the one to listen on, then those of lanes. */
 	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX];
 	unsigned int n_udp_ports;	   /* af_xdp: 0: every frame, and the kernel gets none */
 	char mode[12];			   /* af_xdp: "" best, "zero-copy", "copy", "generic" */

@@ -208,14 +208,33 @@ struct omni_path {
 	uint32_t ip_sum;   /* IPv4: sum of the header's constant 16-bit words, host order */
 	uint16_t udp_sum;  /* of the pseudo header without the length, as omni_sum has it */
 	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
+	bool lane_ports;   /* struct omni_lane_ports stands behind it: of a published path alone */
 	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed above) */
 	uint8_t hdr[OMNI_OUTER_HDR_MAX];
 	struct omni_endpoint remote;
 	struct omni_rcu_node rcu;
 };
 
-/* A copy of path at the start of a cache line, to be published; NULL: no memory. Control. */
-struct omni_path *omni_path_copy(const struct omni_path *path);
+/* Lanes that do not use the main UDP ports. */
+struct omni_lane_ports {
+	uint64_t own; /* bits of the lanes that leave from their worker's own port */
+	uint16_t far[OMNI_LANES_MAX]; /* of remote's address, where the lane comes from; 0: main */
+};
+
+/*
+ * A copy of path at the start of a cache line, to be published, with the ports (NULL: none); NULL:
+ * no memory. Control.
+ */
+struct omni_path *omni_path_copy(const struct omni_path *path, const struct omni_lane_ports *ports);
+
+/* Of a published path; NULL: none. Valid as long as the path. Worker or control. */
+static inline const struct omni_lane_ports *omni_path_lane_ports(const struct omni_path *path)
+{
+	return path->lane_ports ? (const struct omni_lane_ports *)(const void *)(path + 1) : NULL;
+}
+
+/* Send from another UDP port of ours. Control. */
+void omni_path_set_source(struct omni_path *path, uint16_t port);
 
 /* The address that path sends from. Control. */
 void omni_path_local(const struct omni_path *path, struct omni_endpoint *local);

@@ -41,13 +41,23 @@ static uint8_t *put_ipv6(uint8_t *ip, const struct omni_ip *local, const struct 
 	return ip + OMNI_IPV6_HDR_LEN;
 }
 
-struct omni_path *omni_path_copy(const struct omni_path *path)
+static_assert(sizeof(struct omni_path) % OMNI_CACHE_LINE == 0, "whole cache lines");
+
+/* Bytes of struct omni_lane_ports in whole cache lines. */
+#define LANE_PORTS_LEN \
+	((sizeof(struct omni_lane_ports) + OMNI_CACHE_LINE - 1) / OMNI_CACHE_LINE * OMNI_CACHE_LINE)
+
+struct omni_path *omni_path_copy(const struct omni_path *path, const struct omni_lane_ports *ports)
 {
-	struct omni_path *copy = aligned_alloc(OMNI_CACHE_LINE, sizeof(*copy));
+	size_t len = sizeof(*path) + (ports != NULL ? LANE_PORTS_LEN : 0);
+	struct omni_path *copy = aligned_alloc(OMNI_CACHE_LINE, len);
 
 	if (copy == NULL)
 		return NULL;
 	*copy = *path;
+	copy->lane_ports = ports != NULL;
+	if (ports != NULL)
+		memcpy(copy + 1, ports, sizeof(*ports));
 	memset(&copy->rcu, 0, sizeof(copy->rcu));
 	return copy;
 }
@@ -66,8 +76,6 @@ void omni_path_local(const struct omni_path *path, struct omni_endpoint *local)
 	memcpy(local->ip.b + 12, ip + 12, 4);
 	local->port = omni_load_be16(ip + OMNI_IPV4_HDR_LEN);
 }
-
-static_assert(sizeof(struct omni_path) % OMNI_CACHE_LINE == 0, "whole cache lines");
 
 static uint16_t pseudo_sum(const struct omni_path *path, const uint8_t *ip)
 {
@@ -95,6 +103,11 @@ void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uin
 	omni_store_be16(udp, local->port);
 	omni_store_be16(udp + 2, remote->port);
 	path->hdr_len = (uint8_t)(udp + OMNI_UDP_HDR_LEN - path->hdr);
+}
+
+void omni_path_set_source(struct omni_path *path, uint16_t port)
+{
+	omni_store_be16(path->hdr + path->hdr_len - OMNI_UDP_HDR_LEN, port);
 }
 
 void omni_path_write(const struct omni_path *path, uint8_t *at, uint16_t payload_len,

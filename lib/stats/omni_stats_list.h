@@ -107,6 +107,8 @@
 	X(ctl_probes_received, "path probes received") \
 	X(ctl_echoes_received, "path probe echoes received") \
 	X(ctl_probes_limited, "path probes not sent or answered because of the rate limit") \
+	X(ctl_lane_ports_proven, "source ports of lanes taken into use, as their probes were echoed") \
+	X(ctl_lane_ports_lost, "source ports of lanes given up, as their probes were echoed no more") \
 	X(ctl_roamed, "peers moved to a new address after a probe") \
 	X(ctl_closes_received, "sessions closed by the peer") \
 	/* control: members and the Nucleus */ \

@@ -95,7 +95,7 @@ static void set_flood(struct site *s)
 
 static void worker_open(struct site *s, unsigned int id, unsigned int workers)
 {
-	const struct omni_worker_conf conf = {
+	struct omni_worker_conf conf = {
 		.id = id,
 		.workers = workers,
 		.ports = &s->ports,
@@ -112,8 +112,11 @@ static void worker_open(struct site *s, unsigned int id, unsigned int workers)
 		.uplink = s->uplink->id,
 		.udp_port = {UDP_PORT},
 		.n_udp_ports = 1,
+		.lane_port = (uint16_t)(LANE_PORT + id),
 	};
 
+	for (unsigned int i = 0; i < workers; i++)
+		conf.udp_port[conf.n_udp_ports++] = (uint16_t)(LANE_PORT + i);
 	s->worker_of[id] = omni_node_worker_create(&conf);
 	assert_non_null(s->worker_of[id]);
 	omni_rcu_join(s->rcu, id);
@@ -257,7 +260,7 @@ static void set_path(struct site *from, const struct site *to, const struct link
 	omni_path_build(&path, mac, mac, &local, &remote);
 	path.port = from->uplink->id;
 	path.mtu = link->mtu != 0 ? link->mtu : 1500;
-	omni_peer_set_path(from->peer[to->number], omni_path_copy(&path), from->rcu);
+	omni_peer_set_path(from->peer[to->number], omni_path_copy(&path, NULL), from->rcu);
 }
 
 static void set_key(struct site *s, const struct site *other, const struct link *link,

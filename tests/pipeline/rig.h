@@ -29,6 +29,7 @@
 #define EVENTS 4096
 #define DOMAIN 5
 #define UDP_PORT 51820
+#define LANE_PORT 40000 /* of worker 0; the others count on from it */
 #define FRAME_MAX 9000
 #define POOL_SIZE 16383
 #define ALL_FEATURES (OMNI_FEATURE_FRAGMENTS | OMNI_FEATURE_BUNDLES)

@@ -344,6 +344,130 @@ static void a_lane_for_each_worker(void **state)
 	}
 }
 
+static struct omni_path *path_of(const struct site *s, unsigned int other)
+{
+	return atomic_load(&s->peer[other]->path);
+}
+
+static void publish(struct site *s, unsigned int other, const struct omni_lane_ports *ports)
+{
+	struct omni_path *path = omni_path_copy(path_of(s, other), ports);
+
+	assert_non_null(path);
+	omni_peer_set_path(s->peer[other], path, s->rcu);
+}
+
+/* Lanes that a's path has ports for, and the ports that b's path knows lanes 1 and 3 to come from.
+ */
+static void set_ports(struct rig *r, uint64_t own, uint16_t far1, uint16_t far3)
+{
+	const struct omni_lane_ports ours = {.own = own};
+	const struct omni_lane_ports theirs = {.far = {[1] = far1, [3] = far3}};
+
+	publish(&r->site[0], 1, &ours);
+	publish(&r->site[1], 0, &theirs);
+}
+
+/* The UDP source port of what that worker of a sends next; b gets it. */
+static unsigned int source_port(struct rig *r, uint16_t worker)
+{
+	struct site *a = &r->site[0], *b = &r->site[1];
+	struct rte_mbuf *m;
+	unsigned int port;
+	uint8_t *hdr;
+
+	r->unplugged = true;
+	rig_in_queue(a->local[0], worker, rig_frame(r, 22, 11, 60, (uint8_t)worker));
+	rig_run(r);
+	m = rig_out_queue(a->uplink, worker);
+	assert_non_null(m);
+	hdr = rte_pktmbuf_mtod(m, uint8_t *);
+	port = omni_load_be16(hdr + path_of(a, 1)->hdr_len - OMNI_UDP_HDR_LEN);
+	if (path_of(a, 1)->v6) {
+		uint8_t copy[256];
+
+		assert_true(m->data_len <= sizeof(copy));
+		memcpy(copy, hdr, m->data_len);
+		memset(copy + OMNI_OUTER_HDR_MAX - 2, 0, 2);
+		omni_path_checksum(path_of(a, 1), copy,
+				   (uint16_t)(m->data_len - OMNI_OUTER_HDR_MAX));
+		assert_memory_equal(copy, hdr, m->data_len);
+	}
+	rig_in(b->uplink, m);
+	rig_run(r);
+	rig_expect(b->local[0], 22, 11, 60, (uint8_t)worker);
+	return port;
+}
+
+/* A lane leaves from its worker's port where the path has it, else from the main one. */
+static void lanes_leave_from_their_ports(void **state)
+{
+	struct rig *r = *state;
+
+	(void)several(r, 3, 4);
+	assert_int_equal(source_port(r, 0), UDP_PORT);
+	set_ports(r, 1 << 1 | 1 << 3, 0, 0);
+	rig_forget_events(r);
+	assert_int_equal(source_port(r, 0), LANE_PORT);
+	assert_int_equal(source_port(r, 1), UDP_PORT);
+	assert_int_equal(rig_events(r, 1, OMNI_EVENT_ROAM), 1);
+	assert_int_equal(r->site[1].event[0].lane, 1);
+	assert_int_equal(source_port(r, 2), LANE_PORT + 2);
+	assert_int_equal(rig_events(r, 1, OMNI_EVENT_ROAM), 2);
+	/* Where the path knows them, they are nothing new; another lane's port is. */
+	set_ports(r, 1 << 1 | 1 << 2 | 1 << 3, LANE_PORT, LANE_PORT + 2);
+	assert_int_equal(source_port(r, 0), LANE_PORT);
+	assert_int_equal(source_port(r, 2), LANE_PORT + 2);
+	assert_int_equal(rig_events(r, 1, OMNI_EVENT_ROAM), 2);
+	assert_int_equal(source_port(r, 1), LANE_PORT + 1);
+	assert_int_equal(rig_events(r, 1, OMNI_EVENT_ROAM), 3);
+	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
+}
+
+static void lanes_leave_from_their_ports_over_ipv6(void **state)
+{
+	const struct link link = {.v6 = true};
+	struct rig *r = *state;
+	struct site *a = &r->site[0];
+
+	rig_connect(r, 0, 1, &link);
+	rig_introduce(r, a->local[0], 11, r->site[1].local[0], 22);
+	set_ports(r, 1 << 1, 0, 0);
+	assert_int_equal(source_port(r, 0), LANE_PORT);
+}
+
+/* What two workers send on is no lane of either. */
+static void a_shared_lane_leaves_from_the_main_port(void **state)
+{
+	struct rig *r = *state;
+
+	(void)several(r, 3, 3);
+	set_ports(r, 1 << 1 | 1 << 2, 0, 0);
+	assert_int_equal(source_port(r, 0), LANE_PORT);
+	assert_int_equal(source_port(r, 1), UDP_PORT);
+	assert_int_equal(source_port(r, 2), UDP_PORT);
+}
+
+/* Datagrams to the port of any lane are taken, those to other ports are not. */
+static void lane_ports_are_ours(void **state)
+{
+	struct rig *r = *state;
+	struct site *a = several(r, 2, 3);
+
+	for (uint16_t i = 0; i < 3; i++) {
+		struct rte_mbuf *m = on_lane(r, 1, i);
+
+		omni_store_be16(rte_pktmbuf_mtod_offset(m, uint8_t *, 36),
+				(uint16_t)(LANE_PORT + i));
+		rig_in(a->uplink, m);
+	}
+	rig_run(r);
+	rig_expect(a->local[0], 11, 22, 60, 0);
+	rig_expect(a->local[0], 11, 22, 60, 1);
+	rig_expect_nothing(a->local[0]);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_not_ours), 1);
+}
+
 /* A port of one queue is served by one worker; frames of the others reach it in order. */
 static void port_of_one_queue(void **state)
 {
@@ -487,6 +611,10 @@ int main(void)
 		TEST(bell_wakes_a_sleeper),
 		TEST(fragments_through_an_inbox),
 		TEST(a_lane_for_each_worker),
+		TEST(lanes_leave_from_their_ports),
+		TEST(lanes_leave_from_their_ports_over_ipv6),
+		TEST(a_shared_lane_leaves_from_the_main_port),
+		TEST(lane_ports_are_ours),
 		TEST(port_of_one_queue),
 		TEST(queues_are_shared_out),
 		TEST(port_gone_in_the_inbox),

@@ -311,7 +311,7 @@ static void change_path(unsigned int round)
 	assert_int_equal(omni_endpoint_parse(&to, "192.0.2.2:51820"), 0);
 	omni_path_build(&path, mac, mac, &from, &to);
 	path.mtu = (uint16_t)(1280 + round);
-	omni_peer_set_path(world.peer, omni_path_copy(&path), world.rcu);
+	omni_peer_set_path(world.peer, omni_path_copy(&path, NULL), world.rcu);
 }
 
 static void change_everything(struct omni_aead *aead)

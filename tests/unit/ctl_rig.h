@@ -40,6 +40,11 @@ struct site {
 	struct omni_key deny[1];
 	char secret[64];
 	struct omni_endpoint address;
+	/* Of its one worker, or 0; what a NAT adds to it, and whether that lets nothing back in. */
+	uint16_t lane_port, nat;
+	bool lane_filtered;
+	unsigned int from_lane_port; /* datagrams sent from there */
+	unsigned int lane_mtu;	     /* longer IP packets from lane_port vanish; 0: as path_mtu */
 	struct omni_port up, lan;
 	struct omni_port_table ports;
 	struct omni_sessions *sessions;
@@ -193,6 +198,7 @@ static inline void site_control(struct site *s)
 		.xrings = &s->xring,
 		.worker_stats = s->workers,
 		.n_workers = 1,
+		.lane_ports = s->lane_port != 0 ? &s->lane_port : NULL,
 		.bell = -1,
 		.version = "test",
 		.world = {rig_boot_ns, rig_real_ns, rig_resolve, s},
@@ -351,10 +357,22 @@ static inline void arrive(struct site *s, struct rte_mbuf *m, const struct omni_
 
 static inline struct site *site_at(const struct omni_endpoint *ep)
 {
-	for (unsigned int i = 0; i < net.n; i++)
-		if (omni_endpoint_equal(&net.site[i].address, ep))
-			return &net.site[i];
+	for (unsigned int i = 0; i < net.n; i++) {
+		struct site *s = &net.site[i];
+
+		if (omni_endpoint_equal(&s->address, ep) ||
+		    (s->lane_port != 0 && !s->lane_filtered &&
+		     omni_ip_equal(&s->address.ip, &ep->ip) && ep->port == s->lane_port + s->nat))
+			return s;
+	}
 	return NULL;
+}
+
+/* Its lane's port, as it is seen from outside, or whatever its main one is now. */
+static inline uint16_t source_port(const struct site *s, uint16_t inside)
+{
+	return s->lane_port != 0 && inside == s->lane_port ? (uint16_t)(s->lane_port + s->nat)
+							   : s->address.port;
 }
 
 static inline void carry(struct site *s, struct rte_mbuf *m)
@@ -363,11 +381,13 @@ static inline void carry(struct site *s, struct rte_mbuf *m)
 	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, OMNI_ETHER_HDR_LEN);
 	struct omni_endpoint from, to;
 	size_t len = m->data_len - 42u;
+	uint16_t inside = omni_load_be16(ip + OMNI_IPV4_HDR_LEN);
 	struct site *dst;
 
+	s->from_lane_port += s->lane_port != 0 && inside == s->lane_port;
 	/* Whatever the path says, it comes from where the site is now: a NAT in front. */
 	memcpy(ip + 12, s->address.ip.b + 12, 4);
-	omni_store_be16(ip + OMNI_IPV4_HDR_LEN, s->address.port);
+	omni_store_be16(ip + OMNI_IPV4_HDR_LEN, source_port(s, inside));
 	omni_punt_addresses(m, &from, &to);
 	dst = site_at(&to);
 	if (p[0] == OMNI_TYPE_INITIATION && len == OMNI_INITIATION_LEN) {
@@ -381,6 +401,7 @@ static inline void carry(struct site *s, struct rte_mbuf *m)
 	if (dst == NULL && net.elsewhere != NULL)
 		net.elsewhere(&from, &to, p, len);
 	if (dst == NULL || dst->ctl == NULL || m->data_len - 14u > net.path_mtu ||
+	    (s->lane_mtu != 0 && from.port != s->address.port && m->data_len - 14u > s->lane_mtu) ||
 	    (net.drops != NULL && net.drops(s, dst, p, len)))
 		rte_pktmbuf_free(m);
 	else

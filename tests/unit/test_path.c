@@ -161,7 +161,7 @@ static void probes_to_strangers_are_limited(void **state)
 
 		assert_int_equal(omni_ip_parse(&from.ip, "203.0.113.9"), 0);
 		ctl_roam_end(peer_of(b, a));
-		ctl_roam_seen(b->ctl, peer_of(b, a), &from, 100, false);
+		ctl_roam_seen(b->ctl, peer_of(b, a), &from, 0, 100, false);
 		net_settle();
 	}
 	assert_int_equal(count_of(b, OMNI_STAT_ctl_probes_limited), 1000 - CTL_PROBES_PER_S);

@@ -270,8 +270,8 @@ static void peers_get_new_generations(void **state)
 	index = a->index;
 	generation = a->generation;
 	path_of(&path, "192.0.2.1:51820", "192.0.2.2:51820");
-	omni_peer_set_path(a, omni_path_copy(&path), rcu);
-	omni_peer_set_path(a, omni_path_copy(&path), rcu);
+	omni_peer_set_path(a, omni_path_copy(&path, NULL), rcu);
+	omni_peer_set_path(a, omni_path_copy(&path, NULL), rcu);
 	omni_rcu_join(rcu, 0);
 	omni_peers_remove(peers, a, rcu);
 	assert_null(omni_peers_get(peers, index));
