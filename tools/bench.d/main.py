@@ -10,6 +10,7 @@ import sys
 import tempfile
 
 import check
+import figure
 import lab
 import report
 
@@ -69,12 +70,22 @@ def compare(argv):
     return 1 if worse else 0
 
 
+def draw(argv):
+    if len(argv) != 1:
+        lab.say("--figure takes one saved run of datapath")
+        return 2
+    print(figure.of_run(argv[0]))
+    return 0
+
+
 def main(argv):
     for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, lab.ended)
     try:
         if argv[:1] == ["--check"]:
             return compare(argv[1:])
+        if argv[:1] == ["--figure"]:
+            return draw(argv[1:])
         return measure(parse(argv))
     except (check.CheckError, lab.BenchError, lab.RigError, lab.TopoError) as e:
         lab.say(str(e))
