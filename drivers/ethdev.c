@@ -32,6 +32,8 @@ static struct rte_eth_conf wanted(const struct ethdev_port *p, const struct rte_
 		conf.rxmode.offloads = RX_SEGMENTS & has->rx_offload_capa;
 		conf.txmode.offloads = TX_SEGMENTS & has->tx_offload_capa;
 	}
+	if (p->checksum)
+		conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_UDP_CKSUM & has->tx_offload_capa;
 	if (mtu >= has->min_mtu && mtu <= has->max_mtu)
 		conf.rxmode.mtu = mtu;
 	return conf;
@@ -48,6 +50,7 @@ static int configure(struct ethdev_port *p, uint16_t queues, uint16_t mtu)
 	if (queues > has.max_rx_queues || queues > has.max_tx_queues)
 		return -ERANGE;
 	conf = wanted(p, &has, queues, mtu);
+	p->checksum = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_UDP_CKSUM) != 0;
 	p->tso = (conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_TSO) != 0;
 	rc = rte_eth_dev_configure(p->dev, queues, queues, &conf);
 	if (rc == 0 || !p->interrupts)
@@ -145,8 +148,10 @@ static void describe(struct omni_port *port, const struct omni_port_conf *conf, 
 	port->info.mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
 	port->info.frame_max = (uint16_t)omni_pool_frame_max(port->pool, OMNI_POOL_PLAIN);
 	strcpy(port->info.mode, "memory");
-	if (p->segments)
-		strcpy(port->info.offloads, "checksum tso4 tso6");
+	port->info.udp_checksum = p->checksum;
+	snprintf(port->info.offloads, sizeof(port->info.offloads), "%s%s%s",
+		 p->segments ? "checksum tso4 tso6" : "", p->segments && p->checksum ? " " : "",
+		 p->checksum ? "udp-checksum" : "");
 	ethdev_refresh(port);
 }
 
@@ -169,6 +174,7 @@ int ethdev_open(struct omni_port *port, const struct omni_port_conf *conf, struc
 	}
 	port->priv = p;
 	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
+	p->checksum = conf->n_udp_ports != 0 && device->checksums;
 	rc = open_queues(p);
 	if (rc == 0)
 		rc = set_up(p, queues, conf->mtu, pool);
@@ -225,6 +231,18 @@ uint16_t ethdev_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 	return kept;
 }
 
+uint16_t ethdev_send(struct ethdev_port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n)
+{
+	uint16_t good = p->checksum ? rte_eth_tx_prepare(p->dev, queue, m, n) : n;
+	uint16_t sent = rte_eth_tx_burst(p->dev, queue, m, good);
+
+	if (likely(good == n || sent < good))
+		return sent;
+	driver_count(&p->q[queue].tx_refused, 1);
+	rte_pktmbuf_free(m[good]);
+	return (uint16_t)(good + 1);
+}
+
 uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
 	struct ethdev_port *p = port->priv;
@@ -235,8 +253,7 @@ uint16_t ethdev_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, 
 	/* A frame that was sent is no longer ours to look at. */
 	for (uint16_t i = 0; i < n; i++)
 		bytes += m[i]->pkt_len;
-	sent = p->segments ? ethdev_tx_segments(port, queue, m, n)
-			   : rte_eth_tx_burst(p->dev, queue, m, n);
+	sent = p->segments ? ethdev_tx_segments(port, queue, m, n) : ethdev_send(p, queue, m, n);
 	for (uint16_t i = sent; i < n; i++)
 		bytes -= m[i]->pkt_len;
 	driver_count(&q->tx_frames, sent);
@@ -248,11 +265,13 @@ void ethdev_stats(struct omni_port *port, struct omni_port_stats *s)
 {
 	const struct ethdev_port *p = port->priv;
 	struct rte_eth_stats dev = {0};
-	uint64_t chained = 0, offload = 0, no_buffer = 0, rx_segments = 0, tx_segments = 0;
+	uint64_t chained = 0, offload = 0, refused = 0, no_buffer = 0, rx_segments = 0,
+		 tx_segments = 0;
 
 	for (uint16_t i = 0; i < port->info.queues; i++) {
 		s->rx_frames += driver_read(&p->q[i].rx_frames);
 		s->rx_bytes += driver_read(&p->q[i].rx_bytes);
+		refused += driver_read(&p->q[i].tx_refused);
 		s->tx_frames += driver_read(&p->q[i].tx_frames);
 		s->tx_bytes += driver_read(&p->q[i].tx_bytes);
 		chained += driver_read(&p->q[i].rx_chained);
@@ -262,6 +281,7 @@ void ethdev_stats(struct omni_port *port, struct omni_port_stats *s)
 		tx_segments += driver_read(&p->q[i].tx_segments);
 		s->tx_dropped += driver_read(&p->q[i].tx_full);
 	}
+	s->tx_dropped += refused;
 	(void)rte_eth_stats_get(p->dev, &dev);
 	s->rx_dropped = dev.imissed + dev.ierrors + dev.rx_nombuf + chained + offload;
 	driver_extra(s, "rx_missed", dev.imissed);
@@ -269,6 +289,7 @@ void ethdev_stats(struct omni_port *port, struct omni_port_stats *s)
 	driver_extra(s, "rx_no_buffer", dev.rx_nombuf + no_buffer);
 	driver_extra(s, "rx_bad_len", chained);
 	driver_extra(s, "tx_errors", dev.oerrors);
+	driver_extra(s, "tx_refused", refused);
 	if (!p->segments)
 		return;
 	driver_extra(s, "rx_offload", offload);

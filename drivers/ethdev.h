@@ -11,6 +11,7 @@ struct ethdev_device {
 	const char *name; /* DPDK's name of it */
 	const char *args; /* "" for none */
 	bool interrupts;  /* its receive queues can wake a sleeper */
+	bool checksums;	  /* where it offers to make UDP checksums, it does so itself */
 	bool segments;	  /* it gives segments of up to 64 KB, and may take some */
 	/* Does it just now? Any thread. NULL: where its offloads say so. */
 	bool (*takes_segments)(uint16_t dev);

@@ -61,8 +61,7 @@ static void push(struct ethdev_port *p, uint16_t queue, struct rte_mbuf **m, uin
 	uint16_t sent = 0;
 
 	for (int i = 0; i < TRIES && sent < n; i++)
-		sent = (uint16_t)(sent +
-				  rte_eth_tx_burst(p->dev, queue, m + sent, (uint16_t)(n - sent)));
+		sent = (uint16_t)(sent + ethdev_send(p, queue, m + sent, (uint16_t)(n - sent)));
 	for (uint16_t i = sent; i < n; i++) {
 		driver_count(&p->q[queue].tx_full, m[i]->nb_segs);
 		rte_pktmbuf_free(m[i]);

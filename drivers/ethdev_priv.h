@@ -11,7 +11,7 @@
 
 /* Owner of the queue: all fields. */
 struct ethdev_queue {
-	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_chained;
+	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, rx_chained, tx_refused;
 	/* With segments only: */
 	uint64_t rx_segments, tx_segments, rx_offload, rx_no_buffer, tx_full;
 	struct rte_mbuf *wait[DRIVER_BURST]; /* received, from next to waiting not looked at yet */
@@ -29,11 +29,18 @@ struct ethdev_port {
 	bool interrupts;
 	uint16_t frame_max;
 	bool segments, tso;
+	bool checksum; /* frames may ask the device for their UDP checksums */
 	bool (*takes_segments)(uint16_t dev);
 	char bus[8];
 	char name[RTE_DEV_NAME_MAX_LEN];
 	struct ethdev_queue q[OMNI_PORT_QUEUES_MAX];
 };
+
+/*
+ * As rte_eth_tx_burst. A frame that the device refuses to finish is dropped and counted, and ends
+ * the burst. Owner of the queue.
+ */
+uint16_t ethdev_send(struct ethdev_port *p, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 
 /* ethdev_intr.c: frames came while the queue was armed. Owner of the queue. */
 void ethdev_disarm(struct ethdev_port *p, uint16_t queue);

@@ -79,6 +79,7 @@ static int pci_open(struct omni_port *port, const struct omni_port_conf *conf,
 				   .name = conf->device,
 				   .args = "",
 				   .interrupts = true,
+				   .checksums = true,
 			   },
 			   err);
 }
@@ -109,6 +110,7 @@ static int devargs_open(struct omni_port *port, const struct omni_port_conf *con
 				   .bus = "vdev",
 				   .name = name,
 				   .args = conf->device[len] == ',' ? conf->device + len + 1 : "",
+				   .checksums = true,
 			   },
 			   err);
 }

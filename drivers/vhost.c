@@ -55,6 +55,8 @@ static int vhost_open(struct omni_port *port, const struct omni_port_conf *conf,
 				 .name = name,
 				 .args = args,
 				 .interrupts = true,
+				 /* Its offer is a loop over the bytes in software. */
+				 .checksums = false,
 				 .segments = !conf->no_offload,
 				 .takes_segments = guest_takes_segments,
 			 },
@@ -123,6 +125,7 @@ static int virtio_user_open(struct omni_port *port, const struct omni_port_conf 
 				   .name = name,
 				   .args = args,
 				   .interrupts = true,
+				   .checksums = !conf->no_offload,
 				   .segments = !conf->no_offload,
 			   },
 			   err);

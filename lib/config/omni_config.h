@@ -109,6 +109,7 @@ struct omni_config_next_hop {
 struct omni_config_underlay {
 	unsigned int port; /* index in ports */
 	uint16_t listen;   /* UDP, host order */
+	bool udp_checksum; /* on IPv4 too, whoever has to make it */
 	/* Of a port without a kernel side (memif, null, ring), or that udp is to send from. */
 	bool has_address;
 	struct omni_prefix address;

@@ -14,6 +14,7 @@ enum {
 	U_LISTEN,
 	U_ADDRESS,
 	U_NEXT_HOP,
+	U_UDP_CHECKSUM,
 	U_COUNT
 };
 enum {
@@ -38,12 +39,24 @@ static int parse_to(void *target, const char *text, struct omni_err *err)
 	return value_prefix(&hop->to, text, err);
 }
 
+static int parse_checksum(void *target, const char *text, struct omni_err *err)
+{
+	bool *always = target;
+
+	*always = strcmp(text, "always") == 0;
+	if (*always || strcmp(text, "auto") == 0)
+		return 0;
+	return omni_fail(err, -EINVAL, "\"%s\" is not known, expected auto or always", text);
+}
+
 static const struct field fields[U_COUNT] = {
 	[U_PORT] = {"port", FIELD_NODE},
 	[U_LISTEN] = {"listen", FIELD_U16, offsetof(struct omni_config_underlay, listen), NULL, 1,
 		      UINT16_MAX},
 	[U_ADDRESS] = {"address", FIELD_TEXT, 0, parse_address},
 	[U_NEXT_HOP] = {"next-hop", FIELD_NODE},
+	[U_UDP_CHECKSUM] = {"udp-checksum", FIELD_TEXT,
+			    offsetof(struct omni_config_underlay, udp_checksum), parse_checksum},
 };
 
 static const struct field hop_fields[H_COUNT] = {

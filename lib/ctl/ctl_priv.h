@@ -521,6 +521,8 @@ void ctl_nexthop_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
  */
 int ctl_nexthop_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote,
 			struct omni_path *path);
+/* Who makes the UDP checksums of a path that omni_path_build made. */
+void ctl_path_checksum(const struct omni_ctl *ctl, struct omni_path *path);
 /* An address is in use: keep its neighbour fresh. Counted. */
 void ctl_nexthop_hold(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nexthop_release(struct omni_ctl *ctl, const struct omni_ip *ip);

@@ -19,6 +19,18 @@
 	(RTMGRP_LINK | RTMGRP_NEIGH | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | \
 	 RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE | RTMGRP_IPV4_RULE | 1U << (RTNLGRP_IPV6_RULE - 1))
 
+void ctl_path_checksum(const struct omni_ctl *ctl, struct omni_path *path)
+{
+	const struct omni_port *port = omni_port_get(ctl->conf.ports, ctl->uplink);
+
+	if (port != NULL && port->info.kernel_routes)
+		path->checksum = OMNI_CHECKSUM_NONE;
+	else if (port != NULL && port->info.udp_checksum)
+		path->checksum = OMNI_CHECKSUM_PORT;
+	else if (path->v6 || ctl->conf.config->underlay.udp_checksum)
+		path->checksum = OMNI_CHECKSUM_OURS;
+}
+
 /* ---- Static ---- */
 
 static int static_resolve(const struct omni_ctl *ctl, const struct omni_endpoint *remote,
@@ -37,6 +49,7 @@ static int static_resolve(const struct omni_ctl *ctl, const struct omni_endpoint
 		if (!n->any && !omni_prefix_contains(&n->to, &remote->ip))
 			continue;
 		omni_path_build(path, port->info.mac, n->mac, &local, remote);
+		ctl_path_checksum(ctl, path);
 		path->port = ctl->uplink;
 		path->mtu = port->info.mtu;
 		return 0;
@@ -287,7 +300,7 @@ static int kernel_path(const struct omni_ctl *ctl, const struct hop *h,
 	if (omni_ip_is_v4(&local.ip) != omni_ip_is_v4(&remote->ip))
 		return -ENETUNREACH;
 	omni_path_build(path, no_mac, no_mac, &local, remote);
-	path->udp_checksum = false;
+	ctl_path_checksum(ctl, path);
 	path->port = ctl->uplink;
 	path->mtu = ctl->nexthops->port->info.mtu;
 	return 0;
@@ -323,6 +336,7 @@ int ctl_nexthop_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote
 		return -EAGAIN;
 	local.ip = h->source;
 	omni_path_build(path, nh->port->info.mac, h->via->mac, &local, remote);
+	ctl_path_checksum(ctl, path);
 	path->port = ctl->uplink;
 	path->mtu = nh->port->info.mtu;
 	return 0;

@@ -27,6 +27,7 @@ void ctl_reflect(const struct omni_ctl *ctl, const struct rte_mbuf *m, struct om
 	memset(path, 0, sizeof(*path));
 	omni_punt_addresses(m, &from, &to);
 	omni_path_build(path, ether, ether + 6, &to, &from);
+	ctl_path_checksum(ctl, path);
 	path->port = ctl->uplink;
 	path->mtu = OMNI_PATH_MTU_DEFAULT;
 }
@@ -76,7 +77,7 @@ int ctl_send_plain(struct omni_ctl *ctl, const struct omni_path *path, const voi
 	}
 	omni_path_write(path, at, (uint16_t)len, 0);
 	memcpy(at + path->hdr_len, payload, len);
-	if (path->udp_checksum)
+	if (path->checksum != OMNI_CHECKSUM_NONE)
 		omni_path_checksum(path, at, (uint16_t)len);
 	return hand_over(ctl, path, m);
 }

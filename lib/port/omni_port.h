@@ -83,6 +83,8 @@ struct omni_port_info {
 	 * computes all checksums, and it holds our UDP port.
 	 */
 	bool kernel_routes;
+	/* Finishes the UDP checksum of a frame with RTE_MBUF_F_TX_UDP_CKSUM. */
+	bool udp_checksum;
 };
 
 struct omni_port_extra {

@@ -18,6 +18,8 @@
 #include <omni_replay.h>
 #include <omni_wire.h>
 
+struct rte_mbuf;
+
 #define OMNI_CACHE_LINE 64
 #define OMNI_OUTER_HDR_MAX (OMNI_ETHER_HDR_LEN + OMNI_IPV6_HDR_LEN + OMNI_UDP_HDR_LEN)
 #define OMNI_NO_OWNER 0
@@ -195,6 +197,12 @@ static inline struct omni_keypair *omni_sessions_lookup(const struct omni_sessio
 
 /* ---- Peers ---- */
 
+enum omni_checksum {
+	OMNI_CHECKSUM_NONE, /* nobody, or the kernel that sends */
+	OMNI_CHECKSUM_OURS, /* whoever finishes the datagram */
+	OMNI_CHECKSUM_PORT, /* the port's device; control still makes it itself */
+};
+
 /*
  * How to reach a peer: immutable; control replaces the whole object. What is read to send over
  * IPv4, and to see that a datagram comes from there, stands in the first cache line.
@@ -205,10 +213,10 @@ struct omni_path {
 	uint16_t tcp_mtu; /* for TCP connections that begin now; 0: mtu. See ctl's path.c */
 	uint8_t hdr_len;  /* of hdr: 42 (IPv4) or 62 (IPv6) */
 	bool v6;
-	uint32_t ip_sum;   /* IPv4: sum of the header's constant 16-bit words, host order */
-	uint16_t udp_sum;  /* of the pseudo header without the length, as omni_sum has it */
-	bool udp_checksum; /* the outer UDP checksum must be computed: IPv6 */
-	bool lane_ports;   /* struct omni_lane_ports stands behind it: of a published path alone */
+	uint32_t ip_sum;  /* IPv4: sum of the header's constant 16-bit words, host order */
+	uint16_t udp_sum; /* of the pseudo header without the length, as omni_sum has it */
+	uint8_t checksum; /* who makes the outer UDP checksum: enum omni_checksum */
+	bool lane_ports;  /* struct omni_lane_ports stands behind it: of a published path alone */
 	/* Ethernet, IP and UDP with lengths, id and checksums zero (IPv4: checksum seed above) */
 	uint8_t hdr[OMNI_OUTER_HDR_MAX];
 	struct omni_endpoint remote;
@@ -245,7 +253,7 @@ static inline void omni_path_fetch(const struct omni_path *path)
 	__builtin_prefetch(path, 0, 2);
 }
 
-/* Fill hdr, hdr_len, v6, both sums and udp_checksum from addresses and MACs. Control. */
+/* Fill hdr, hdr_len, v6, both sums and checksum (ours on IPv6) from addresses and MACs. Control. */
 void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uint8_t dst_mac[6],
 		     const struct omni_endpoint *local, const struct omni_endpoint *remote);
 
@@ -259,9 +267,15 @@ void omni_path_write(const struct omni_path *path, uint8_t *at, uint16_t payload
 
 /*
  * Compute the UDP checksum (RFC 8200 section 8.1) of a datagram whose header omni_path_write
- * wrote at `at` and whose payload is final. Call it once, where path->udp_checksum is set.
+ * wrote at `at` and whose payload is final. Call it once, unless path->checksum says none.
  */
 void omni_path_checksum(const struct omni_path *path, uint8_t *at, uint16_t payload_len);
+
+/*
+ * Have the port's device compute it instead: m begins with the header that omni_path_write wrote
+ * and gets the sum of the pseudo header, and what the device has to know.
+ */
+void omni_path_ask_checksum(const struct omni_path *path, struct rte_mbuf *m);
 
 /*
  * A peer as the data path knows it, at its place in the table. Control owns it; workers read it.
@@ -348,8 +362,6 @@ static inline const struct omni_peer *omni_peers_fetch(const struct omni_peers *
 }
 
 /* ---- What control seals ---- */
-
-struct rte_mbuf;
 
 /*
  * Build one whole datagram in m (empty, headroom at least OMNI_OUTER_HDR_MAX +

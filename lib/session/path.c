@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rte_mbuf.h>
+
 #include <omni_cursor.h>
 #include <omni_session.h>
 #include <omni_sum.h>
@@ -92,7 +94,7 @@ void omni_path_build(struct omni_path *path, const uint8_t src_mac[6], const uin
 	memset(path->hdr, 0, sizeof(path->hdr));
 	path->remote = *remote;
 	path->v6 = !omni_ip_is_v4(&remote->ip);
-	path->udp_checksum = path->v6;
+	path->checksum = path->v6 ? OMNI_CHECKSUM_OURS : OMNI_CHECKSUM_NONE;
 	memcpy(path->hdr, dst_mac, 6);
 	memcpy(path->hdr + 6, src_mac, 6);
 	omni_store_be16(path->hdr + 12, path->v6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
@@ -140,4 +142,17 @@ void omni_path_checksum(const struct omni_path *path, uint8_t *at, uint16_t payl
 	if (sum == 0)
 		sum = 0xffff;
 	memcpy(udp + UDP_SUM, &sum, sizeof(sum));
+}
+
+void omni_path_ask_checksum(const struct omni_path *path, struct rte_mbuf *m)
+{
+	uint8_t *udp = rte_pktmbuf_mtod_offset(m, uint8_t *, path->hdr_len - OMNI_UDP_HDR_LEN);
+	uint32_t len = rte_pktmbuf_data_len(m) - path->hdr_len + OMNI_UDP_HDR_LEN;
+	uint16_t sum = omni_sum_fold((uint64_t)path->udp_sum + omni_sum_of16(len));
+
+	memcpy(udp + UDP_SUM, &sum, sizeof(sum));
+	m->ol_flags |=
+		RTE_MBUF_F_TX_UDP_CKSUM | (path->v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4);
+	m->l2_len = OMNI_ETHER_HDR_LEN;
+	m->l3_len = path->v6 ? OMNI_IPV6_HDR_LEN : OMNI_IPV4_HDR_LEN;
 }

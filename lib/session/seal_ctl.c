@@ -68,7 +68,7 @@ int omni_keypair_seal_control(struct omni_keypair *kp, struct omni_aead *aead,
 	omni_aead_op_nonce(&op, h->lane, h->sequence);
 	count(tx, len);
 	omni_aead_seal_burst(aead, &op, 1);
-	if (path->udp_checksum)
+	if (path->checksum != OMNI_CHECKSUM_NONE)
 		omni_path_checksum(path, at, (uint16_t)datagram);
 	return 0;
 }

@@ -258,6 +258,8 @@ static void set_path(struct site *from, const struct site *to, const struct link
 		remote.ip.b[15] = (uint8_t)to->number;
 	}
 	omni_path_build(&path, mac, mac, &local, &remote);
+	if (link->checksum != 0)
+		path.checksum = link->checksum;
 	path.port = from->uplink->id;
 	path.mtu = link->mtu != 0 ? link->mtu : 1500;
 	omni_peer_set_path(from->peer[to->number], omni_path_copy(&path, NULL), from->rcu);

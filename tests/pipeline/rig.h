@@ -71,6 +71,7 @@ struct link {
 	uint16_t mtu, lanes, features;
 	uint16_t frame_max;
 	bool v6;
+	uint8_t checksum; /* enum omni_checksum; 0: as omni_path_build has it */
 	bool unconfirmed; /* at b */
 };
 

@@ -190,6 +190,8 @@ static const struct bad bad[] = {
 	/* underlay */
 	{PORTS "underlay: { listen: 1 }\n" OPEN, "4:11: underlay has no port"},
 	{PORTS "underlay: { port: up, listen: 65536 }\n" OPEN, "4:31: listen: 65536 is out of"},
+	{PORTS "underlay: { port: up, udp-checksum: never }\n" OPEN,
+	 "4:37: udp-checksum: \"never\" is not known, expected auto or always"},
 	{PORTS "underlay: { port: down }\n" OPEN,
 	 "4:19: underlay: there is no port \"down\", expected one of ports: up, tap"},
 	{PORTS "underlay: { port: tap }\n" OPEN, "4:19: underlay: port tap has driver tap"},
@@ -345,6 +347,18 @@ static void bad_files_are_told_where_and_why(void **state)
 	assert_int_equal(wrong, 0);
 }
 
+static void udp_checksum_is_read(void **state)
+{
+	struct omni_config *config;
+	struct omni_err err;
+
+	(void)state;
+	config = parse(PORTS "underlay: { port: up, udp-checksum: always }\n" OPEN, &err);
+	assert_non_null(config);
+	assert_true(config->underlay.udp_checksum);
+	omni_config_free(config);
+}
+
 static void defaults_are_filled_in(void **state)
 {
 	struct omni_config_cluster *cluster;
@@ -360,6 +374,7 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(config->log_level, OMNI_LOG_INFO);
 	assert_int_equal(config->underlay.listen, 51820);
 	assert_int_equal(config->underlay.port, 0);
+	assert_false(config->underlay.udp_checksum);
 	assert_int_equal(config->limits.peers, 16384);
 	assert_int_equal(config->limits.fdb, 131072);
 	assert_int_equal(config->limits.lanes, 64);
@@ -677,6 +692,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_files_are_told_where_and_why),
 		cmocka_unit_test(defaults_are_filled_in),
+		cmocka_unit_test(udp_checksum_is_read),
 		cmocka_unit_test(static_next_hops_are_longest_first),
 		cmocka_unit_test(secret_files_must_be_closed_and_long),
 		cmocka_unit_test(files_that_cannot_be_read_are_named),

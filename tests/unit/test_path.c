@@ -57,6 +57,41 @@ static void smaller_mtu_is_searched(void **state)
 	assert_false(peer_of(a, b)->pmtu.searching);
 }
 
+/* Who makes checksums, with these facts about the uplink, over IPv4 and over IPv6. */
+static void assert_checksum(bool kernel, bool device, bool always, enum omni_checksum v4,
+			    enum omni_checksum v6)
+{
+	static const char *const remotes[] = {"192.0.2.2:1", "[2001:db8::2]:1"};
+	static const char *const locals[] = {"192.0.2.1:1", "[2001:db8::1]:1"};
+	static const uint8_t mac[6];
+	struct omni_path path = {0};
+
+	a->up.info.kernel_routes = kernel;
+	a->up.info.udp_checksum = device;
+	a->config.underlay.udp_checksum = always;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct omni_endpoint local, remote;
+
+		assert_int_equal(omni_endpoint_parse(&local, locals[i]), 0);
+		assert_int_equal(omni_endpoint_parse(&remote, remotes[i]), 0);
+		omni_path_build(&path, mac, mac, &local, &remote);
+		ctl_path_checksum(a->ctl, &path);
+		assert_int_equal(path.checksum, i == 0 ? v4 : v6);
+	}
+}
+
+static void port_and_configuration_say_who_makes_checksums(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	assert_checksum(false, false, false, OMNI_CHECKSUM_NONE, OMNI_CHECKSUM_OURS);
+	assert_checksum(false, false, true, OMNI_CHECKSUM_OURS, OMNI_CHECKSUM_OURS);
+	assert_checksum(false, true, false, OMNI_CHECKSUM_PORT, OMNI_CHECKSUM_PORT);
+	assert_checksum(false, true, true, OMNI_CHECKSUM_PORT, OMNI_CHECKSUM_PORT);
+	assert_checksum(true, false, true, OMNI_CHECKSUM_NONE, OMNI_CHECKSUM_NONE);
+}
+
 static void no_more_than_the_default_is_believed(void **state)
 {
 	(void)state;
@@ -449,6 +484,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(full_mtu_is_found_at_once),
 		T(smaller_mtu_is_searched),
+		T(port_and_configuration_say_who_makes_checksums),
 		T(no_more_than_the_default_is_believed),
 		T(configured_mtu_is_believed),
 		T(shrinking_path_is_noticed),

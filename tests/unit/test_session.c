@@ -164,7 +164,7 @@ static void outer_ipv6_checksum_is_right(void **state)
 	(void)state;
 	path_of(&path, "[2001:db8::1]:51820", "[2001:db8::2]:51821");
 	assert_int_equal(path.hdr_len, 62);
-	assert_true(path.udp_checksum);
+	assert_int_equal(path.checksum, OMNI_CHECKSUM_OURS);
 	for (unsigned int len = 0; len <= 101; len++) {
 		memset(bytes, (int)len, sizeof(bytes));
 		omni_path_write(&path, bytes, (uint16_t)len, 0);
