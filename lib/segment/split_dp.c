@@ -99,6 +99,24 @@ static void take_template(struct omni_split *s, const uint8_t *head)
 				  omni_sum(l4, (size_t)(s->hdr_len - s->l4)));
 }
 
+/* Headers that may be cut behind, of a frame that is no shorter than they say. */
+static bool find_headers(struct omni_split *s, const uint8_t *head, uint32_t head_len, uint32_t len,
+			 int want_v6)
+{
+	head_len = OMNI_MIN(head_len, len);
+	return len <= OMNI_SEGMENT_MAX &&
+	       find_l4(s, head, head_len, want_v6, s->udp ? PROTO_UDP : PROTO_TCP) &&
+	       find_payload(s, head, head_len) && len > s->hdr_len;
+}
+
+static void plan(struct omni_split *s, uint16_t size, const uint8_t *head, uint32_t len)
+{
+	s->size = size;
+	s->payload_len = len - s->hdr_len;
+	s->pieces = (s->payload_len + s->size - 1) / s->size;
+	take_template(s, head);
+}
+
 int omni_split_begin(struct omni_split *s, const struct virtio_net_hdr *h, const uint8_t *head,
 		     uint32_t head_len, uint32_t len)
 {
@@ -108,19 +126,24 @@ int omni_split_begin(struct omni_split *s, const struct virtio_net_hdr *h, const
 	if (type != VIRTIO_NET_HDR_GSO_TCPV4 && type != VIRTIO_NET_HDR_GSO_TCPV6 &&
 	    type != OMNI_GSO_UDP_L4)
 		return -EINVAL;
-	head_len = OMNI_MIN(head_len, len);
 	s->udp = type == OMNI_GSO_UDP_L4;
-	if (len > OMNI_SEGMENT_MAX || h->hdr_len > len || h->gso_size < OMNI_GSO_SIZE_MIN ||
-	    !find_l4(s, head, head_len, want_v6, s->udp ? PROTO_UDP : PROTO_TCP) ||
-	    !find_payload(s, head, head_len))
+	if (h->hdr_len > len || h->gso_size < OMNI_GSO_SIZE_MIN ||
+	    !find_headers(s, head, head_len, len, want_v6))
 		return -EINVAL;
 	if ((h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 || h->csum_start != s->l4 ||
-	    h->csum_offset != (s->udp ? UDP_SUM : TCP_SUM) || len == s->hdr_len)
+	    h->csum_offset != (s->udp ? UDP_SUM : TCP_SUM))
 		return -EINVAL;
-	s->size = h->gso_size;
-	s->payload_len = len - s->hdr_len;
-	s->pieces = (s->payload_len + s->size - 1) / s->size;
-	take_template(s, head);
+	plan(s, h->gso_size, head, len);
+	return 0;
+}
+
+int omni_split_tcp(struct omni_split *s, uint16_t size, const uint8_t *head, uint32_t head_len,
+		   uint32_t len)
+{
+	s->udp = false;
+	if (size < OMNI_GSO_SIZE_MIN || !find_headers(s, head, head_len, len, -1))
+		return -EINVAL;
+	plan(s, size, head, len);
 	return 0;
 }
 

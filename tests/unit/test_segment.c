@@ -74,7 +74,7 @@ static void cut_and_check(const struct shape *s, uint16_t size)
 	struct virtio_net_hdr h = header_for(s, size);
 	size_t hdr = headers_of(s), len, room = hdr + size;
 	uint8_t *whole = make(s, &len, true), *f = malloc(room);
-	struct omni_split split;
+	struct omni_split split, bare;
 
 	if ((s->flags & CWR) != 0)
 		h.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
@@ -82,6 +82,21 @@ static void cut_and_check(const struct shape *s, uint16_t size)
 	assert_int_equal(omni_split_begin(&split, &h, whole, (uint32_t)hdr, (uint32_t)len), 0);
 	assert_int_equal(split.pieces, (s->payload + size - 1) / size);
 	assert_int_equal(split.hdr_len, hdr);
+	/* Without the header that describes it, the same is found. */
+	if (!s->udp) {
+		assert_int_equal(omni_split_tcp(&bare, size, whole, (uint32_t)hdr, (uint32_t)len),
+				 0);
+		assert_int_equal(bare.l3, split.l3);
+		assert_int_equal(bare.l4, split.l4);
+		assert_int_equal(bare.hdr_len, split.hdr_len);
+		assert_int_equal(bare.pieces, split.pieces);
+		assert_int_equal(
+			omni_split_tcp(&bare, size, whole, (uint32_t)hdr - 1, (uint32_t)len),
+			-EINVAL);
+		assert_int_equal(omni_split_tcp(&bare, OMNI_GSO_SIZE_MIN - 1, whole, (uint32_t)hdr,
+						(uint32_t)len),
+				 -EINVAL);
+	}
 	for (uint32_t i = 0; i < split.pieces; i++) {
 		uint32_t n = omni_split_piece(&split, i, whole + hdr, f);
 
