@@ -86,7 +86,7 @@ static void close_queues(struct tap_port *p)
 	for (uint16_t i = 0; i < p->queues; i++) {
 		if (p->q[i].fd >= 0)
 			close(p->q[i].fd);
-		rte_pktmbuf_free(p->q[i].next);
+		rte_pktmbuf_free_bulk(p->q[i].next, p->q[i].have);
 		free(p->q[i].room);
 	}
 }
@@ -191,6 +191,7 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	strcpy(port->info.mode, "descriptor");
 	snprintf(port->info.offloads, sizeof(port->info.offloads), "%s",
 		 ask_offloads(p, conf->no_offload));
+	port->info.segments = p->join;
 	tap_refresh(port);
 	return 0;
 }
@@ -232,7 +233,9 @@ static void tap_stats(struct omni_port *port, struct omni_port_stats *s)
 	driver_extra(s, "rx_offload", c.rx_offload);
 	driver_extra(s, "rx_checksums", c.rx_checksums);
 	driver_extra(s, "rx_segments", c.rx_segments);
+	driver_extra(s, "rx_whole", c.rx_whole);
 	driver_extra(s, "tx_segments", c.tx_segments);
+	driver_extra(s, "tx_whole", c.tx_whole);
 	driver_extra(s, "tx_failed", c.tx_failed);
 }
 
@@ -260,6 +263,7 @@ const struct omni_port_ops omni_driver_tap = {
 	.close = tap_close,
 	.rx = tap_rx,
 	.tx = tap_tx,
+	.whole = tap_whole,
 	.rx_fd = tap_rx_fd,
 	.arm = tap_arm,
 	.stats = tap_stats,

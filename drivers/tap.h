@@ -5,13 +5,13 @@
 
 #include <net/if.h>
 
+#include <omni_chain.h>
 #include <omni_segment.h>
 
 #include "drivers.h"
 
 /* As TUNSETVNETHDRSZ: with the buffer count, which is not used. */
 #define TAP_VNET_HDR_LEN sizeof(struct virtio_net_hdr_mrg_rxbuf)
-#define TAP_SEGMENTS_MAX 8 /* of a frame that is sent */
 
 struct tap_counters {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
@@ -19,16 +19,23 @@ struct tap_counters {
 	uint64_t rx_bad_len;   /* dropped: shorter than a header or longer than a buffer */
 	uint64_t rx_offload;   /* dropped: an offload that we did not ask for, or a lie in it */
 	uint64_t rx_checksums; /* finished by us */
-	uint64_t rx_segments;  /* large ones, cut by us into rx_frames */
-	uint64_t tx_segments;  /* large ones, joined by us from tx_frames */
+	uint64_t rx_segments;  /* large ones, cut by us into rx_frames or given whole */
+	uint64_t rx_whole;     /* of those, given whole */
+	uint64_t tx_segments;  /* large ones, joined by us from tx_frames or given to us whole */
+	uint64_t tx_whole;     /* of those, given to us whole */
 	uint64_t tx_failed;    /* dropped: the kernel refused (interface down, bad frame) */
 };
 
 struct tap_queue {
 	int fd;
-	struct rte_mbuf *next; /* empty buffer for the next read */
-	/* The segment that was read last, of which the pieces from `piece` on have yet to leave. */
-	uint32_t piece;
+	/* Empty buffers, of which a read takes the last one first. */
+	uint16_t have;
+	uint16_t piece; /* bytes for each buffer of a chain; 0: segments are cut */
+	uint16_t trust; /* so many reads more begin with a chain of buffers */
+	struct rte_mbuf *next[OMNI_CHAIN_MAX];
+	/* The segment that was read last, of which the pieces from piece_at on have yet to leave.
+	 */
+	uint32_t piece_at;
 	uint32_t expected; /* frames that a read gives: as many as the last one */
 	const uint8_t *payload;
 	uint8_t *room; /* what does not fit in the first buffer: front_len bytes into it */
@@ -48,6 +55,7 @@ struct tap_port {
 
 uint16_t tap_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t tap_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
+void tap_whole(struct omni_port *port, uint16_t queue, uint16_t piece);
 bool tap_arm(struct omni_port *port, uint16_t queue);
 
 #endif

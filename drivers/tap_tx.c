@@ -19,19 +19,26 @@ struct front {
 static_assert(offsetof(struct front, head) == TAP_VNET_HDR_LEN, "no hole between them");
 
 /* 0, or the error of the write. */
-static int write_one(const struct tap_queue *q, const struct rte_mbuf *m)
+static int write_one(struct tap_queue *q, const struct rte_mbuf *m)
 {
-	static const struct virtio_net_hdr_mrg_rxbuf none;
-	struct iovec part[1 + TAP_SEGMENTS_MAX];
+	struct virtio_net_hdr_mrg_rxbuf h = {0};
+	struct iovec part[1 + OMNI_CHAIN_MAX];
+	bool segment = omni_is_segment(m);
 	int count = 0;
 
-	part[count++] = (struct iovec){.iov_base = RTE_PTR_ADD(&none, 0), .iov_len = sizeof(none)};
-	if (m->nb_segs > TAP_SEGMENTS_MAX)
+	part[count++] = (struct iovec){.iov_base = &h, .iov_len = sizeof(h)};
+	if (m->nb_segs > OMNI_CHAIN_MAX)
 		return EMSGSIZE;
+	if (segment)
+		omni_segment_describe(m, &h.hdr);
 	for (const struct rte_mbuf *s = m; s != NULL; s = s->next)
 		part[count++] = (struct iovec){.iov_base = rte_pktmbuf_mtod(s, void *),
 					       .iov_len = s->data_len};
-	return writev(q->fd, part, count) < 0 ? errno : 0;
+	if (writev(q->fd, part, count) < 0)
+		return errno;
+	driver_count(&q->count.tx_segments, segment);
+	driver_count(&q->count.tx_whole, segment);
+	return 0;
 }
 
 /* The same for a group of frames. */
@@ -64,7 +71,7 @@ static void find_groups(struct omni_join *j, const struct tap_port *p, struct rt
 {
 	omni_join_begin(j);
 	for (uint16_t i = 0; i < n; i++) {
-		if (p->join && m[i]->nb_segs == 1)
+		if (p->join && m[i]->nb_segs == 1 && !omni_is_segment(m[i]))
 			omni_join_add(j, rte_pktmbuf_mtod(m[i], const uint8_t *), m[i]->data_len);
 		else
 			omni_join_add_opaque(j);

@@ -44,6 +44,7 @@ static int attach_ports(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni
 	const struct omni_config *config = ctl->conf.config;
 
 	c->frame_max = FRAME_MAX_DEFAULT;
+	c->segments = false;
 	if (c->conf->n_ports > OMNI_BRIDGE_PORTS_MAX)
 		return omni_fail(err, -ENOSPC, "cluster %s: more than %d ports", c->conf->name,
 				 OMNI_BRIDGE_PORTS_MAX);
@@ -55,6 +56,7 @@ static int attach_ports(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni
 			return omni_fail(err, -ENODEV, "cluster %s: port %s is not open",
 					 c->conf->name, name);
 		c->port[c->n_ports++] = port->id;
+		c->segments |= port->info.segments;
 		c->frame_max =
 			OMNI_MAX(c->frame_max, (uint16_t)(port->info.mtu + OMNI_PORT_L2_OVERHEAD));
 		atomic_store(&ctl->conf.bridges->of_port[port->id], c->number);
@@ -166,7 +168,8 @@ void ctl_cluster_offer(const struct omni_ctl *ctl, const struct ctl_cluster *c,
 		.lanes_send = (uint16_t)OMNI_MIN(1 + ctl->conf.n_workers, OMNI_LANES_MAX),
 		.lanes_accept = (uint16_t)ctl->conf.config->limits.lanes,
 		.largest_frame = c->frame_max,
-		.features = OMNI_FEATURE_FRAGMENTS | (c->conf->bundles ? OMNI_FEATURE_BUNDLES : 0),
+		.features = OMNI_FEATURE_FRAGMENTS | (c->conf->bundles ? OMNI_FEATURE_BUNDLES : 0) |
+			    (c->segments ? OMNI_FEATURE_SEGMENTS : 0),
 	};
 }
 

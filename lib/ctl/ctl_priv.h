@@ -109,6 +109,7 @@ struct ctl_cluster {
 	uint8_t ciphers[2]; /* by preference */
 	bool cipher_allowed[OMNI_CIPHER_COUNT];
 	uint16_t frame_max; /* largest Ethernet frame of its ports */
+	bool segments;	    /* one of them takes TCP segments whole */
 	uint16_t port[OMNI_BRIDGE_PORTS_MAX];
 	uint16_t n_ports;
 	struct ctl_peer_list peers;
@@ -286,6 +287,7 @@ struct ctl_peer {
 	uint64_t retry_ns;	/* when to try (again) */
 	uint64_t not_before_ns; /* it refused us: not asked again before */
 	unsigned int tries, crossings;
+	uint64_t cut_ns;   /* last request for frames instead of segments */
 	uint64_t stale_ns; /* last answer to a stale initiation */
 
 	/* Life: timers.c */
@@ -432,6 +434,8 @@ void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 /* Take what the rings hold, at most a batch of each; true: more is waiting. */
 bool ctl_rings_poll(struct omni_ctl *ctl);
 void ctl_event(struct omni_ctl *ctl, const struct omni_event *ev);
+/* Ask the peer for frames: a piece of one of its segments is missing. */
+void ctl_peer_say_cut(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* A control message of a peer's session. */
 void ctl_probe_message(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_keypair *kp,
 		       const struct rte_mbuf *m, const uint8_t *payload, size_t len);

@@ -85,6 +85,9 @@ static void of_peer(struct omni_ctl *ctl, const struct omni_event *ev)
 		if (!ctl_peer_has_key(peer) && peer->retry_ns == 0)
 			ctl_peer_initiate(ctl, peer);
 		break;
+	case OMNI_EVENT_BROKEN:
+		ctl_peer_say_cut(ctl, peer);
+		break;
 	case OMNI_EVENT_WORN:
 		worn(ctl, peer, ev);
 		break;

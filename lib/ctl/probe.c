@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Control messages between peers: PROBE and its ECHO, MOVE, CLOSE. */
+/* Control messages between peers: PROBE and its ECHO, MOVE, CUT, CLOSE. */
 #include <rte_mbuf.h>
 
 #include <omni_cursor.h>
@@ -7,6 +7,8 @@
 #include "ctl_priv.h"
 
 #define SMALL 64
+/* CUT is not said again so soon: the first one may be on its way. */
+#define CUT_AGAIN_NS (100 * OMNI_NS_PER_MS)
 
 static int send_control(struct omni_ctl *ctl, struct omni_keypair *kp, const struct omni_path *path,
 			const struct omni_control *msg, size_t size)
@@ -123,6 +125,31 @@ static void closed(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 	ctl_clusters_flush(ctl);
 }
 
+/* Until the next key, under which it is tried again. */
+static void cut_segments(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_keypair *kp)
+{
+	char key[OMNI_KEY_B64_LEN];
+
+	ctl_count(ctl, OMNI_STAT_ctl_cuts_received);
+	if ((atomic_fetch_or(&kp->marks, OMNI_KEYPAIR_CUT) & OMNI_KEYPAIR_CUT) == 0)
+		omni_log_info(LOG_CTL, "segments no longer sent whole: some were lost",
+			      "cluster=%s peer=%s", peer->cluster->conf->name,
+			      ctl_peer_text(key, peer));
+}
+
+void ctl_peer_say_cut(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	const struct omni_control m = {.type = OMNI_CONTROL_CUT};
+	uint64_t now = ctl_now(ctl);
+	uint8_t out[16];
+	int len = omni_control_encode(out, sizeof(out), &m, 0);
+
+	if (len < 0 || now < peer->cut_ns + CUT_AGAIN_NS)
+		return;
+	peer->cut_ns = now;
+	(void)ctl_send_peer(ctl, peer, OMNI_KIND_CONTROL, out, (size_t)len);
+}
+
 void ctl_probe_message(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_keypair *kp,
 		       const struct rte_mbuf *m, const uint8_t *payload, size_t len)
 {
@@ -143,6 +170,9 @@ void ctl_probe_message(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_
 		break;
 	case OMNI_CONTROL_MOVE:
 		ctl_roam_seen(ctl, peer, &from, 0, OMNI_DATA_OVERHEAD + (uint32_t)len, true);
+		break;
+	case OMNI_CONTROL_CUT:
+		cut_segments(ctl, peer, kp);
 		break;
 	case OMNI_CONTROL_CLOSE:
 		closed(ctl, peer, kp, msg.reason);

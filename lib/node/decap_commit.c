@@ -124,6 +124,9 @@ static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *m
 	case OMNI_KIND_FRAGMENT:
 		w->has_fragments = true;
 		return KEEP;
+	case OMNI_KIND_SEGMENT:
+		w->has_pieces = true;
+		return KEEP;
 	case OMNI_KIND_CONTROL:
 		return likely(meta->lane == 0) ? PUNT : OMNI_STAT_drop_control_lane;
 	case OMNI_KIND_KEEPALIVE:
@@ -143,7 +146,7 @@ static inline unsigned int commit(struct omni_worker *w, struct run *r, struct o
 		return OMNI_STAT_drop_replayed;
 	r->frames++;
 	r->bytes += len;
-	r->payload |= meta->kind <= OMNI_KIND_FRAGMENT;
+	r->payload |= meta->kind <= OMNI_KIND_FRAGMENT || meta->kind == OMNI_KIND_SEGMENT;
 	return sort(w, meta, len);
 }
 
@@ -153,7 +156,7 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 	struct run run = {.kp = NULL};
 	unsigned int left = 0;
 
-	w->has_bundles = w->has_fragments = false;
+	w->has_bundles = w->has_fragments = w->has_pieces = false;
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
 		unsigned int why;

@@ -52,6 +52,13 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 	}
 	if (unlikely(path == NULL))
 		return OMNI_STAT_drop_no_path;
+	if (unlikely(omni_is_segment(m))) {
+		set_out(w, m, peer, kp, src, m->pkt_len);
+		omni_meta(m)->kind = OMNI_KIND_SEGMENT;
+		omni_meta(m)->flags |= OMNI_META_CUT;
+		w->must_cut = true;
+		return KEEP;
+	}
 	if (unlikely(len > kp->frame_max))
 		return OMNI_STAT_drop_too_long;
 	set_out(w, m, peer, kp, src, len);
@@ -93,6 +100,9 @@ static unsigned int flood(struct omni_worker *w, struct rte_mbuf *m)
 		return OMNI_STAT_drop_link_local;
 	if (omni_bridge_flood(w->conf.bridges, domain) == NULL)
 		return OMNI_STAT_drop_no_cluster;
+	/* split let it pass, so it had one destination a moment ago. */
+	if (unlikely(omni_is_segment(m)))
+		return OMNI_STAT_drop_too_long;
 	if (!may_flood(w, domain))
 		return OMNI_STAT_drop_flood_budget;
 	w->flood.m[w->flood.n++] = m;
@@ -158,7 +168,8 @@ static inline unsigned int to_port(struct omni_worker *w, struct rte_mbuf *m, co
 
 	if (unlikely(way->port->id == meta->port && (meta->flags & OMNI_META_FROM_PEER) == 0))
 		return OMNI_STAT_drop_same_port;
-	if (unlikely(rte_pktmbuf_data_len(m) > way->most))
+	if (unlikely(omni_is_segment(m) ? !port_carries_segment(way->port, m)
+					: rte_pktmbuf_data_len(m) > way->most))
 		return OMNI_STAT_drop_too_long;
 	meta->port = way->port->id;
 	w->local.m[w->local.n++] = m;
@@ -172,7 +183,7 @@ static inline unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, co
 
 	if (unlikely((meta->flags & OMNI_META_FROM_PEER) != 0))
 		return OMNI_STAT_drop_split_horizon;
-	if (unlikely(len > way->most))
+	if (unlikely(len > way->most || omni_is_segment(m)))
 		return omni_node_address(w, m, way->peer, NULL, len);
 	set_out(w, m, way->peer, way->kp, NULL, len);
 	return KEEP;

@@ -114,6 +114,38 @@ static unsigned int cut(struct omni_worker *w, struct rte_mbuf *m, struct rte_mb
 	return n;
 }
 
+/* A whole segment's buffers as its pieces, which split found to fit the path. */
+static unsigned int take_apart(struct omni_worker *w, struct rte_mbuf *m, struct rte_mbuf **out)
+{
+	const struct omni_meta meta = *omni_meta(m);
+	uint32_t whole = m->pkt_len, begin = 0, id = next_id(w, meta.kp);
+	uint16_t size = m->tso_segsz;
+	unsigned int n = 0;
+
+	for (struct rte_mbuf *next; m != NULL; m = next) {
+		uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *) - OMNI_PIECE_HDR_LEN;
+
+		next = m->next;
+		omni_store_be32(h, id);
+		omni_store_be16(h + 4, (uint16_t)begin);
+		omni_store_be16(h + 6, (uint16_t)whole);
+		omni_store_be32(h + 8, (uint32_t)size << 16);
+		begin += m->data_len;
+		omni_segment_unmark(m);
+		m->next = NULL;
+		m->nb_segs = 1;
+		m->data_off -= OMNI_PIECE_HDR_LEN;
+		m->data_len += OMNI_PIECE_HDR_LEN;
+		m->pkt_len = m->data_len;
+		*omni_meta(m) = meta;
+		omni_meta(m)->flags &= (uint8_t)~OMNI_META_CUT;
+		out[n++] = m;
+	}
+	count(w, OMNI_STAT_segments_sent, 1);
+	count(w, OMNI_STAT_pieces_sent, n);
+	return n;
+}
+
 unsigned int omni_node_fragment(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	unsigned int left = 0;
@@ -127,6 +159,13 @@ unsigned int omni_node_fragment(struct omni_worker *w, struct rte_mbuf **m, unsi
 
 		if ((meta->flags & OMNI_META_CUT) == 0) {
 			m[left++] = frame;
+			w->cut.at++;
+			continue;
+		}
+		if (meta->kind == OMNI_KIND_SEGMENT) {
+			if (left + frame->nb_segs > n)
+				break;
+			left += take_apart(w, frame, m + left);
 			w->cut.at++;
 			continue;
 		}

@@ -3,10 +3,15 @@
 #include <omni_clock.h>
 
 #include "clamp.h"
-#include "worker.h"
+#include "segments.h"
 
 /* The clock of the FDB's ages is read this many times a second. */
 #define CLOCK_READS_SHIFT 3
+/* Bursts of the uplink in a turn: several segments of 64 KB, so that their frames leave together.
+ */
+#define UPLINK_BURSTS 4
+/* So many frames of a burst to a peer are a segment that was cut. */
+#define SEGMENT_FRAMES 8
 /* Of what other workers handed over, so many a turn: they are many, and the rest waits. */
 #define INBOX_TURN (4 * BURST)
 
@@ -66,6 +71,8 @@ static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 	w->bundling = may_bundle(w, m[0]);
 	n = omni_node_learn(w, m, n);
 	n = omni_node_forward(w, m, n);
+	if (n >= SEGMENT_FRAMES && w->rx.port->ops->whole != NULL)
+		omni_node_split_ask(w, m[n - 1]);
 	if (unlikely(w->any_syn)) {
 		omni_node_clamp(w, w->local.m, w->local.n);
 		omni_node_clamp(w, w->flood.m, w->flood.n);
@@ -78,6 +85,18 @@ static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 		to_everybody(w);
 }
 
+/* The same, where whole segments may be among them. */
+static void bridge_segments(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mbuf *out[BURST];
+
+	w->segments->m = m;
+	w->segments->n = n;
+	w->segments->at = 0;
+	while ((n = omni_node_split(w, out, BURST)) > 0)
+		bridge(w, out, n);
+}
+
 static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	struct rte_mbuf *out[BURST];
@@ -87,7 +106,7 @@ static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsig
 	w->split.at = 0;
 	w->split.frames = 0;
 	while ((n = omni_node_unbundle(w, out, BURST)) > 0)
-		bridge(w, out, n);
+		bridge_segments(w, out, n);
 }
 
 /* Data messages, and what classify put aside for control. */
@@ -99,6 +118,8 @@ static void from_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int 
 		n = omni_node_decap_commit(w, m, n);
 		if (w->has_fragments)
 			n = omni_node_reassemble(w, m, n);
+		if (w->has_pieces)
+			n = omni_node_gather(w, m, n);
 	}
 	if (unlikely(w->punt.n > 0)) {
 		omni_node_punt(w, w->punt.m, w->punt.n);
@@ -108,6 +129,8 @@ static void from_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int 
 		return;
 	if (w->has_bundles)
 		unbundle_to_bridge(w, m, n);
+	else if (w->has_pieces)
+		bridge_segments(w, m, n);
 	else
 		bridge(w, m, n);
 }
@@ -120,19 +143,32 @@ static bool rx_from(struct omni_worker *w, uint16_t id, uint16_t cluster)
 	return w->rx.port != NULL && own_queue(w, w->rx.port, &w->rx.queue);
 }
 
-static unsigned int from_uplink(struct omni_worker *w)
+static unsigned int burst_from_uplink(struct omni_worker *w)
 {
 	struct rte_mbuf *m[BURST];
-	unsigned int n;
+	unsigned int n = omni_node_rx(w, m, BURST);
 
-	if (!rx_from(w, w->conf.uplink, OMNI_BRIDGE_NONE))
-		return 0;
-	n = omni_node_rx(w, m, BURST);
 	if (n == 0)
 		return 0;
 	count(w, OMNI_STAT_uplink_rx, n);
 	from_peers(w, m, omni_node_classify(w, m, n));
 	return n;
+}
+
+static unsigned int from_uplink(struct omni_worker *w)
+{
+	unsigned int taken = 0, n = 0;
+
+	if (!rx_from(w, w->conf.uplink, OMNI_BRIDGE_NONE))
+		return 0;
+	for (unsigned int i = 0; i < UPLINK_BURSTS; i++) {
+		n = burst_from_uplink(w);
+		taken += n;
+		/* Less may be all that waits, and to ask again costs a call. */
+		if (n < BURST / 4)
+			break;
+	}
+	return taken;
 }
 
 /* What other workers handed over. */
@@ -164,7 +200,10 @@ static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t doma
 	if (n == 0)
 		return 0;
 	count(w, OMNI_STAT_local_rx, n);
-	bridge(w, m, n);
+	if (w->rx.port->info.segments)
+		bridge_segments(w, m, n);
+	else
+		bridge(w, m, n);
 	return n;
 }
 
@@ -213,6 +252,7 @@ unsigned int omni_node_turn(struct omni_worker *w)
 	n += from_uplink(w);
 	n += from_locals(w);
 	omni_node_reassemble_expire(w);
+	omni_node_gather_expire(w);
 	omni_node_tx_flush(w);
 	omni_node_hand_flush(w);
 	omni_node_drop_flush(w);
@@ -240,5 +280,7 @@ unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queu
 
 uint64_t omni_node_deadline(const struct omni_worker *w)
 {
-	return omni_node_reassemble_deadline(w);
+	uint64_t a = omni_node_reassemble_deadline(w), b = omni_node_gather_deadline(w);
+
+	return a == 0 || (b != 0 && b < a) ? b : a;
 }

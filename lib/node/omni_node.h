@@ -31,8 +31,11 @@
 #define OMNI_REASSEMBLY_MAX 512
 #define OMNI_REASSEMBLY_PEER_MAX 32
 
-/* Mbufs of its pool that a worker may hold between two turns (reassembly). */
-#define OMNI_NODE_HELD_MAX OMNI_REASSEMBLY_MAX
+/* TCP segments in pieces at once, of one worker; also given up after that time. */
+#define OMNI_GATHER_MAX 16
+
+/* Mbufs of its pool that a worker may hold between two turns (reassembly, gathering). */
+#define OMNI_NODE_HELD_MAX (OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX)
 
 /* Workers of one process: a lane each beside control's. */
 #define OMNI_NODE_WORKERS_MAX (OMNI_LANES_MAX - 1)

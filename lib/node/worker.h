@@ -11,6 +11,7 @@
 #include <rte_cycles.h>
 #include <rte_prefetch.h>
 
+#include <omni_chain.h>
 #include <omni_cursor.h>
 #include <omni_node.h>
 #include <omni_wire.h>
@@ -56,6 +57,7 @@ struct flood_budget {
 };
 
 struct reassembly; /* reassemble.c */
+struct segments;   /* gather.c, split.c */
 
 struct omni_worker {
 	struct omni_worker_conf conf;
@@ -81,6 +83,7 @@ struct omni_worker {
 	struct burst local;		 /* to local ports, meta->port set */
 	struct burst flood;		 /* to everybody in the cluster */
 	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
+	bool has_pieces;		 /* the same, of whole segments */
 	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
 	bool any_syn;			 /* clamp is to look at this burst */
 	bool bundling;			 /* short frames to peers in this burst may be bundled */
@@ -110,6 +113,7 @@ struct omni_worker {
 	struct rte_mbuf *dropped[DROP_QUEUE];
 	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
 	struct reassembly *reassembly;
+	struct segments *segments;
 	struct flood_budget budget[OMNI_BRIDGES_MAX];
 	struct tx_queue txq[OMNI_PORTS_MAX];
 	struct burst hand[OMNI_NODE_WORKERS_MAX]; /* datagrams of lanes that others own */
@@ -130,6 +134,8 @@ stage_fn omni_node_decap_prepare; /* fills w->op; sideways: w->hand */
 stage_fn omni_node_open;
 stage_fn omni_node_decap_commit; /* sideways: w->punt */
 stage_fn omni_node_reassemble;
+stage_fn omni_node_gather;
+stage_fn omni_node_split;    /* fills m from w->segments, again and again until 0 */
 stage_fn omni_node_unbundle; /* fills m from w->split, again and again until 0 */
 stage_fn omni_node_punt;     /* takes all */
 stage_fn omni_node_learn;
@@ -164,6 +170,15 @@ void omni_node_reassemble_expire(struct omni_worker *w);
 int omni_node_reassemble_init(struct omni_worker *w);
 void omni_node_reassemble_fini(struct omni_worker *w);
 uint64_t omni_node_reassemble_deadline(const struct omni_worker *w);
+
+/* The same for segments of which pieces are missing. */
+void omni_node_gather_expire(struct omni_worker *w);
+uint64_t omni_node_gather_deadline(const struct omni_worker *w);
+int omni_node_segments_init(struct omni_worker *w);
+void omni_node_segments_fini(struct omni_worker *w);
+
+/* m is the last of many frames from w->rx to one peer: the port may give their segments whole. */
+void omni_node_split_ask(struct omni_worker *w, struct rte_mbuf *m);
 
 /* Count one frame that vanishes, and free it at the latest at the end of the turn. */
 void omni_node_drop(struct omni_worker *w, struct rte_mbuf *m, unsigned int why);
@@ -247,6 +262,12 @@ static inline struct omni_peer *peer_get(const struct omni_worker *w, uint32_t i
 static inline bool port_carries(const struct omni_port *port, uint32_t len)
 {
 	return len <= (uint32_t)port->info.mtu + OMNI_PORT_L2_OVERHEAD;
+}
+
+/* The same for the frames that a whole segment stands for. */
+static inline bool port_carries_segment(const struct omni_port *port, const struct rte_mbuf *m)
+{
+	return port->info.segments && port_carries(port, omni_segment_hdr_len(m) + m->tso_segsz);
 }
 
 /*

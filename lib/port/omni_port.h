@@ -85,6 +85,7 @@ struct omni_port_info {
 	bool kernel_routes;
 	/* Finishes the UDP checksum of a frame with RTE_MBUF_F_TX_UDP_CKSUM. */
 	bool udp_checksum;
+	bool segments; /* transmit takes TCP segments whole: chains that omni_is_segment() tells */
 };
 
 struct omni_port_extra {
@@ -137,6 +138,12 @@ struct omni_port_ops {
 	 * waiting already, do not sleep. May be NULL. Owner of the queue.
 	 */
 	bool (*arm)(struct omni_port *port, uint16_t queue);
+	/*
+	 * Give TCP segments whole from now on where that can be, as chains of buffers with
+	 * piece bytes each and the rest in the last; 0: cut into frames again. NULL: the driver
+	 * gives none. Owner of the queue.
+	 */
+	void (*whole)(struct omni_port *port, uint16_t queue, uint16_t piece);
 	/* Totals; counters of workers are read while they count. Control. */
 	void (*stats)(struct omni_port *port, struct omni_port_stats *stats);
 	/* Read MTU, link and addresses again into port->info. May be NULL. Control. */

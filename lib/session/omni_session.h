@@ -74,6 +74,7 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
 /* Marks that control sets and workers read. */
 #define OMNI_KEYPAIR_NO_RX 0x1	     /* past reject-after: nothing is opened any more */
 #define OMNI_KEYPAIR_NO_TX 0x2	     /* past reject-after or worn out: nothing is sealed */
+#define OMNI_KEYPAIR_CUT 0x8	     /* the peer wants no whole segments: some were lost */
 #define OMNI_KEYPAIR_UNCONFIRMED 0x4 /* responder's key before the first data: report it */
 
 /*

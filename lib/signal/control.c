@@ -7,15 +7,30 @@
 
 #define FIELDS_MAX 16 /* in a received map, unknown ones counted */
 
+/* The field that a message of that type has beside its type; TYPE itself: none. */
+static enum omni_control_field field_of(enum omni_control_type type)
+{
+	switch (type) {
+	case OMNI_CONTROL_CLOSE:
+		return OMNI_CONTROL_F_REASON;
+	case OMNI_CONTROL_CUT:
+		return OMNI_CONTROL_F_TYPE;
+	default:
+		return OMNI_CONTROL_F_TOKEN;
+	}
+}
+
 static void put_body(struct omni_writer *w, const struct omni_control *m, size_t extra_fields)
 {
-	omni_cbor_put_map(w, 2 + extra_fields);
+	enum omni_control_field field = field_of(m->type);
+
+	omni_cbor_put_map(w, 1 + (field != OMNI_CONTROL_F_TYPE) + extra_fields);
 	omni_cbor_put_uint(w, OMNI_CONTROL_F_TYPE);
 	omni_cbor_put_uint(w, m->type);
-	if (m->type == OMNI_CONTROL_CLOSE) {
+	if (field == OMNI_CONTROL_F_REASON) {
 		omni_cbor_put_uint(w, OMNI_CONTROL_F_REASON);
 		omni_cbor_put_uint(w, m->reason);
-	} else {
+	} else if (field == OMNI_CONTROL_F_TOKEN) {
 		omni_cbor_put_uint(w, OMNI_CONTROL_F_TOKEN);
 		omni_cbor_put_bytes(w, m->token, sizeof(m->token));
 	}
@@ -98,8 +113,7 @@ int omni_control_decode(struct omni_control *m, const uint8_t *p, size_t len)
 	fields = omni_cbor_get_map(&r, FIELDS_MAX);
 	for (; fields > 0 && !r.failed; fields--)
 		get_field(m, &has, &r);
-	need |= m->type == OMNI_CONTROL_CLOSE ? 1U << OMNI_CONTROL_F_REASON
-					      : 1U << OMNI_CONTROL_F_TOKEN;
+	need |= 1U << field_of(m->type);
 	if (r.failed || m->type == 0 || (has & need) != need)
 		return -EBADMSG;
 	return 0;
@@ -107,8 +121,8 @@ int omni_control_decode(struct omni_control *m, const uint8_t *p, size_t len)
 
 const char *omni_control_type_name(unsigned int type)
 {
-	static const char *const names[OMNI_CONTROL_TYPE_COUNT] = {"?", "PROBE", "ECHO", "MOVE",
-								   "CLOSE"};
+	static const char *const names[OMNI_CONTROL_TYPE_COUNT] = {"?",	   "PROBE", "ECHO",
+								   "MOVE", "CLOSE", "CUT"};
 
 	return type < OMNI_CONTROL_TYPE_COUNT ? names[type] : "?";
 }

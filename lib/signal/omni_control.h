@@ -17,6 +17,7 @@ enum omni_control_type {
 	OMNI_CONTROL_ECHO = 2,	/* token */
 	OMNI_CONTROL_MOVE = 3,	/* token; send to where this came from, once it echoes a PROBE */
 	OMNI_CONTROL_CLOSE = 4, /* reason; ends the session that it came in, and only that */
+	OMNI_CONTROL_CUT = 5,	/* of a segment a piece was missing: send frames in this session */
 	OMNI_CONTROL_TYPE_COUNT,
 };
 

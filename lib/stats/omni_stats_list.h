@@ -19,6 +19,11 @@
 	X(fragments_sent, "fragments sent because a frame exceeded the path MTU") \
 	X(fragments_received, "fragments received") \
 	X(reassembled, "frames put together from fragments") \
+	X(segments_sent, "TCP segments of up to 64 KB sent whole") \
+	X(pieces_sent, "datagrams that they were sent in") \
+	X(segments_received, "TCP segments received whole") \
+	X(pieces_received, "datagrams that they came in") \
+	X(segments_cut, "whole TCP segments cut into frames for who does not take them") \
 	X(mss_clamped, "TCP connections whose segments were fitted to a peer's path") \
 	X(bundles_sent, "datagrams sent that carry several frames") \
 	X(bundled_frames, "frames sent in bundles") \
@@ -55,6 +60,7 @@
 	X(drop_bad_fragment, "fragment that contradicts its frame or breaks a limit") \
 	X(drop_reassembly_full, "fragment refused because reassembly is at its bound") \
 	X(drop_reassembly_timeout, "incomplete frame given up") \
+	X(drop_broken_segment, "piece of a TCP segment of which another is missing") \
 	X(drop_runt, "frame shorter than an Ethernet header") \
 	X(drop_too_long, "frame longer than was negotiated or than the port carries") \
 	/* learn, forward */ \
@@ -110,6 +116,7 @@
 	X(ctl_lane_ports_proven, "source ports of lanes taken into use, as their probes were echoed") \
 	X(ctl_lane_ports_lost, "source ports of lanes given up, as their probes were echoed no more") \
 	X(ctl_roamed, "peers moved to a new address after a probe") \
+	X(ctl_cuts_received, "requests of a peer for frames instead of whole TCP segments") \
 	X(ctl_closes_received, "sessions closed by the peer") \
 	/* control: members and the Nucleus */ \
 	X(ctl_vip_conflict, "claim of a VIP that another member holds") \
@@ -138,8 +145,10 @@
 	X(open, "decrypt") \
 	X(decap_commit, "replay mark, confirmation, roaming") \
 	X(reassemble, "fragments to frames") \
+	X(gather, "pieces to whole TCP segments") \
 	X(unbundle, "bundles to frames") \
 	X(punt, "hand over to control") \
+	X(split, "whole TCP segments to frames, where they cannot stay so") \
 	X(learn, "source MAC addresses") \
 	X(forward, "destination lookup") \
 	X(replicate, "copies for every peer and port") \

@@ -57,6 +57,7 @@ enum omni_kind {
 	OMNI_KIND_FRAGMENT = 2,
 	OMNI_KIND_CONTROL = 3,
 	OMNI_KIND_KEEPALIVE = 4,
+	OMNI_KIND_SEGMENT = 5,
 	OMNI_KIND_COUNT,
 };
 
@@ -82,6 +83,17 @@ struct omni_fragment_hdr {
 	uint8_t whole_len[2];
 };
 
+/* In front of a piece of a segment. */
+struct omni_piece_hdr {
+	uint8_t segment_id[4];
+	uint8_t offset[2];
+	uint8_t whole_len[2];
+	uint8_t size[2]; /* payload of each frame that the segment stands for */
+	uint8_t zero10[2];
+};
+
+#define OMNI_PIECE_HDR_LEN 12
+#define OMNI_PIECES_MAX 64 /* of a segment */
 #define OMNI_FRAGMENT_HDR_LEN 8
 #define OMNI_FRAGMENT_MIN_PIECE 256 /* of every piece but the last */
 #define OMNI_FRAGMENT_MAX_PIECES 64
@@ -127,6 +139,7 @@ enum omni_result {
 
 #define OMNI_FEATURE_FRAGMENTS 0x0001
 #define OMNI_FEATURE_BUNDLES 0x0002
+#define OMNI_FEATURE_SEGMENTS 0x0004
 
 struct omni_init_payload {
 	uint8_t header_copy[16];
@@ -250,6 +263,7 @@ struct omni_hello_answer {
 static_assert(sizeof(struct omni_data_hdr) == OMNI_DATA_HDR_LEN, "data header");
 static_assert(offsetof(struct omni_data_hdr, kind) == 20, "kind");
 static_assert(sizeof(struct omni_fragment_hdr) == OMNI_FRAGMENT_HDR_LEN, "fragment header");
+static_assert(sizeof(struct omni_piece_hdr) == OMNI_PIECE_HDR_LEN, "piece header");
 static_assert(sizeof(struct omni_init_payload) == 368, "initiation payload");
 static_assert(offsetof(struct omni_init_payload, mode) == 112, "mode");
 static_assert(offsetof(struct omni_init_payload, lanes_send) == 116, "lanes");

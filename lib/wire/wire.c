@@ -98,7 +98,7 @@ const char *omni_result_name(unsigned int result)
 const char *omni_kind_name(unsigned int kind)
 {
 	static const char *const names[OMNI_KIND_COUNT] = {
-		"frame", "bundle", "fragment", "control", "keepalive",
+		"frame", "bundle", "fragment", "control", "keepalive", "segment",
 	};
 
 	return kind < OMNI_KIND_COUNT ? names[kind] : "?";

@@ -68,6 +68,7 @@ enum omni_event_type {
 	OMNI_EVENT_MOVE,     /* known source MAC came from elsewhere */
 	OMNI_EVENT_ROAM,     /* authenticated datagram from another address than the path's */
 	OMNI_EVENT_WANT_KEY, /* a frame had no key to leave with */
+	OMNI_EVENT_BROKEN,   /* a piece of a whole segment is missing */
 	OMNI_EVENT_WORN,     /* a key has reached OMNI_GCM_BLOCKS_REKEY or _STOP */
 };
 
@@ -75,7 +76,7 @@ struct omni_event {
 	uint8_t type;
 	uint8_t lane;
 	uint16_t cluster;
-	uint32_t peer, peer_gen;   /* CONFIRM, ROAM, WANT_KEY, WORN */
+	uint32_t peer, peer_gen;   /* all but LEARN and MOVE */
 	uint32_t datagram_len;	   /* ROAM: UDP payload length of the datagram seen */
 	uint64_t session_id;	   /* CONFIRM, ROAM, WORN: our local id */
 	uint64_t mac;		   /* LEARN, MOVE: low 48 bits, as in omni_fdb_key */

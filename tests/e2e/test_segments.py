@@ -14,14 +14,15 @@ SIZE = 100 << 20
 TAP = "omni0"
 
 
-def start(rig, mtu=1400, offload=None):
-    """Two gateways that know each other; the hosts are the gateways' own namespaces."""
+def start(rig, mtu=1400, offload=()):
+    """Two gateways that know each other; the hosts are the gateways' own namespaces. `offload`:
+    the sites whose TAP does without."""
     gw = {}
     for site, other in (("a", "b"), ("b", "a")):
         conf = rig.static_config(site, [other])
         conf["ports"]["host0"].update({"address": "vip", "mtu": mtu})
-        if offload:
-            conf["ports"]["host0"]["offload"] = offload
+        if site in offload:
+            conf["ports"]["host0"]["offload"] = "off"
         gw[site] = rig.gateway(site, conf, wait=False)
     for g in gw.values():
         g.ready()
@@ -87,11 +88,42 @@ def test_bulk_tcp_arrives_whole_in_segments(rig, family):
     assert "tso4" in host_port(a)["offloads"] and "gro" in host_port(a)["offloads"]
     transfer(rig, a, b, rig.topo.vip("b") if family == 4 else "fd80::2",
              SIZE if family == 4 else SIZE // 4)
-    sent, got = host_port(a), host_port(b)
-    # Every segment is a read of many frames, and the frames leave joined again.
-    assert sent["rx_segments"] > 0 and sent["rx_frames"] > 5 * sent["rx_segments"]
-    assert 0 < got["tx_segments"] < got["tx_frames"] / 2
+    sent, got, count = host_port(a), host_port(b), a.counters()
+    # But for the first one or two, which show the port where they go, they stay whole.
+    assert 0 < sent["rx_segments"] - 5 < sent["rx_whole"] <= sent["rx_segments"]
+    assert count["segments_sent"] == sent["rx_whole"] - count["segments_cut"]
+    assert count["pieces_sent"] > 5 * count["segments_sent"]
+    assert got["tx_whole"] == b.counter("segments_received")
     assert sent["rx_offload"] == sent["rx_bad_len"] == got["tx_failed"] == 0
+
+
+def test_in_frames_to_and_from_who_takes_no_segments(rig):
+    a, b = start(rig, offload="b")
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 4)
+    sent = host_port(a)
+    # Every segment is a read of many frames.
+    assert sent["rx_segments"] > 0 and sent["rx_frames"] > 5 * sent["rx_segments"]
+    before = host_port(a)
+    transfer(rig, b, a, rig.topo.vip("a"), SIZE // 4)
+    got = host_port(a)
+    # Frames leave joined.
+    assert 0 < got["tx_segments"] - before["tx_segments"] < (
+        got["tx_frames"] - before["tx_frames"]) / 2
+    assert got["rx_whole"] == got["tx_whole"] == got["tx_failed"] == 0
+    assert a.counter("segments_sent") == b.counter("segments_sent") == 0
+
+
+def test_in_frames_over_a_path_that_loses_pieces(rig):
+    a, b = start(rig)
+    rig.topo.exec(rig.topo.router, "tc", "qdisc", "add", "dev", "rb", "root", "tbf", "rate",
+                  "400mbit", "burst", "32kb", "limit", "64kb")
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 4)
+    assert a.counter("ctl_cuts_received") > 0
+    # And in the next connection not a single one.
+    before = a.counter("segments_sent")
+    transfer(rig, a, b, rig.topo.vip("b"), SIZE // 10)
+    assert a.counter("segments_sent") == before
+    assert host_port(a)["rx_segments"] > host_port(a)["rx_whole"]
 
 
 def test_a_segment_leaves_in_one_send(rig):
@@ -106,7 +138,7 @@ def test_a_segment_leaves_in_one_send(rig):
 
 def test_without_offloads(rig):
     """Of the port, and of the kernel's side of it."""
-    a, b = start(rig, offload="off")
+    a, b = start(rig, offload="ab")
     assert host_port(a)["offloads"] == ""
     transfer(rig, a, b, rig.topo.vip("b"), SIZE // 10)
     for g in (a, b):

@@ -4,7 +4,7 @@ import os
 
 import cbor2
 
-PROBE, ECHO, MOVE, CLOSE = 1, 2, 3, 4
+PROBE, ECHO, MOVE, CLOSE, CUT = 1, 2, 3, 4, 5
 TYPE, TOKEN, REASON, PAD, EVEN = range(5)
 
 
@@ -37,6 +37,10 @@ def move(token=None):
 
 def close(reason=0):
     return encode({TYPE: CLOSE, REASON: reason})
+
+
+def cut():
+    return encode({TYPE: CUT})
 
 
 def decode(payload):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""Omni data messages: header, seal and open, replay, bundles, fragments (docs/protocol.md).
+"""Omni data messages: header, seal and open, replay, bundles, fragments, segments
+(docs/protocol.md).
 
 Written from the document alone; shares nothing with lib/.
 """
@@ -8,11 +9,14 @@ import struct
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-FRAME, BUNDLE, FRAGMENT, CONTROL, KEEPALIVE = range(5)
+FRAME, BUNDLE, FRAGMENT, CONTROL, KEEPALIVE, SEGMENT = range(6)
 CIPHER_AESGCM, CIPHER_CHACHAPOLY = 1, 2
 HEADER_LEN = 24
 TAG_LEN = 16
 FRAGMENT_HEADER_LEN = 8
+PIECE_HEADER_LEN = 12
+PIECES_MAX = 64
+SIZE_MIN = 8
 FRAGMENT_MIN_PIECE = 256
 FRAGMENT_MAX_PIECES = 64
 WINDOW = 2048
@@ -88,6 +92,87 @@ class Sender:
         return [self.seal(FRAGMENT, p, lane) for p in out]
 
 
+    def pieces(self, segment, size, piece, lane=1):
+        """A TCP segment as sealed pieces of at most `piece` bytes each."""
+        sid = self.frame_id.get(lane, 0)
+        self.frame_id[lane] = sid + 1
+        return [self.seal(SEGMENT, struct.pack(">IHHHH", sid, off, len(segment), size, 0) +
+                          segment[off:off + piece], lane)
+                for off in range(0, len(segment), piece)]
+
+
+def checksum(data):
+    """RFC 1071."""
+    data += b"\0" * (len(data) % 2)
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def cut(segment, size):
+    """The frames that a TCP segment stands for, with finished checksums."""
+    l3 = 14
+    while segment[l3 - 2:l3] in (b"\x81\0", b"\x88\xa8"):
+        l3 += 4
+    v6 = segment[l3 - 2:l3] == b"\x86\xdd"
+    if not v6 and segment[l3 - 2:l3] != b"\x08\0":
+        raise Refused("neither IPv4 nor IPv6")
+    l4 = l3 + (40 if v6 else (segment[l3] & 15) * 4)
+    if segment[l3 + (6 if v6 else 9)] != 6:
+        raise Refused("no TCP")
+    payload = l4 + (segment[l4 + 12] >> 4) * 4
+    if size < SIZE_MIN or payload >= len(segment):
+        raise Refused("no segment")
+    frames = []
+    for at in range(payload, len(segment), size):
+        f = bytearray(segment[:payload] + segment[at:at + size])
+        last, number = at + size >= len(segment), len(frames)
+        sequence = struct.unpack_from(">I", f, l4 + 4)[0]
+        struct.pack_into(">I", f, l4 + 4, (sequence + at - payload) & 0xffffffff)
+        f[l4 + 13] &= (0xff if last else 0xf6) & (0x7f if number else 0xff)
+        if v6:
+            struct.pack_into(">H", f, l3 + 4, len(f) - l3 - 40)
+            addresses = f[l3 + 8:l3 + 40]
+        else:
+            ip_id = struct.unpack_from(">H", f, l3 + 4)[0]
+            struct.pack_into(">HH", f, l3 + 2, len(f) - l3, (ip_id + number) & 0xffff)
+            struct.pack_into(">H", f, l3 + 10, 0)
+            struct.pack_into(">H", f, l3 + 10, checksum(bytes(f[l3:l4])))
+            addresses = f[l3 + 12:l3 + 20]
+        struct.pack_into(">H", f, l4 + 16, 0)
+        pseudo = bytes(addresses) + struct.pack(">II", len(f) - l4, 6)
+        struct.pack_into(">H", f, l4 + 16, checksum(pseudo + bytes(f[l4:])))
+        frames.append(bytes(f))
+    return frames
+
+
+class Gatherer:
+    """Pieces in their order, one segment of a lane at a time."""
+
+    def __init__(self):
+        self.open = {}
+
+    def add(self, lane, payload):
+        """(segment, size) when this piece completes it, else None."""
+        if len(payload) <= PIECE_HEADER_LEN:
+            raise Refused("empty piece")
+        sid, off, whole, size, zero = struct.unpack(">IHHHH", payload[:PIECE_HEADER_LEN])
+        part = payload[PIECE_HEADER_LEN:]
+        if zero or off + len(part) > whole:
+            raise Refused("piece header")
+        name, parts = self.open.pop(lane, (None, []))
+        if off == 0:
+            name, parts = (sid, whole, size), []
+        if name != (sid, whole, size) or sum(map(len, parts)) != off or len(parts) == PIECES_MAX:
+            raise Refused("a piece is missing")
+        parts.append(part)
+        if off + len(part) == whole:
+            return b"".join(parts), size
+        self.open[lane] = name, parts
+        return None
+
+
 class Reassembler:
     def __init__(self, largest):
         self.largest = largest
@@ -144,6 +229,7 @@ class Receiver:
         self.lanes = lanes
         self.windows = {}
         self.reassembler = Reassembler(largest)
+        self.gatherer = Gatherer()
         self.kinds = [0] * 256
 
     def open(self, datagram):
@@ -177,4 +263,7 @@ class Receiver:
         if kind == FRAGMENT:
             whole = self.reassembler.add(lane, payload)
             return [whole] if whole else []
+        if kind == SEGMENT:
+            whole = self.gatherer.add(lane, payload)
+            return cut(*whole) if whole else []
         return []

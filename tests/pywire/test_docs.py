@@ -62,11 +62,13 @@ def test_data_opens_from_the_document():
     for cipher, suffix in ((1, "aesgcm"), (2, "chachapoly")):
         r = data.Receiver(cipher, P["data_key"], session, 3)
         frames = []
-        for name in ("frame", "bundle", "fragment_1", "fragment_2", "control", "keepalive"):
+        for name in ("frame", "bundle", "fragment_1", "fragment_2", "segment_1", "segment_2",
+                     "control", "keepalive"):
             kind, lane, _, payload = r.open(P[f"{name}_{suffix}"])
             assert payload == P[f"{name}_plain"]
             frames += r.frames(kind, lane, payload)
-        assert [len(f) for f in frames] == [60, 60, 5, 300]
+        assert [len(f) for f in frames] == [60, 60, 5, 300, 154, 154]
+        assert frames[4][54:] + frames[5][54:] == bytes(range(200))
     r = data.Receiver(2, P["nucleus_initiator_sends"], session, 1)
     assert r.open(P["register_sealed"])[3] == P["register"]
     assert control.decode(P["probe_of_40"])[control.TYPE] == control.PROBE

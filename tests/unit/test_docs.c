@@ -225,7 +225,7 @@ static void controls_are_as_printed(void **state)
 		{"probe", OMNI_CONTROL_PROBE, 0},	 {"probe_of_24", OMNI_CONTROL_PROBE, 24},
 		{"probe_of_39", OMNI_CONTROL_PROBE, 39}, {"probe_of_40", OMNI_CONTROL_PROBE, 40},
 		{"echo", OMNI_CONTROL_ECHO, 0},		 {"move", OMNI_CONTROL_MOVE, 0},
-		{"close", OMNI_CONTROL_CLOSE, 0},
+		{"close", OMNI_CONTROL_CLOSE, 0},	 {"cut", OMNI_CONTROL_CUT, 0},
 	};
 	struct omni_control m = {.token = {0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8},
 				 .reason = OMNI_CLOSE_REMOVED};
@@ -315,6 +315,7 @@ static void data_is_as_printed(void **state)
 	} row[] = {
 		{"frame", OMNI_KIND_FRAME, 2, 5},	  {"bundle", OMNI_KIND_BUNDLE, 1, 6},
 		{"fragment_1", OMNI_KIND_FRAGMENT, 1, 7}, {"fragment_2", OMNI_KIND_FRAGMENT, 1, 8},
+		{"segment_1", OMNI_KIND_SEGMENT, 1, 9},	  {"segment_2", OMNI_KIND_SEGMENT, 1, 10},
 		{"control", OMNI_KIND_CONTROL, 0, 0},	  {"keepalive", OMNI_KIND_KEEPALIVE, 0, 1},
 	};
 	struct omni_key key;

@@ -183,6 +183,38 @@ static void copies_do_not_move_a_peer(void **state)
 	assert_false(ctl_roam_runs(peer));
 }
 
+/* Whoever misses a piece asks for frames, and gets them until the next key. */
+static void broken_segments_are_cut(void **state)
+{
+	struct omni_keypair *kp;
+	struct omni_event ev;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	kp = atomic_load(&peer_of(a, b)->pub->tx);
+	assert_int_equal(omni_keypair_marks(kp) & OMNI_KEYPAIR_CUT, 0);
+	ev = (struct omni_event){
+		.type = OMNI_EVENT_BROKEN,
+		.peer = peer_of(b, a)->pub->index,
+		.peer_gen = peer_of(b, a)->pub->generation,
+	};
+	for (int i = 0; i < 10; i++)
+		ctl_event(b->ctl, &ev);
+	rig_run(50);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_cuts_received), 1);
+	assert_int_equal(omni_keypair_marks(kp) & OMNI_KEYPAIR_CUT, OMNI_KEYPAIR_CUT);
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_cuts_received), 0);
+	rig_run(100);
+	ctl_event(b->ctl, &ev);
+	rig_run(50);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_cuts_received), 2);
+	rig_run((OMNI_REKEY_AFTER_S + 10) * 1000);
+	assert_true(atomic_load(&peer_of(a, b)->pub->tx) != kp);
+	kp = atomic_load(&peer_of(a, b)->pub->tx);
+	assert_int_equal(omni_keypair_marks(kp) & OMNI_KEYPAIR_CUT, 0);
+}
+
 static void probes_to_strangers_are_limited(void **state)
 {
 	uint64_t before;
@@ -490,6 +522,7 @@ int main(void)
 		T(shrinking_path_is_noticed),
 		T(peer_moves_when_the_old_address_is_silent),
 		T(copies_do_not_move_a_peer),
+		T(broken_segments_are_cut),
 		T(probes_to_strangers_are_limited),
 		T(members_meet_once),
 		T(members_without_a_session_are_small),

@@ -4,6 +4,7 @@
 implementation in tests/pywire; omni_handshake.txt must be there. `--document` also writes the
 transcript into the document, between its two marks."""
 import pathlib
+import struct
 import sys
 import textwrap
 
@@ -121,7 +122,19 @@ def controls(out):
         "probe": control.probe(token), "probe_of_24": control.probe(token, 24),
         "probe_of_39": control.probe(token, 39), "probe_of_40": control.probe(token, 40),
         "echo": control.echo(token), "move": control.move(token), "close": control.close(1),
+        "cut": control.cut(),
     }
+
+
+def segment():
+    """Of TCP, with 200 bytes of payload and the checksum of its pseudo header alone."""
+    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 240, 7, 0x4000, 64, 6, 0, bytes([10, 200, 0, 1]),
+                     bytes([10, 200, 0, 2]))
+    ip = ip[:10] + struct.pack(">H", data.checksum(ip)) + ip[12:]
+    pseudo = ip[12:] + struct.pack(">II", 220, 6)
+    tcp = struct.pack(">HHIIBBHHH", 40000, 5201, 1, 1, 0x50, 0x18, 502,
+                      ~data.checksum(pseudo) & 0xffff, 0)
+    return bytes.fromhex("0202020202020202020202010800") + ip + tcp + bytes(range(200))
 
 
 def sealed(recorded, out):
@@ -130,11 +143,16 @@ def sealed(recorded, out):
     key = recorded["peer_initiator_sends"]
     frame = bytes.fromhex("0202020202020202020202010800") + bytes(range(46))
     first, second = bytes(range(256)), bytes(range(44))
+    tcp = segment()
     plain = {
         "frame": (data.FRAME, 2, 5, frame),
         "bundle": (data.BUNDLE, 1, 6, b"\0\x3c" + frame + b"\0\x05" + b"small"),
         "fragment_1": (data.FRAGMENT, 1, 7, bytes.fromhex("00000009 0000 012c") + first),
         "fragment_2": (data.FRAGMENT, 1, 8, bytes.fromhex("00000009 0100 012c") + second),
+        "segment_1": (data.SEGMENT, 1, 9, bytes.fromhex("0000000a 0000 00fe 0064 0000") +
+                      tcp[:150]),
+        "segment_2": (data.SEGMENT, 1, 10, bytes.fromhex("0000000a 0096 00fe 0064 0000") +
+                      tcp[150:]),
         "control": (data.CONTROL, 0, 0, out["Control messages"]["probe"]),
         "keepalive": (data.KEEPALIVE, 0, 1, b""),
     }

@@ -24,7 +24,7 @@ LAYERS = {
     "fib": "rcu base",
     "session": "aead replay rcu wire base",
     "nucleus": "noise signal replay crypto wire base",
-    "node": "aead session fdb fib port xring stats rcu replay wire base",
+    "node": "aead session fdb fib port segment xring stats rcu replay wire base",
     "ctl": "config mgmt noise signal aead session fdb fib port xring stats rcu crypto wire base",
     "drivers": "port segment base",
 }
