@@ -8,7 +8,7 @@ static inline void find_homes(const struct omni_fdb *fdb, const uint64_t *key, u
 	assert(n <= OMNI_FDB_BULK);
 	for (unsigned int i = 0; i < n; i++) {
 		home[i] = home_of(fdb, key[i]);
-		__builtin_prefetch(&fdb->bucket[home[i]]);
+		__builtin_prefetch(&fdb->bucket[home[i]], 0, 2);
 	}
 }
 

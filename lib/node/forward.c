@@ -212,15 +212,16 @@ static inline void fetch_ends(const struct rte_mbuf *m)
 {
 	const uint8_t *data = rte_pktmbuf_mtod(m, const uint8_t *);
 
-	__builtin_prefetch(data - 1, 1);
-	__builtin_prefetch(data - OMNI_DATA_HDR_LEN - OMNI_OUTER_HDR_MAX, 1);
-	__builtin_prefetch(data + rte_pktmbuf_data_len(m) + OMNI_TAG_LEN - 1, 1);
+	__builtin_prefetch(data - 1, 0, 2);
+	__builtin_prefetch(data - OMNI_DATA_HDR_LEN - OMNI_OUTER_HDR_MAX, 0, 2);
+	__builtin_prefetch(data + rte_pktmbuf_data_len(m) + OMNI_TAG_LEN - 1, 0, 2);
 }
 
 /*
  * What stands behind different peers is fetched in passes over the burst, each of them for what
  * the one before it made known, so that a burst to many peers waits for memory a few times and
- * not once a frame.
+ * not once a frame. All of it goes to the second level: it is more than the first one holds, and
+ * the first one has few misses on their way at a time.
  */
 static void fetch(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
 		  const omni_dest *dest)

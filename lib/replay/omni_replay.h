@@ -45,7 +45,9 @@ static inline uint64_t omni_replay_bit(uint64_t seq)
 /* Start fetching the word that the next numbers fall into. */
 static inline void omni_replay_fetch(const struct omni_replay *w)
 {
-	__builtin_prefetch(&w->seen[((w->top + 1) / OMNI_REPLAY_WORD_BITS) % OMNI_REPLAY_WORDS], 1);
+	const uint64_t word = (w->top + 1) / OMNI_REPLAY_WORD_BITS % OMNI_REPLAY_WORDS;
+
+	__builtin_prefetch(&w->seen[word], 0, 2);
 }
 
 /* True where mark(seq) would accept: before decrypting, so it changes nothing. */

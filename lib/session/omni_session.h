@@ -130,7 +130,7 @@ void omni_keypair_free(void *keypair);
  */
 static inline void omni_keypair_fetch(const struct omni_keypair *kp)
 {
-	__builtin_prefetch(kp);
+	__builtin_prefetch(kp, 0, 2);
 }
 
 void omni_keypair_fetch_tx(const struct omni_keypair *kp, uint16_t lane, uint32_t len);
@@ -358,7 +358,7 @@ static inline const struct omni_peer *omni_peers_fetch(const struct omni_peers *
 {
 	const struct omni_peer *place = &peers->at[index < peers->size ? index : 0];
 
-	__builtin_prefetch(place);
+	__builtin_prefetch(place, 0, 2);
 	return place;
 }
 
