@@ -2,12 +2,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <omni_secret.h>
 
 #include "fdb_priv.h"
 
 #define SLOTS_PER_WORD 64
+#define HUGE_PAGE ((size_t)2 << 20)
 
 /* At most one address a bucket on average, so that hardly any has to pass one. */
 static uint32_t buckets_for(uint32_t limit)
@@ -24,6 +26,20 @@ static uint32_t capacity(const struct omni_fdb *fdb)
 	return (fdb->mask + 1) << WAY_SHIFT;
 }
 
+/* Zeroed. Looked into at random: on huge pages where it is that large and the kernel has some. */
+static struct bucket *alloc_buckets(size_t size)
+{
+	bool large = size % HUGE_PAGE == 0;
+	struct bucket *b = aligned_alloc(large ? HUGE_PAGE : alignof(struct bucket), size);
+
+	if (b == NULL)
+		return NULL;
+	if (large)
+		(void)madvise(b, size, MADV_HUGEPAGE);
+	memset(b, 0, size);
+	return b;
+}
+
 int slots_init(struct omni_fdb *fdb, uint32_t limit)
 {
 	uint32_t n = buckets_for(limit);
@@ -33,12 +49,11 @@ int slots_init(struct omni_fdb *fdb, uint32_t limit)
 	fdb->shift = 64 - (unsigned int)__builtin_ctz(n);
 	omni_random(&fdb->factor, sizeof(fdb->factor));
 	fdb->factor |= 1;
-	fdb->bucket = aligned_alloc(alignof(struct bucket), n * sizeof(*fdb->bucket));
+	fdb->bucket = alloc_buckets(n * sizeof(*fdb->bucket));
 	fdb->entry = calloc(capacity(fdb), sizeof(*fdb->entry));
 	fdb->used = calloc(capacity(fdb) / SLOTS_PER_WORD, sizeof(*fdb->used));
 	if (fdb->bucket == NULL || fdb->entry == NULL || fdb->used == NULL)
 		return -ENOMEM;
-	memset(fdb->bucket, 0, n * sizeof(*fdb->bucket));
 	return 0;
 }
 
