@@ -54,13 +54,20 @@ int omni_aead_flags(uint32_t *flags, const char *mask)
 	}
 }
 
-/* Everything that aead_chacha8_dp.c is compiled for, in the CPU and in the kernel. */
+/* Everything that aead_chacha_avx512_dp.c is compiled for, in the CPU and in the kernel. */
 static bool has_avx512(void)
 {
 	__builtin_cpu_init();
 	return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
 	       __builtin_cpu_supports("avx512vl") != 0 &&
 	       __builtin_cpu_supports("avx512ifma") != 0 && __builtin_cpu_supports("bmi2") != 0;
+}
+
+/* The same for aead_chacha_avx2_dp.c. */
+static bool has_avx2(void)
+{
+	__builtin_cpu_init();
+	return __builtin_cpu_supports("avx2") != 0;
 }
 
 /* The same for aead_gcm_vaes_dp.c. */
@@ -106,6 +113,18 @@ static int start_ipsec_mb(struct omni_aead *aead, uint32_t flags)
 	return 0;
 }
 
+static const struct aead_backend *chacha_backend(const struct omni_aead *aead, uint32_t flags)
+{
+	const uint32_t no_avx2 = OMNI_AEAD_NO_AVX2 | OMNI_AEAD_NO_OWN;
+	const uint32_t no_avx512 = no_avx2 | OMNI_AEAD_NO_AVX512;
+
+	if ((flags & no_avx512) == 0 && has_avx512())
+		return &aead_chacha_avx512;
+	if ((flags & no_avx2) == 0 && has_avx2())
+		return &aead_chacha_avx2;
+	return aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
+}
+
 struct omni_aead *omni_aead_create(uint32_t flags)
 {
 	const uint32_t no_wide = OMNI_AEAD_NO_AVX512 | OMNI_AEAD_NO_OWN;
@@ -126,9 +145,7 @@ struct omni_aead *omni_aead_create(uint32_t flags)
 	}
 	if (aead->mgr != NULL && (aead->mgr->features & IMB_FEATURE_AESNI) != 0)
 		aead->gcm = (flags & no_wide) == 0 && has_vaes() ? &aead_gcm_vaes : &aead_gcm;
-	aead->chacha = aead->mgr != NULL ? &aead_chacha : &aead_chacha_sodium;
-	if ((flags & no_wide) == 0 && has_avx512())
-		aead->chacha = &aead_chacha_burst;
+	aead->chacha = chacha_backend(aead, flags);
 	return aead;
 }
 
@@ -167,8 +184,10 @@ const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher)
 		return "none";
 	if (cipher == OMNI_AEAD_AESGCM && aead->gcm == &aead_gcm_vaes)
 		return "vaes";
-	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_burst)
+	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_avx512)
 		return "avx512-ifma";
+	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_avx2)
+		return "avx2";
 	if (cipher == OMNI_AEAD_CHACHAPOLY && aead->chacha == &aead_chacha_sodium)
 		return "libsodium";
 	return ipsec_mb_arch(aead);

@@ -75,7 +75,8 @@ static inline const struct gcm_key_data *aead_gcm_library_key(const struct omni_
 extern const struct aead_backend aead_gcm;
 extern const struct aead_backend aead_gcm_vaes;
 extern const struct aead_backend aead_chacha;
-extern const struct aead_backend aead_chacha_burst;
+extern const struct aead_backend aead_chacha_avx512;
+extern const struct aead_backend aead_chacha_avx2;
 extern const struct aead_backend aead_chacha_sodium;
 
 #endif

@@ -19,30 +19,39 @@ struct chacha20_x16 {
 
 static_assert(POLY1305_QUEUE <= CHACHA20_DOUBLE_ROUNDS, "one queued block a double round");
 
-/* Section 2.1. */
-LANES_INLINE void quarter_round(__m512i *a, __m512i *b, __m512i *c, __m512i *d)
+/* Where column j's word of a row is; of diagonals (shift 1), where row 0's column has it. */
+#define AT(row, j, shift) (4 * (row) + ((j) + (row) * (shift)) % 4)
+
+/*
+ * Half of a quarter round (section 2.1), a += b; d = (d ^ a) <<< bits, of rows a, b and d: each
+ * step in all four columns before the next one, for the CPU looks only so far ahead.
+ */
+#define HALF_ROUND(x, a, b, d, bits, shift)                                                   \
+	do {                                                                                  \
+		for (int j = 0; j < 4; j++)                                                   \
+			(x)[AT(a, j, shift)] =                                                \
+				_mm512_add_epi32((x)[AT(a, j, shift)], (x)[AT(b, j, shift)]); \
+		for (int j = 0; j < 4; j++)                                                   \
+			(x)[AT(d, j, shift)] =                                                \
+				_mm512_xor_si512((x)[AT(d, j, shift)], (x)[AT(a, j, shift)]); \
+		for (int j = 0; j < 4; j++)                                                   \
+			(x)[AT(d, j, shift)] = _mm512_rol_epi32((x)[AT(d, j, shift)], bits);  \
+	} while (0)
+
+/* Four quarter rounds. */
+LANES_INLINE void quarter_rounds(__m512i x[16], const int shift)
 {
-	*a = _mm512_add_epi32(*a, *b);
-	*d = _mm512_rol_epi32(_mm512_xor_si512(*d, *a), 16);
-	*c = _mm512_add_epi32(*c, *d);
-	*b = _mm512_rol_epi32(_mm512_xor_si512(*b, *c), 12);
-	*a = _mm512_add_epi32(*a, *b);
-	*d = _mm512_rol_epi32(_mm512_xor_si512(*d, *a), 8);
-	*c = _mm512_add_epi32(*c, *d);
-	*b = _mm512_rol_epi32(_mm512_xor_si512(*b, *c), 7);
+	HALF_ROUND(x, 0, 1, 3, 16, shift);
+	HALF_ROUND(x, 2, 3, 1, 12, shift);
+	HALF_ROUND(x, 0, 1, 3, 8, shift);
+	HALF_ROUND(x, 2, 3, 1, 7, shift);
 }
 
-/* Section 2.3.1, inner_block. */
+/* Section 2.3.1, inner_block: columns, then diagonals. */
 LANES_INLINE void inner_block(__m512i x[16])
 {
-	quarter_round(&x[0], &x[4], &x[8], &x[12]);
-	quarter_round(&x[1], &x[5], &x[9], &x[13]);
-	quarter_round(&x[2], &x[6], &x[10], &x[14]);
-	quarter_round(&x[3], &x[7], &x[11], &x[15]);
-	quarter_round(&x[0], &x[5], &x[10], &x[15]);
-	quarter_round(&x[1], &x[6], &x[11], &x[12]);
-	quarter_round(&x[2], &x[7], &x[8], &x[13]);
-	quarter_round(&x[3], &x[4], &x[9], &x[14]);
+	quarter_rounds(x, 0);
+	quarter_rounds(x, 1);
 }
 
 /*

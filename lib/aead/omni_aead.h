@@ -106,9 +106,9 @@ void omni_aead_free(struct omni_aead *aead);
 bool omni_aead_has(const struct omni_aead *aead, unsigned int cipher);
 
 /*
- * Name of the code in use for cipher, for people: "avx512-ifma" (eight packets side by side),
- * "vaes" (AES-256-GCM of our own), "ipsec-mb avx512", "ipsec-mb avx2", "ipsec-mb avx",
- * "ipsec-mb sse", "libsodium", "none".
+ * Name of the code in use for cipher, for people: "avx512-ifma" and "avx2" (ChaCha20-Poly1305
+ * of our own, eight packets side by side), "vaes" (AES-256-GCM of our own), "ipsec-mb avx512",
+ * "ipsec-mb avx2", "ipsec-mb avx", "ipsec-mb sse", "libsodium", "none".
  */
 const char *omni_aead_arch(const struct omni_aead *aead, unsigned int cipher);
 

@@ -10,10 +10,10 @@
  */
 #include <omni_secret.h>
 
-#include "aead_chacha8.h"
+#include "aead_chacha_group.h"
 #include "chacha20_x16.h"
 
-#define LANES AEAD_CHACHA8_LANES
+#define LANES AEAD_CHACHA_LANES
 #define CHACHA_BLOCK 64
 #define POLY_BLOCK 16
 
@@ -267,14 +267,14 @@ LANES_INLINE void run(struct omni_aead *aead, const struct omni_aead_op *ops, co
 	omni_wipe(&s, sizeof(s));
 }
 
-void aead_chacha8_seal(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		       unsigned int n)
+void aead_chacha_avx512_seal(struct omni_aead *aead, const struct omni_aead_op *ops,
+			     const uint8_t *list, unsigned int n)
 {
 	run(aead, ops, list, n, false);
 }
 
-void aead_chacha8_open(struct omni_aead *aead, const struct omni_aead_op *ops, const uint8_t *list,
-		       unsigned int n)
+void aead_chacha_avx512_open(struct omni_aead *aead, const struct omni_aead_op *ops,
+			     const uint8_t *list, unsigned int n)
 {
 	run(aead, ops, list, n, true);
 }
