@@ -9,8 +9,6 @@
 
 #include "datapath_rig.h"
 
-#define BUNDLED_FRAME_MAX 300 /* longer ones travel alone */
-
 /* 7:4:1, mixed so that each burst has nearly that many of each. */
 static const uint16_t imix[] = {64, 576, 64, 64, 576, 64, 1420, 64, 576, 64, 64, 576};
 
@@ -76,7 +74,7 @@ static unsigned int put_frames(struct bench_worker *w, enum bench_op op, struct 
 	unsigned int n = 0, len = bench_size(size, first), at = 0;
 
 	rte_pktmbuf_reset(m);
-	while (bundle && first + n < BENCH_BUFFERS && len <= BUNDLED_FRAME_MAX &&
+	while (bundle && first + n < BENCH_BUFFERS && len <= OMNI_NODE_BUNDLE_FRAME_MAX &&
 	       at + OMNI_BUNDLE_LEN_LEN + len <= BENCH_BUNDLES_MTU - overhead) {
 		uint8_t *to = rte_pktmbuf_mtod_offset(m, uint8_t *, at);
 
@@ -145,7 +143,7 @@ static unsigned int fill(struct bench_worker *w, enum bench_op op, unsigned int 
 		if (op != BENCH_OPEN)
 			continue;
 		put_datagram(w, w->peer_of[n], w->m[n], &ops[in_op++],
-			     bundle && bench_size(size, i) <= BUNDLED_FRAME_MAX);
+			     bundle && bench_size(size, i) <= OMNI_NODE_BUNDLE_FRAME_MAX);
 		if (in_op == OMNI_NODE_BURST || i + frames == BENCH_BUFFERS) {
 			omni_aead_seal_burst(w->far_aead, ops, in_op);
 			in_op = 0;

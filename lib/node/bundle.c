@@ -113,7 +113,8 @@ static inline void close_bundle(struct open *o)
 
 static inline bool goes_alone(struct rte_mbuf *m)
 {
-	return rte_pktmbuf_data_len(m) > BUNDLE_FRAME_MAX || omni_meta(m)->kind != OMNI_KIND_FRAME;
+	return rte_pktmbuf_data_len(m) > OMNI_NODE_BUNDLE_FRAME_MAX ||
+	       omni_meta(m)->kind != OMNI_KIND_FRAME;
 }
 
 static inline void put(uint8_t *at, struct rte_mbuf *m, const uint8_t *src, uint32_t len)

@@ -34,7 +34,7 @@ static inline void set_out(struct omni_worker *w, struct rte_mbuf *m, const stru
 	meta->src = src;
 	meta->peer = peer->index;
 	meta->kind = OMNI_KIND_FRAME;
-	if (w->bundling && len <= BUNDLE_FRAME_MAX)
+	if (w->bundling && len <= OMNI_NODE_BUNDLE_FRAME_MAX)
 		w->n_short++; /* most of them get no headers of their own */
 	else
 		fetch_front(m);

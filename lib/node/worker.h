@@ -30,11 +30,6 @@ static_assert(BURST <= OMNI_FDB_BULK, "one lookup per burst");
 static_assert(OMNI_PORTS_MAX <= 64, "ports are bits of a word");
 static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a bridge");
 
-/*
- * Longer frames travel alone: what a datagram costs both ends is less than to copy them twice.
- */
-#define BUNDLE_FRAME_MAX 300
-
 /* A stage's answer about one frame: the reason of its drop, or one of these. */
 #define KEEP ((unsigned int)OMNI_STAT_COUNT)
 #define PUNT (KEEP + 1)
