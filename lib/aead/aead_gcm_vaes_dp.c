@@ -107,8 +107,9 @@ INLINE __m512i aad_blocks(const struct omni_aead_op *op, uint32_t *blocks)
 /* The block of the two lengths in bits. */
 INLINE __m128i lengths(const struct omni_aead_op *op)
 {
-	return _mm_set_epi64x((long long)((uint64_t)op->aad_len * 8),
-			      (long long)((uint64_t)op->len * 8));
+	int64_t a = op->aad_len, c = op->len;
+
+	return _mm_set_epi64x(a * 8, c * 8);
 }
 
 /* ---- GHASH of vectors, four at a time, section 6.4 ---- */
@@ -129,13 +130,13 @@ INLINE void ghash_products(struct ghash_sum *s, const __m512i c[2], const struct
 
 	switch (turn) {
 	case 0:
-		ghash_add_two(&s->low, c[0], h0, c[1], h1, 0x00);
+		ghash_add_two_low(&s->low, c[0], h0, c[1], h1);
 		break;
 	case 1:
 		ghash_add_middle(&s->middle, c[0], h0);
 		break;
 	case 2:
-		ghash_add_two(&s->high, c[0], h0, c[1], h1, 0x11);
+		ghash_add_two_high(&s->high, c[0], h0, c[1], h1);
 		break;
 	default:
 		ghash_add_middle(&s->middle, c[1], h1);

@@ -35,12 +35,17 @@ GHASH_INLINE void ghash_add_middle(__m512i *middle, __m512i x, __m512i h)
 					    _mm512_clmulepi64_epi128(x, h, 0x10), XOR3);
 }
 
-/* The low (half 0x00) or high (0x11) products of two. */
-GHASH_INLINE void ghash_add_two(__m512i *sum, __m512i x0, __m512i h0, __m512i x1, __m512i h1,
-				const int half)
+/* The low, or the high, products of two. */
+GHASH_INLINE void ghash_add_two_low(__m512i *sum, __m512i x0, __m512i h0, __m512i x1, __m512i h1)
 {
-	*sum = _mm512_ternarylogic_epi64(*sum, _mm512_clmulepi64_epi128(x0, h0, half),
-					 _mm512_clmulepi64_epi128(x1, h1, half), XOR3);
+	*sum = _mm512_ternarylogic_epi64(*sum, _mm512_clmulepi64_epi128(x0, h0, 0x00),
+					 _mm512_clmulepi64_epi128(x1, h1, 0x00), XOR3);
+}
+
+GHASH_INLINE void ghash_add_two_high(__m512i *sum, __m512i x0, __m512i h0, __m512i x1, __m512i h1)
+{
+	*sum = _mm512_ternarylogic_epi64(*sum, _mm512_clmulepi64_epi128(x0, h0, 0x11),
+					 _mm512_clmulepi64_epi128(x1, h1, 0x11), XOR3);
 }
 
 GHASH_INLINE void ghash_add(struct ghash_sum *s, __m512i x, __m512i h)
