@@ -10,11 +10,11 @@
 
 static int check(const struct omni_port_conf *conf, struct omni_err *err)
 {
-	if (conf->n_udp_ports != 1)
+	if (conf->n_udp_ports == 0 || conf->n_udp_ports > OMNI_PORT_UDP_PORTS_MAX)
 		return omni_fail(err, -EINVAL,
-				 "port %s: udp takes one UDP port, not %u: it is for "
+				 "port %s: udp takes 1 to %d UDP ports, not %u: it is for "
 				 "the underlay",
-				 conf->name, conf->n_udp_ports);
+				 conf->name, OMNI_PORT_UDP_PORTS_MAX, conf->n_udp_ports);
 	return conf->interface[0] != '\0' ? netdev_check(conf->interface, err) : 0;
 }
 
@@ -96,6 +96,7 @@ static int open_port(struct omni_port *port, const struct omni_port_conf *conf,
 	memcpy(p->interface, conf->interface, sizeof(p->interface));
 	p->pool = pool;
 	p->udp_port = conf->udp_ports[0];
+	p->n_lanes = (uint16_t)(conf->n_udp_ports - 1);
 	p->payload_max = (uint16_t)(rte_pktmbuf_data_room_size(pool) - UDP_PAYLOAD_AT - UDP_TAIL);
 	rc = describe(port, conf, err);
 	p->queues = port->info.queues;
@@ -118,7 +119,7 @@ static void close_port(struct omni_port *port)
 
 static int rx_fd(struct omni_port *port, uint16_t queue)
 {
-	return ((struct udp_port *)port->priv)->q[queue].fd;
+	return ((struct udp_port *)port->priv)->q[queue].wait_fd;
 }
 
 static void add_up(struct udp_counters *sum, const struct udp_counters *one)

@@ -95,6 +95,7 @@ struct udp_frame {
 /* What goes to one address from one address. */
 struct udp_flow {
 	const uint8_t *hdr; /* of its first frame, from the Ethernet header on */
+	int fd;		    /* the socket of its source port */
 	uint32_t hash;
 	bool v6;
 	uint16_t first, last; /* frames, linked by next */
@@ -125,14 +126,22 @@ struct udp_tx {
 	} singles[UDP_SINGLES];
 };
 
-/* The queue's owner alone uses everything but fd, count and singles_tsc. */
+/* The queue's owner alone uses everything but fd, wait_fd and count. */
 struct udp_queue {
 	int fd;
-	bool v4_only; /* the kernel has no IPv6 */
+	int wait_fd;	    /* to sleep on: fd, or an epoll descriptor over it and lanes' sockets */
+	uint64_t lanes_tsc; /* when to look at those next */
+	bool v4_only;	    /* the kernel has no IPv6 */
 	struct udp_rx rx;
 	struct udp_tx tx;
 	struct udp_counters count;
 } __rte_cache_aligned;
+
+/* A source port of a lane; the kernel takes datagrams of any queue on its socket. */
+struct udp_lane {
+	int fd;
+	uint16_t port; /* host order */
+};
 
 struct udp_port {
 	char interface[IFNAMSIZ]; /* "": any */
@@ -141,12 +150,14 @@ struct udp_port {
 	uint16_t payload_max; /* bytes of payload that a buffer holds */
 	struct rte_mempool *pool;
 	struct udp_queue *q;
+	uint16_t n_lanes;
+	struct udp_lane lane[OMNI_PORT_UDP_PORTS_MAX - 1]; /* received from by queue i mod queues */
 };
 
 /*
- * The sockets of a port (udp_socket.c). Each of `queues` is bound to conf's address and UDP port;
- * several share them, and the kernel picks one by the datagram's addresses. Control. 0, or
- * -errno with a sentence in err; then nothing stays open.
+ * The sockets of a port (udp_socket.c). Each of `queues` is bound to conf's address and first UDP
+ * port; several share them, and the kernel picks one by the datagram's addresses. Further ports
+ * have a socket each. Control. 0, or -errno with a sentence in err; then nothing stays open.
  */
 int udp_sockets_open(struct udp_port *p, const struct omni_port_conf *conf, struct omni_err *err);
 void udp_sockets_close(struct udp_port *p);

@@ -10,11 +10,14 @@
 #include <string.h>
 
 #include <rte_branch_prediction.h>
+#include <rte_cycles.h>
 
 #include "udp.h"
 
 /* So many bytes that fitted outweigh as many that do not, before the guess follows those. */
 #define TRUST_MAX (256 * 1024)
+/* The sockets of lanes get echoes of probes alone: a look at them each so often will do. */
+#define LANES_PER_S 1000
 
 static inline uint8_t *payload_of(const struct rte_mbuf *m)
 {
@@ -34,15 +37,19 @@ static bool fill_slot(const struct udp_port *p, struct udp_queue *q, struct udp_
 {
 	uint16_t want = wanted(q->rx.guess), missing = (uint16_t)(want - s->have);
 
-	if (s->have < want && rte_pktmbuf_alloc_bulk(p->pool, s->m + s->have, missing) == 0)
+	if (s->have < want && rte_pktmbuf_alloc_bulk(p->pool, s->m + s->have, missing) == 0) {
 		s->have = want;
-	else if (s->have == 0 && (s->m[0] = rte_pktmbuf_alloc(p->pool)) != NULL)
+	} else if (s->have == 0) {
+		s->m[0] = rte_pktmbuf_alloc(p->pool);
+		if (s->m[0] == NULL)
+			return false;
 		s->have = 1;
+	}
 	for (uint16_t i = 0; i < s->have; i++)
 		s->iov[i] = (struct iovec){payload_of(s->m[i]), q->rx.guess};
 	s->iov[s->have] = (struct iovec){spill, UDP_SPILL_LEN};
 	s->size = q->rx.guess;
-	return s->have > 0;
+	return true;
 }
 
 static void set_message(struct udp_slot *s, struct mmsghdr *msg)
@@ -235,7 +242,7 @@ static void copy_apart(struct omni_port *port, struct udp_queue *q, struct udp_s
 	driver_count(&q->count.rx_no_buffer, lost);
 }
 
-static void take(struct omni_port *port, struct udp_queue *q, unsigned int i)
+static void take(struct omni_port *port, struct udp_queue *q, unsigned int i, uint16_t udp_port)
 {
 	const struct udp_port *p = port->priv;
 	struct udp_slot *s = &q->rx.slot[i];
@@ -257,7 +264,7 @@ static void take(struct omni_port *port, struct udp_queue *q, unsigned int i)
 		return;
 	}
 	driver_count(&q->count.rx_joined, n > 1);
-	build_header(&h, &s->from, &f.to, p->udp_port);
+	build_header(&h, &s->from, &f.to, udp_port);
 	if (likely(n == 1 ? len <= s->size : size == s->size && n <= s->have)) {
 		for (uint32_t k = 0; k < n; k++)
 			give(port, q, s->m[k], &h,
@@ -290,12 +297,12 @@ static unsigned int prepare(const struct udp_port *p, struct udp_queue *q)
  * An error is one that waited on the socket (an ICMP message, an interface that went down), is
  * gone with being told, and says nothing about what waits behind it.
  */
-static int call(struct udp_queue *q, unsigned int messages)
+static int call(struct udp_queue *q, int fd, unsigned int messages)
 {
 	int n = -1;
 
 	for (int tries = 0; tries < 2 && n < 0; tries++) {
-		n = recvmmsg(q->fd, q->rx.msg, messages, MSG_DONTWAIT, NULL);
+		n = recvmmsg(fd, q->rx.msg, messages, MSG_DONTWAIT, NULL);
 		if (n >= 0 || errno == EAGAIN || errno == EWOULDBLOCK)
 			break;
 		driver_count(&q->count.rx_failed, errno != EINTR);
@@ -313,19 +320,48 @@ static void adapt(struct udp_rx *rx, unsigned int asked, unsigned int messages, 
 }
 
 /* False where nothing more waits. */
-static bool receive(struct omni_port *port, struct udp_queue *q)
+static bool receive(struct omni_port *port, struct udp_queue *q, int fd, uint16_t udp_port)
 {
 	struct udp_rx *rx = &q->rx;
 	unsigned int asked = prepare(port->priv, q);
 	uint16_t before = rx->count;
-	int n = asked != 0 ? call(q, asked) : 0;
+	int n = asked != 0 ? call(q, fd, asked) : 0;
 
 	if (n <= 0)
 		return false;
 	for (int i = 0; i < n; i++)
-		take(port, q, (unsigned int)i);
+		take(port, q, (unsigned int)i, udp_port);
 	adapt(rx, asked, (unsigned int)n, (uint16_t)(rx->count - before));
 	return (unsigned int)n == asked;
+}
+
+/* True where something came. */
+static bool receive_lanes(struct omni_port *port, uint16_t queue)
+{
+	const struct udp_port *p = port->priv;
+	struct udp_queue *q = &p->q[queue];
+
+	q->lanes_tsc = rte_rdtsc() + rte_get_tsc_hz() / LANES_PER_S;
+	for (unsigned int i = queue; i < p->n_lanes; i += p->queues) {
+		(void)receive(port, q, p->lane[i].fd, p->lane[i].port);
+		if (q->rx.count == 0)
+			continue;
+		q->lanes_tsc = 0; /* the next one waits for its turn, but not long */
+		return true;
+	}
+	return false;
+}
+
+/* False where nothing more waits. */
+static bool refill(struct omni_port *port, uint16_t queue)
+{
+	const struct udp_port *p = port->priv;
+	struct udp_queue *q = &p->q[queue];
+
+	q->rx.at = 0;
+	if (queue < p->n_lanes && rte_rdtsc() >= q->lanes_tsc && receive_lanes(port, queue))
+		return true;
+	return receive(port, q, q->fd, p->udp_port);
 }
 
 static uint16_t give_ready(struct udp_rx *rx, struct rte_mbuf **m, uint16_t n)
@@ -348,11 +384,8 @@ uint16_t udp_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uin
 
 	/* As many calls at most as frames are wanted: what is dropped must not keep us here. */
 	for (uint16_t calls = 0; more && got < n && calls < n; calls++) {
-
-		if (rx->count == 0) {
-			rx->at = 0;
-			more = receive(port, q);
-		}
+		if (rx->count == 0)
+			more = refill(port, queue);
 		got = (uint16_t)(got + give_ready(rx, m + got, (uint16_t)(n - got)));
 	}
 	for (uint16_t i = 0; i < got; i++)

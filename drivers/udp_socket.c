@@ -4,6 +4,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "udp.h"
@@ -85,7 +86,7 @@ static int bind_device(int fd, const char *interface)
 			  (socklen_t)strlen(interface) + 1);
 }
 
-static int open_one(const struct omni_port_conf *conf, bool share, bool *v4_only,
+static int open_one(const struct omni_port_conf *conf, uint16_t port, bool share, bool *v4_only,
 		    struct omni_err *err)
 {
 	int fd = new_socket(v4_only), on = 1, rc;
@@ -100,10 +101,9 @@ static int open_one(const struct omni_port_conf *conf, bool share, bool *v4_only
 	if (rc == 0 && share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		rc = omni_fail(err, -errno, "port %s: cannot share a UDP port: %s", conf->name,
 			       strerror(errno));
-	if (rc == 0 && bind_to(fd, *v4_only, &conf->address, conf->udp_ports[0]) < 0) {
+	if (rc == 0 && bind_to(fd, *v4_only, &conf->address, port) < 0) {
 		rc = -errno;
-		omni_fail(err, rc, "port %s: UDP port %u: %s%s", conf->name, conf->udp_ports[0],
-			  strerror(-rc),
+		omni_fail(err, rc, "port %s: UDP port %u: %s%s", conf->name, port, strerror(-rc),
 			  rc == -EADDRINUSE ? " (another gateway, or WireGuard?)" : "");
 	}
 	if (rc == 0)
@@ -116,12 +116,53 @@ static int open_one(const struct omni_port_conf *conf, bool share, bool *v4_only
 static int check_free(const struct omni_port_conf *conf, struct omni_err *err)
 {
 	bool v4_only;
-	int fd = open_one(conf, false, &v4_only, err);
+	int fd = open_one(conf, conf->udp_ports[0], false, &v4_only, err);
 
 	if (fd < 0)
 		return fd;
 	close(fd);
 	return 0;
+}
+
+static int open_lanes(struct udp_port *p, const struct omni_port_conf *conf, struct omni_err *err)
+{
+	for (uint16_t i = 0; i < p->n_lanes; i++) {
+		struct udp_lane *lane = &p->lane[i];
+		bool v4_only;
+
+		lane->port = conf->udp_ports[i + 1];
+		lane->fd = open_one(conf, lane->port, false, &v4_only, err);
+		if (lane->fd < 0)
+			return lane->fd;
+	}
+	return 0;
+}
+
+static int wait_for(int epoll, int fd, struct omni_err *err)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0)
+		return 0;
+	return omni_fail(err, -errno, "no descriptor to sleep on: %s", strerror(errno));
+}
+
+/* What the queue's worker sleeps on: its only socket, or a descriptor that stands for all. */
+static int gather(struct udp_port *p, uint16_t queue, struct omni_err *err)
+{
+	struct udp_queue *q = &p->q[queue];
+	int rc;
+
+	q->wait_fd = q->fd;
+	if (queue >= p->n_lanes)
+		return 0;
+	q->wait_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (q->wait_fd < 0)
+		return omni_fail(err, -errno, "no descriptor to sleep on: %s", strerror(errno));
+	rc = wait_for(q->wait_fd, q->fd, err);
+	for (unsigned int i = queue; rc == 0 && i < p->n_lanes; i += p->queues)
+		rc = wait_for(q->wait_fd, p->lane[i].fd, err);
+	return rc;
 }
 
 int udp_sockets_open(struct udp_port *p, const struct omni_port_conf *conf, struct omni_err *err)
@@ -130,12 +171,18 @@ int udp_sockets_open(struct udp_port *p, const struct omni_port_conf *conf, stru
 	int rc = share ? check_free(conf, err) : 0;
 
 	for (uint16_t i = 0; i < p->queues; i++)
-		p->q[i].fd = -1;
+		p->q[i].fd = p->q[i].wait_fd = -1;
+	for (uint16_t i = 0; i < p->n_lanes; i++)
+		p->lane[i].fd = -1;
 	for (uint16_t i = 0; rc == 0 && i < p->queues; i++) {
-		p->q[i].fd = open_one(conf, share, &p->q[i].v4_only, err);
+		p->q[i].fd = open_one(conf, conf->udp_ports[0], share, &p->q[i].v4_only, err);
 		if (p->q[i].fd < 0)
 			rc = p->q[i].fd;
 	}
+	if (rc == 0)
+		rc = open_lanes(p, conf, err);
+	for (uint16_t i = 0; rc == 0 && i < p->queues; i++)
+		rc = gather(p, i, err);
 	if (rc < 0)
 		udp_sockets_close(p);
 	return rc;
@@ -144,9 +191,16 @@ int udp_sockets_open(struct udp_port *p, const struct omni_port_conf *conf, stru
 void udp_sockets_close(struct udp_port *p)
 {
 	for (uint16_t i = 0; i < p->queues; i++) {
+		if (p->q[i].wait_fd >= 0 && p->q[i].wait_fd != p->q[i].fd)
+			close(p->q[i].wait_fd);
 		if (p->q[i].fd >= 0)
 			close(p->q[i].fd);
-		p->q[i].fd = -1;
+		p->q[i].fd = p->q[i].wait_fd = -1;
+	}
+	for (uint16_t i = 0; i < p->n_lanes; i++) {
+		if (p->lane[i].fd >= 0)
+			close(p->lane[i].fd);
+		p->lane[i].fd = -1;
 	}
 }
 
@@ -154,18 +208,25 @@ void udp_sockets_rebind(const struct udp_port *p)
 {
 	for (uint16_t i = 0; i < p->queues; i++)
 		(void)bind_device(p->q[i].fd, p->interface);
+	for (uint16_t i = 0; i < p->n_lanes; i++)
+		(void)bind_device(p->lane[i].fd, p->interface);
+}
+
+static uint64_t dropped(int fd)
+{
+	uint32_t info[SK_MEMINFO_VARS] = {0};
+	socklen_t len = sizeof(info);
+
+	return getsockopt(fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0 ? info[SK_MEMINFO_DROPS] : 0;
 }
 
 uint64_t udp_sockets_dropped(const struct udp_port *p)
 {
 	uint64_t sum = 0;
 
-	for (uint16_t i = 0; i < p->queues; i++) {
-		uint32_t info[SK_MEMINFO_VARS] = {0};
-		socklen_t len = sizeof(info);
-
-		if (getsockopt(p->q[i].fd, SOL_SOCKET, SO_MEMINFO, info, &len) == 0)
-			sum += info[SK_MEMINFO_DROPS];
-	}
+	for (uint16_t i = 0; i < p->queues; i++)
+		sum += dropped(p->q[i].fd);
+	for (uint16_t i = 0; i < p->n_lanes; i++)
+		sum += dropped(p->lane[i].fd);
 	return sum;
 }

@@ -170,10 +170,23 @@ static void cut_flow(struct udp_tx *tx, uint16_t flow, uint16_t *at)
 
 /* ---- Messages ---- */
 
-static void fill_flow(const struct udp_queue *q, struct udp_flow *f)
+static int socket_of(const struct udp_port *p, const struct udp_queue *q, const struct udp_flow *f)
+{
+	uint16_t port = be16(f->hdr + (f->v6 ? UDP_V6_LEN : UDP_V4_LEN) - 8);
+
+	if (likely(port == p->udp_port))
+		return q->fd;
+	for (uint16_t i = 0; i < p->n_lanes; i++)
+		if (p->lane[i].port == port)
+			return p->lane[i].fd;
+	return q->fd;
+}
+
+static void fill_flow(const struct udp_port *p, const struct udp_queue *q, struct udp_flow *f)
 {
 	const uint8_t *ip = f->hdr + UDP_ETHER_LEN;
 
+	f->fd = socket_of(p, q, f);
 	memset(&f->to, 0, sizeof(f->to));
 	memset(&f->from, 0, sizeof(f->from));
 	f->to.sin6_family = AF_INET6;
@@ -247,14 +260,14 @@ static void fill_message(struct udp_queue *q, uint16_t i)
 	};
 }
 
-static void prepare(struct udp_queue *q)
+static void prepare(const struct udp_port *p, struct udp_queue *q)
 {
 	struct udp_tx *tx = &q->tx;
 	uint16_t at = 0;
 
 	tx->runs = 0;
 	for (uint16_t i = 0; i < tx->flows; i++) {
-		fill_flow(q, &tx->flow[i]);
+		fill_flow(p, q, &tx->flow[i]);
 		cut_flow(tx, i, &at);
 	}
 	for (uint16_t i = 0; i < tx->runs; i++)
@@ -313,7 +326,7 @@ static int send_single(struct udp_queue *q, const struct udp_run *run, uint16_t 
 	};
 
 	msg.msg_controllen = (size_t)((uint8_t *)put_source(q, f, &control.align) - control.b);
-	if (sendmsg(q->fd, &msg, MSG_DONTWAIT) < 0)
+	if (sendmsg(f->fd, &msg, MSG_DONTWAIT) < 0)
 		return errno;
 	count_sent(q, 1, m->pkt_len);
 	return 0;
@@ -374,6 +387,17 @@ static void count_runs(struct udp_queue *q, uint16_t first, uint16_t n)
 	count_sent(q, frames, bytes);
 }
 
+/* Runs from `at` on that leave from one socket. */
+static uint16_t one_socket(const struct udp_tx *tx, uint16_t at)
+{
+	int fd = tx->flow[tx->run[at].flow].fd;
+	uint16_t n = 1;
+
+	while (at + n < tx->runs && tx->flow[tx->run[at + n].flow].fd == fd)
+		n++;
+	return n;
+}
+
 /* How many frames, in the order of tx->order, are sent or dropped. */
 static uint16_t send_runs(struct udp_queue *q)
 {
@@ -381,7 +405,8 @@ static uint16_t send_runs(struct udp_queue *q)
 	uint16_t at = 0;
 
 	while (at < tx->runs) {
-		int n = sendmmsg(q->fd, tx->msg + at, (unsigned int)(tx->runs - at), MSG_DONTWAIT);
+		int fd = tx->flow[tx->run[at].flow].fd;
+		int n = sendmmsg(fd, tx->msg + at, one_socket(tx, at), MSG_DONTWAIT);
 		int error = errno;
 		uint16_t done;
 
@@ -405,14 +430,15 @@ static uint16_t send_runs(struct udp_queue *q)
 }
 
 /* Frames taken of at most UDP_TX_MAX; the rest stands at m's end. */
-static uint16_t send_some(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
+static uint16_t send_some(const struct udp_port *p, struct udp_queue *q, struct rte_mbuf **m,
+			  uint16_t n)
 {
 	struct udp_tx *tx = &q->tx;
 	struct rte_mbuf *done[UDP_TX_MAX];
 	uint16_t sent;
 
 	sort(q, m, n);
-	prepare(q);
+	prepare(p, q);
 	sent = send_runs(q);
 	for (uint16_t i = 0; i < sent; i++)
 		done[i] = tx->frame[tx->order[i]].m;
@@ -424,12 +450,13 @@ static uint16_t send_some(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
 
 uint16_t udp_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
 {
-	struct udp_queue *q = &((struct udp_port *)port->priv)->q[queue];
+	const struct udp_port *p = port->priv;
+	struct udp_queue *q = &p->q[queue];
 	uint16_t taken = 0;
 
 	while (taken < n) {
 		uint16_t some = RTE_MIN((uint16_t)(n - taken), (uint16_t)UDP_TX_MAX);
-		uint16_t sent = send_some(q, m + taken, some);
+		uint16_t sent = send_some(p, q, m + taken, some);
 
 		taken = (uint16_t)(taken + sent);
 		if (sent < some)

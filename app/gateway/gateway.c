@@ -122,6 +122,8 @@ static int control_create(struct gateway *gw, struct omni_err *err)
 		.version = OMNI_VERSION,
 	};
 
+	if (gw->lane_ports)
+		conf.lane_ports = gw->lane_port;
 	for (unsigned int i = 0; i < gw->n_workers; i++)
 		stats[i] = gw->worker[i].stats;
 	gw->ctl = omni_ctl_create(&conf, err);
@@ -137,6 +139,31 @@ static int prepare(struct gateway *gw, struct omni_err *err)
 	return rc < 0 ? rc : gateway_ports_check(gw, err);
 }
 
+/* Where the driver is no socket of the kernel's, such sockets keep our ports. */
+static int guards_open(struct gateway *gw, struct omni_err *err)
+{
+	if (gw->port_of[gw->config->underlay.port]->info.kernel_routes)
+		return 0;
+	gw->guard = guard_open(gw->config->underlay.listen, err);
+	if (gw->guard < 0)
+		return gw->guard;
+	for (unsigned int i = 0; gw->lane_ports && i < gw->n_workers; i++) {
+		gw->lane_guard[i] = guard_open(gw->lane_port[i], err);
+		if (gw->lane_guard[i] < 0)
+			return gw->lane_guard[i];
+	}
+	return 0;
+}
+
+static void guards_close(struct gateway *gw)
+{
+	if (gw->guard >= 0)
+		close(gw->guard);
+	for (unsigned int i = 0; i < OMNI_NODE_WORKERS_MAX; i++)
+		if (gw->lane_guard[i] >= 0)
+			close(gw->lane_guard[i]);
+}
+
 static int build(struct gateway *gw, int argc, char **argv, struct omni_err *err)
 {
 	int rc;
@@ -150,11 +177,9 @@ static int build(struct gateway *gw, int argc, char **argv, struct omni_err *err
 	rc = gateway_ports_open(gw, err);
 	if (rc < 0)
 		return rc;
-	if (!gw->port_of[gw->config->underlay.port]->info.kernel_routes) {
-		gw->guard = guard_open(gw->config->underlay.listen, err);
-		if (gw->guard < 0)
-			return gw->guard;
-	}
+	rc = guards_open(gw, err);
+	if (rc < 0)
+		return rc;
 	rc = gateway_workers_create(gw, err);
 	if (rc < 0)
 		return rc;
@@ -188,8 +213,7 @@ static void take_down(struct gateway *gw)
 	omni_ctl_free(gw->ctl);
 	gateway_workers_free(gw);
 	gateway_ports_close(gw);
-	if (gw->guard >= 0)
-		close(gw->guard);
+	guards_close(gw);
 	tables_free(gw);
 	gateway_pools_free(gw);
 	gateway_eal_stop(gw);
@@ -210,6 +234,7 @@ int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv)
 	gw->config = config;
 	gw->bell = -1;
 	gw->guard = -1;
+	memset(gw->lane_guard, 0xff, sizeof(gw->lane_guard));
 	gw->loop = uv_default_loop();
 	omni_log_set_level(config->log_level);
 	for (unsigned int i = 0; i < config->n_warnings; i++)

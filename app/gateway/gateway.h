@@ -32,8 +32,12 @@ struct gateway {
 	struct omni_fdb *fdb;
 	struct omni_aead *aead; /* control's own */
 	struct omni_stats ctl_stats;
-	int bell;		/* eventfd: a worker put something on a ring */
-	int guard;		/* kernel's socket on our UDP port */
+	int bell;  /* eventfd: a worker put something on a ring */
+	int guard; /* kernel's socket on our UDP port */
+	/* Source port of each worker's lane; lane_ports: there are some. Kernel's sockets there. */
+	bool lane_ports;
+	uint16_t lane_port[OMNI_NODE_WORKERS_MAX];
+	int lane_guard[OMNI_NODE_WORKERS_MAX];
 	unsigned int n_workers; /* before EAL runs: as its options say */
 	struct worker worker[OMNI_NODE_WORKERS_MAX];
 	struct omni_xring *xrings[OMNI_NODE_WORKERS_MAX]; /* the workers', by id */
@@ -54,6 +58,9 @@ int gateway_ports_check(const struct gateway *gw, struct omni_err *err) OMNI_MUS
 
 /* ports.c: make the pools, open and publish all ports, give TAPs their addresses. */
 int gateway_ports_open(struct gateway *gw, struct omni_err *err) OMNI_MUST_CHECK;
+
+/* ports.c: the ports that are ours, the main one first; returns how many. */
+unsigned int gateway_udp_ports(const struct gateway *gw, uint16_t out[OMNI_PORT_UDP_PORTS_MAX]);
 
 /* ports.c: no worker runs any more. */
 void gateway_ports_close(struct gateway *gw);

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <omni_wire.h>
 
 #include "guard.h"
 
@@ -31,6 +34,38 @@ static int bind_ipv4(int fd, uint16_t port)
 	struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(port)};
 
 	return bind(fd, (struct sockaddr *)&any, sizeof(any));
+}
+
+/* The port that fd is bound to. */
+static int port_of(int fd, uint16_t *port)
+{
+	struct sockaddr_in6 at = {0};
+	socklen_t len = sizeof(at);
+
+	if (getsockname(fd, (struct sockaddr *)&at, &len) < 0)
+		return -errno;
+	*port = ntohs(at.sin6_port); /* an IPv4 socket has it there, too */
+	return 0;
+}
+
+int guard_choose(uint16_t *port, unsigned int n, struct omni_err *err)
+{
+	int fd[OMNI_LANES_MAX], rc = 0;
+	unsigned int held = 0;
+
+	assert(n <= OMNI_LANES_MAX);
+	/* All at once, so that they differ. */
+	while (rc == 0 && held < n) {
+		fd[held] = guard_open(0, err);
+		if (fd[held] < 0)
+			rc = fd[held];
+		else
+			rc = port_of(fd[held], &port[held]);
+		held += fd[held] >= 0;
+	}
+	while (held > 0)
+		close(fd[--held]);
+	return rc;
 }
 
 int guard_open(uint16_t port, struct omni_err *err)

@@ -14,4 +14,10 @@
  */
 int guard_open(uint16_t port, struct omni_err *err) OMNI_MUST_CHECK;
 
+/*
+ * n ports that nobody has at the moment, in both families. 0, or -errno with a sentence in err.
+ * Control.
+ */
+int guard_choose(uint16_t *port, unsigned int n, struct omni_err *err) OMNI_MUST_CHECK;
+
 #endif

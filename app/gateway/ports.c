@@ -11,6 +11,7 @@
 #include <omni_log.h>
 
 #include "gateway.h"
+#include "guard.h"
 
 /*
  * Buffers: two AF_XDP rings of 2048 and what is on its way, twice over; reassembly and bursts on
@@ -36,6 +37,50 @@ static void stable_mac(uint8_t mac[6], const struct gateway *gw, const char *nam
 
 	omni_mac(mac, 6, key->b, sizeof(key->b), name, strlen(name));
 	mac[0] = (uint8_t)((mac[0] & 0xfc) | 0x02);
+}
+
+static_assert(OMNI_NODE_WORKERS_MAX < OMNI_PORT_UDP_PORTS_MAX, "the main port, and one for each");
+
+unsigned int gateway_udp_ports(const struct gateway *gw, uint16_t out[OMNI_PORT_UDP_PORTS_MAX])
+{
+	unsigned int n = 0;
+
+	out[n++] = gw->config->underlay.listen;
+	for (unsigned int i = 0; gw->lane_ports && i < gw->n_workers; i++)
+		out[n++] = gw->lane_port[i];
+	return n;
+}
+
+static int configured_lane_ports(struct gateway *gw, struct omni_err *err)
+{
+	const struct omni_config_underlay *u = &gw->config->underlay;
+	unsigned int first = u->first_lane_port, last = first + gw->n_workers - 1;
+
+	if (last > UINT16_MAX || (u->listen >= first && u->listen <= last))
+		return omni_fail(err, -EINVAL,
+				 "underlay: lane-ports %u to %u, one for each worker, have to end "
+				 "at %u and leave out listen, %u",
+				 first, last, UINT16_MAX, u->listen);
+	for (unsigned int i = 0; i < gw->n_workers; i++)
+		gw->lane_port[i] = (uint16_t)(first + i);
+	return 0;
+}
+
+/* One for each worker's lane; one worker has nobody to share a tunnel with. */
+static int choose_lane_ports(struct gateway *gw, struct omni_err *err)
+{
+	int rc;
+
+	if (gw->config->underlay.no_lane_ports || gw->n_workers == 1)
+		return 0;
+	rc = gw->config->underlay.first_lane_port != 0
+		     ? configured_lane_ports(gw, err)
+		     : guard_choose(gw->lane_port, gw->n_workers, err);
+	gw->lane_ports = rc == 0;
+	if (rc == 0)
+		omni_log_info("gateway", "lanes may leave from ports of their own",
+			      "workers=%u first=%u", gw->n_workers, gw->lane_port[0]);
+	return rc;
 }
 
 static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsigned int index)
@@ -67,8 +112,7 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 	memcpy(out->generate.to, port->generate.to, sizeof(out->generate.to));
 	out->no_offload = port->no_offload;
 	if (index == config->underlay.port) {
-		out->udp_ports[0] = config->underlay.listen;
-		out->n_udp_ports = 1;
+		out->n_udp_ports = gateway_udp_ports(gw, out->udp_ports);
 		if (config->underlay.has_address)
 			out->address = config->underlay.address.ip;
 	}
@@ -262,8 +306,10 @@ static void share_out(const struct gateway *gw)
 
 int gateway_ports_open(struct gateway *gw, struct omni_err *err)
 {
-	int rc = pools_create(gw, err);
+	int rc = choose_lane_ports(gw, err);
 
+	if (rc == 0)
+		rc = pools_create(gw, err);
 	for (unsigned int i = 0; rc == 0 && i < gw->config->n_ports; i++) {
 		rc = open_one(gw, i, err);
 		if (rc == 0)

@@ -74,12 +74,12 @@ static int worker_create(struct gateway *gw, unsigned int id, struct omni_err *e
 		.xrings = gw->xrings,
 		.pool = gw->local_pool,
 		.uplink = gw->port_of[gw->config->underlay.port]->id,
-		.udp_port = {gw->config->underlay.listen},
-		.n_udp_ports = 1,
+		.lane_port = gw->lane_port[id],
 	};
 
 	if (parts_create(gw, w, id) < 0)
 		return omni_fail(err, -ENOMEM, "no memory for worker %u", id + 1);
+	conf.n_udp_ports = gateway_udp_ports(gw, conf.udp_port);
 	conf.aead = w->aead;
 	conf.stats = w->stats;
 	conf.xring = w->xring;

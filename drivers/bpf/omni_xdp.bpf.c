@@ -29,7 +29,7 @@ struct {
 /* UDP destination ports that are ours, in network order. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16);
+	__uint(max_entries, 64);
 	__type(key, __u16);
 	__type(value, __u8);
 } omni_ports SEC(".maps");

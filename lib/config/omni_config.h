@@ -110,6 +110,8 @@ struct omni_config_underlay {
 	unsigned int port; /* index in ports */
 	uint16_t listen;   /* UDP, host order */
 	bool udp_checksum; /* on IPv4 too, whoever has to make it */
+	bool no_lane_ports;
+	uint16_t first_lane_port; /* of as many as there are workers; 0: any free ones */
 	/* Of a port without a kernel side (memif, null, ring), or that udp is to send from. */
 	bool has_address;
 	struct omni_prefix address;

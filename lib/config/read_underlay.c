@@ -15,6 +15,7 @@ enum {
 	U_ADDRESS,
 	U_NEXT_HOP,
 	U_UDP_CHECKSUM,
+	U_LANE_PORTS,
 	U_COUNT
 };
 enum {
@@ -49,6 +50,23 @@ static int parse_checksum(void *target, const char *text, struct omni_err *err)
 	return omni_fail(err, -EINVAL, "\"%s\" is not known, expected auto or always", text);
 }
 
+static int parse_lane_ports(void *target, const char *text, struct omni_err *err)
+{
+	struct omni_config_underlay *underlay = target;
+	char *end;
+	unsigned long port = strtoul(text, &end, 10);
+
+	underlay->no_lane_ports = strcmp(text, "off") == 0;
+	if (underlay->no_lane_ports || strcmp(text, "auto") == 0)
+		return 0;
+	if (*text < '0' || *text > '9' || *end != '\0' || port == 0 || port > UINT16_MAX)
+		return omni_fail(
+			err, -EINVAL,
+			"\"%s\" is no source of ports, expected auto, off or the first port", text);
+	underlay->first_lane_port = (uint16_t)port;
+	return 0;
+}
+
 static const struct field fields[U_COUNT] = {
 	[U_PORT] = {"port", FIELD_NODE},
 	[U_LISTEN] = {"listen", FIELD_U16, offsetof(struct omni_config_underlay, listen), NULL, 1,
@@ -57,6 +75,7 @@ static const struct field fields[U_COUNT] = {
 	[U_NEXT_HOP] = {"next-hop", FIELD_NODE},
 	[U_UDP_CHECKSUM] = {"udp-checksum", FIELD_TEXT,
 			    offsetof(struct omni_config_underlay, udp_checksum), parse_checksum},
+	[U_LANE_PORTS] = {"lane-ports", FIELD_TEXT, 0, parse_lane_ports},
 };
 
 static const struct field hop_fields[H_COUNT] = {

@@ -1,29 +1,32 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Source ports of lanes (docs/protocol.md). A lane that carries data leaves from its worker's own
- * UDP port while PROBEs from there, as long as the path's datagrams may be, are echoed; else from
- * the main port. And the other way round: from which ports a peer's lanes come, so that they are
- * not taken for new addresses.
+ * Source ports of lanes (docs/protocol.md). While a session carries data, its lanes leave from
+ * their workers' own UDP ports as long as PROBEs from there, as long as the path's datagrams may
+ * be, are echoed; else from the main port. And the other way round: from which ports a peer's
+ * lanes come, so that they are not taken for new addresses.
  */
 #include <inttypes.h>
 
 #include "ctl_priv.h"
 
-#define EVERY_NS (2 * OMNI_NS_PER_S) /* a lane in use is probed so often */
+#define EVERY_NS (2 * OMNI_NS_PER_S) /* between the probes of a port */
 #define TRY_NS (400 * OMNI_NS_PER_MS)
 #define TRIES 3
 #define REST_NS (30 * OMNI_NS_PER_S) /* a port that was not echoed is left alone for so long */
-#define IDLE_NS (20 * OMNI_NS_PER_S) /* without an echo: what a NAT knew of it may be gone */
+#define IDLE_NS (20 * OMNI_NS_PER_S) /* without data or echo: what a NAT knew may be gone */
 
 /* One lane's own port; the port of its worker is in ctl->conf.lane_ports. */
 struct lane {
 	struct ctl_probe probe;
 	uint16_t proven; /* longest IP datagram echoed; 0: it uses the main port */
 	uint64_t echoed_ns, due_ns;
-	uint64_t used_tsc; /* of the newest data when it was asked for last */
 };
 
 struct ctl_lanes {
+	uint64_t used_tsc, used_ns;   /* newest data, and when it was seen */
+	uint64_t key;		      /* local id of the key to send with */
+	bool settled;		      /* its lanes left from their ports from the beginning, or a
+				       * key of which that holds was asked for */
 	bool waiting;		      /* a probe is on its way */
 	bool far;		      /* ports.far has some */
 	struct omni_lane_ports ports; /* own: as last asked for */
@@ -127,7 +130,6 @@ static void look(struct omni_ctl *ctl, struct ctl_peer *peer, unsigned int i, ui
 	const struct omni_keypair *kp = atomic_load(&peer->pub->tx);
 	const struct omni_path *path = atomic_load(&peer->pub->path);
 	struct lane *l = &peer->lanes->lane[i];
-	uint64_t used;
 
 	if (l->probe.waiting) {
 		if (now - l->probe.sent_ns >= TRY_NS)
@@ -140,41 +142,82 @@ static void look(struct omni_ctl *ctl, struct ctl_peer *peer, unsigned int i, ui
 	}
 	if (now < l->due_ns && (l->proven == 0 || l->proven >= path->mtu))
 		return;
-	used = __atomic_load_n(&kp->tx[i + 1].last_tsc, __ATOMIC_RELAXED);
-	if (used != 0 && used != l->used_tsc) {
-		l->used_tsc = used;
+	if (now - peer->lanes->used_ns < IDLE_NS)
 		ask(ctl, peer, i, 1);
-	} else if (now - l->echoed_ns >= IDLE_NS) {
+	else if (now - l->echoed_ns >= IDLE_NS)
 		back_to_main(ctl, peer, i);
-	}
 }
 
-/* So that peers which only have a session cost nothing. */
-static bool has_sent(const struct omni_ctl *ctl, const struct omni_keypair *kp)
+/* When a worker last sent data; 0: never. */
+static uint64_t newest_data(const struct omni_ctl *ctl, const struct omni_keypair *kp)
 {
+	uint64_t newest = 0;
+
 	for (unsigned int lane = 1; lane <= ctl->conf.n_workers && lane < kp->lanes_tx; lane++)
-		if (__atomic_load_n(&kp->tx[lane].last_tsc, __ATOMIC_RELAXED) != 0)
-			return true;
-	return false;
+		newest =
+			OMNI_MAX(newest, __atomic_load_n(&kp->tx[lane].last_tsc, __ATOMIC_RELAXED));
+	return newest;
+}
+
+static void observe(struct ctl_lanes *lanes, const struct omni_keypair *kp, uint64_t newest,
+		    uint64_t now)
+{
+	if (newest != 0 && newest != lanes->used_tsc) {
+		lanes->used_tsc = newest;
+		lanes->used_ns = now;
+	}
+	if (lanes->key == kp->local_id)
+		return;
+	lanes->key = kp->local_id;
+	lanes->settled = lanes->n > 0;
+	for (unsigned int i = 0; i < lanes->n && i + 1 < kp->lanes_tx; i++)
+		lanes->settled &= lanes->lane[i].proven != 0;
+}
+
+/*
+ * A lane belongs to the worker that opened its first message, for the life of the key.
+ * Where that came from the main port, all lanes are one worker's: new keys let them spread.
+ */
+static void settle(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_keypair *kp)
+{
+	struct ctl_lanes *lanes = peer->lanes;
+	bool used = false, own = false;
+
+	if (lanes->settled || lanes->waiting)
+		return;
+	for (unsigned int i = 0; i < lanes->n; i++) {
+		if (lanes->lane[i].proven == 0)
+			continue;
+		own = true;
+		used |= __atomic_load_n(&kp->tx[i + 1].sequence, __ATOMIC_RELAXED) != 0;
+	}
+	lanes->settled = own;
+	if (used && peer->attempt_ns == 0)
+		ctl_peer_initiate(ctl, peer);
 }
 
 void ctl_lanes_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
 	const struct omni_keypair *kp = atomic_load(&peer->pub->tx);
 	struct ctl_lanes *lanes;
+	uint64_t newest;
 
 	/* What a port has to carry is not known before the path's MTU is. */
 	if (ctl->conf.lane_ports == NULL || kp == NULL || peer->pmtu.searching ||
-	    atomic_load(&peer->pub->path) == NULL || (peer->lanes == NULL && !has_sent(ctl, kp)))
+	    atomic_load(&peer->pub->path) == NULL)
 		return;
-	lanes = lanes_of(ctl, peer);
+	newest = newest_data(ctl, kp);
+	/* Peers that only have a session cost nothing. */
+	lanes = newest != 0 ? lanes_of(ctl, peer) : peer->lanes;
 	if (lanes == NULL)
 		return;
+	observe(lanes, kp, newest, now);
 	lanes->waiting = false;
 	for (unsigned int i = 0; i < lanes->n; i++) {
 		look(ctl, peer, i, now);
 		lanes->waiting |= lanes->lane[i].probe.waiting;
 	}
+	settle(ctl, peer, kp);
 }
 
 static void echoed(struct omni_ctl *ctl, struct ctl_peer *peer, unsigned int i)

@@ -155,6 +155,98 @@ def test_idle_workers_sleep(pair):
     until("the workers to rest", 20, idle)
 
 
+# ---- Source ports of lanes ----
+
+LANE_PORTS = 41000
+
+
+@pytest.fixture(scope="module")
+def routed(tmp_path_factory):
+    """The same over kernel sockets, with a router between that can be told to lose ports."""
+    topo = Topo(fresh_prefix(), 2, hosts=False)
+    rig = Rig(topo, str(tmp_path_factory.mktemp("routed")))
+    rig.lcores, rig.driver = SEVEN, "udp"
+    try:
+        topo.up()
+        rig.gw = {}
+        for s, o in ("ab", "ba"):
+            conf = rig.static_config(s, o)
+            conf["underlay"]["lane-ports"] = LANE_PORTS if s == "a" else "off"
+            rig.gw[s] = rig.gateway(s, conf, wait=False)
+        for g in rig.gw.values():
+            g.ready()
+        rig.reaches(topo.gw("a"), topo.vip("b"), 15)
+        yield rig
+    finally:
+        drop_rig(rig)
+
+
+def lane_ports(gateway):
+    return gateway.peers()[0]["lane_ports"]
+
+
+def test_one_tunnel_is_opened_by_many(routed):
+    """Lanes that are in use get their ports, the other end's sockets share what comes from them,
+    nothing is lost, and nobody moves."""
+    a, b = routed.gw["a"], routed.gw["b"]
+
+    def spread():
+        flows(routed, 4)
+        return lane_ports(a) >= 3 and a.counters()["ctl_handshakes_done"] + \
+            b.counters()["ctl_handshakes_done"] >= 2
+
+    until("lanes to have their ports, and new keys", 20, spread, every=0.1)
+    flows(routed)
+    before = workers(b, "uplink_rx", "opened")
+    assert flows(routed) == 24 * 20
+    gained = [tuple(x - y for x, y in zip(one, two))
+              for one, two in zip(workers(b, "uplink_rx", "opened"), before)]
+    assert sum(rx > 20 for rx, _ in gained) >= 2, gained
+    assert sum(opened > 20 for _, opened in gained) >= 2, gained
+    assert lane_ports(b) == 0
+    for g in (a, b):
+        counters = g.counters()
+        assert counters["ctl_roamed"] == counters["drop_bad_tag"] == counters["drop_replayed"] == 0
+        assert g.peers()[0]["endpoint"].endswith(":51820")
+    assert a.counters()["ctl_lane_ports_proven"] >= 3
+
+
+def test_a_tunnel_over_lane_ports_stays_in_order(routed):
+    t = routed.topo
+    for reverse in ((), ("-R",)):
+        r = routed.iperf(t.gw("a"), t.gw("b"), t.vip("b"), "-t", "1", *reverse)
+        assert r["gbps"] > 0.01
+    for g in routed.gw.values():
+        assert g.counters()["drop_replayed"] == 0
+
+
+def test_ports_that_the_path_loses_are_given_up(routed):
+    """The router lets nothing through from there any more: everything takes the main port."""
+    a, t = routed.gw["a"], routed.topo
+    last = LANE_PORTS + WORKERS - 1
+    ip("-n", t.router, "rule", "add", "ipproto", "udp", "sport", f"{LANE_PORTS}-{last}",
+       "blackhole")
+
+    def fallen():
+        flows(routed, 4)
+        return lane_ports(a) == 0
+
+    until("lanes to leave from the main port", 30, fallen, every=0.1)
+    assert flows(routed) == 24 * 20
+    counters = a.counters()
+    assert counters["ctl_lane_ports_lost"] >= 3 and counters["ctl_roamed"] == 0
+    assert routed.gw["b"].counters()["ctl_roamed"] == 0
+
+
+def test_lane_ports_must_leave_out_the_main_one(routed):
+    conf = routed.static_config("b", "a")
+    conf["underlay"]["lane-ports"] = 51815
+    routed.gw["b"].signal(signal.SIGTERM)
+    assert routed.gw["b"].wait(5) == 0
+    status, said = routed.run_gateway("b", conf)
+    assert status == 1 and "lane-ports 51815 to 51821" in said, said
+
+
 def test_stops_by_itself(pair):
     """SIGTERM ends all workers; nothing of the ports stays."""
     g = pair.gw["b"]

@@ -200,13 +200,14 @@ class Link:
             raise data.Refused("session id")
         kind, lane, _, payload = session.receiver.open(datagram)
         session.confirmed = True
-        if lane == 0:
+        fields = control.decode(payload) if kind == data.CONTROL else {}
+        # A PROBE may come from the source port of any lane; its ECHO goes there all the same.
+        if lane == 0 and fields.get(control.TYPE) != control.PROBE:
             self.remote_addr = addr
         self.kinds[kind] += 1
         if kind == data.KEEPALIVE:
             self.keepalives += 1
         elif kind == data.CONTROL:
-            fields = control.decode(payload)
             self.controls.append((fields, len(datagram)))
             if fields[control.TYPE] == control.PROBE and self.echo:
                 self._send_on(session, data.CONTROL, control.echo(fields[control.TOKEN]), addr)

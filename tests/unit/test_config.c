@@ -192,6 +192,10 @@ static const struct bad bad[] = {
 	{PORTS "underlay: { port: up, listen: 65536 }\n" OPEN, "4:31: listen: 65536 is out of"},
 	{PORTS "underlay: { port: up, udp-checksum: never }\n" OPEN,
 	 "4:37: udp-checksum: \"never\" is not known, expected auto or always"},
+	{PORTS "underlay: { port: up, lane-ports: some }\n" OPEN,
+	 "4:35: lane-ports: \"some\" is no source of ports, expected auto, off or"},
+	{PORTS "underlay: { port: up, lane-ports: 70000 }\n" OPEN,
+	 "4:35: lane-ports: \"70000\" is no source of ports, expected auto, off or"},
 	{PORTS "underlay: { port: down }\n" OPEN,
 	 "4:19: underlay: there is no port \"down\", expected one of ports: up, tap"},
 	{PORTS "underlay: { port: tap }\n" OPEN, "4:19: underlay: port tap has driver tap"},
@@ -375,6 +379,8 @@ static void defaults_are_filled_in(void **state)
 	assert_int_equal(config->underlay.listen, 51820);
 	assert_int_equal(config->underlay.port, 0);
 	assert_false(config->underlay.udp_checksum);
+	assert_false(config->underlay.no_lane_ports);
+	assert_int_equal(config->underlay.first_lane_port, 0);
 	assert_int_equal(config->limits.peers, 16384);
 	assert_int_equal(config->limits.fdb, 131072);
 	assert_int_equal(config->limits.lanes, 64);

@@ -113,9 +113,29 @@ static void a_lane_without_data_is_not_probed(void **state)
 	assert_null(peer_of(a, b)->lanes);
 	send_for(2000);
 	assert_true(uses_lane_port());
-	rig_run(30000); /* what a NAT knew of it may be gone */
+	rig_run(45000); /* what a NAT knew of it may be gone */
 	assert_false(uses_lane_port());
 	assert_int_equal(count_of(a, OMNI_STAT_ctl_lane_ports_lost), 0);
+}
+
+/* The first messages came from the main port, so all lanes are one worker's: once, new keys. */
+static void lanes_that_began_elsewhere_get_new_keys(void **state)
+{
+	struct omni_keypair *kp;
+
+	(void)state;
+	start();
+	start_pair();
+	kp = atomic_load(&peer_of(a, b)->pub->tx);
+	kp->tx[1].sequence = 1;
+	send_for(10000);
+	assert_true(uses_lane_port());
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_handshakes_done), 2);
+	kp = atomic_load(&peer_of(a, b)->pub->tx);
+	kp->tx[1].sequence = 1;
+	send_for(60000);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_handshakes_done), 2);
+	assert_true(uses_lane_port());
 }
 
 static void without_echo_the_main_port_is_used(void **state)
@@ -267,6 +287,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(a_port_that_is_echoed_is_used),
 		T(a_lane_without_data_is_not_probed),
+		T(lanes_that_began_elsewhere_get_new_keys),
 		T(without_echo_the_main_port_is_used),
 		T(echoes_that_stop_lead_back_to_the_main_port),
 		T(a_nat_may_rewrite_the_port),
