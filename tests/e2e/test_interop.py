@@ -12,6 +12,7 @@ import threading
 import time
 
 import pytest
+from scapy.layers.inet import IP, TCP
 from scapy.layers.l2 import ARP, Ether
 
 from conftest import drop_rig, make_rig
@@ -244,6 +245,30 @@ def test_bundles_are_sent(joined):
     assert len(on_the_wire) == link.kinds[data.BUNDLE] and max(map(len, on_the_wire)) + 28 <= 1500
 
 
+def tcp_segment(host, payload):
+    """As a kernel hands it to a device that cuts it: with the pseudo header's sum alone."""
+    ip = IP(src=ME, dst=GATEWAY) / TCP(sport=9, dport=9, flags="PA", chksum=0) / payload
+    raw = bytearray(bytes(ip))
+    pseudo = bytes(raw[12:20]) + struct.pack(">II", len(raw) - 20, 6)
+    struct.pack_into(">H", raw, 36, ~data.checksum(pseudo) & 0xffff)
+    return host.echo_request(GATEWAY, 3390, 20)[:14] + bytes(raw)
+
+
+def test_segments_are_taken(joined):
+    world, link, host = joined
+    assert link.answer.features & 4, "the handshake announces it"
+    segment = tcp_segment(host, bytes(30000))
+    pieces = link.session.sender.pieces(segment, 1000, 1300)
+    with counted(world, "segments_received"), counted(world, "pieces_received", len(pieces)):
+        for datagram in pieces:
+            link.send_raw(datagram)
+    pieces = link.session.sender.pieces(segment, 1000, 1300)
+    with counted(world, "drop_broken_segment", len(pieces) - 1), \
+            counted(world, "segments_received", 0):
+        for datagram in pieces[:3] + pieces[4:]:
+            link.send_raw(datagram)
+
+
 def test_lanes_are_taken_up_to_the_grant(joined):
     world, link, host = joined
     for lane in range(link.session.lanes_send):
@@ -364,7 +389,7 @@ def test_reserved_header_bytes(joined, field):
     assert (77, 3400) not in host.replies
 
 
-@pytest.mark.parametrize("kind", [5, 9, 255])
+@pytest.mark.parametrize("kind", [6, 9, 255])
 def test_unknown_kinds(joined, kind):
     world, link, _ = joined
     with counted(world, "drop_bad_kind"):
