@@ -7,9 +7,11 @@
 
 /* The clock of the FDB's ages is read this many times a second. */
 #define CLOCK_READS_SHIFT 3
-/* Bursts of the uplink in a turn: several segments of 64 KB, so that their frames leave together.
+/*
+ * Bursts of a port in a turn, where full ones wait: what they become leaves together, which a port
+ * that lives from system calls takes in few of them.
  */
-#define UPLINK_BURSTS 4
+#define BURSTS 4
 /* So many frames of a burst to a peer are a segment that was cut. */
 #define SEGMENT_FRAMES 8
 /* Of what other workers handed over, so many a turn: they are many, and the rest waits. */
@@ -161,7 +163,7 @@ static unsigned int from_uplink(struct omni_worker *w)
 
 	if (!rx_from(w, w->conf.uplink, OMNI_BRIDGE_NONE))
 		return 0;
-	for (unsigned int i = 0; i < UPLINK_BURSTS; i++) {
+	for (unsigned int i = 0; i < BURSTS; i++) {
 		n = burst_from_uplink(w);
 		taken += n;
 		/* Less may be all that waits, and to ask again costs a call. */
@@ -189,14 +191,11 @@ static unsigned int from_workers(struct omni_worker *w)
 	return n;
 }
 
-static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t domain)
+static unsigned int burst_from_local(struct omni_worker *w)
 {
 	struct rte_mbuf *m[BURST];
-	unsigned int n;
+	unsigned int n = omni_node_rx(w, m, BURST);
 
-	if (!rx_from(w, id, domain))
-		return 0;
-	n = omni_node_rx(w, m, BURST);
 	if (n == 0)
 		return 0;
 	count(w, OMNI_STAT_local_rx, n);
@@ -205,6 +204,19 @@ static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t doma
 	else
 		bridge(w, m, n);
 	return n;
+}
+
+static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t domain)
+{
+	unsigned int taken = 0, n = BURST;
+
+	if (!rx_from(w, id, domain))
+		return 0;
+	for (unsigned int i = 0; i < BURSTS && n == BURST; i++) {
+		n = burst_from_local(w);
+		taken += n;
+	}
+	return taken;
 }
 
 /* Ports may come and go between turns: what is there, the tables say. */
