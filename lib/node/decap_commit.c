@@ -60,20 +60,19 @@ struct run {
 	struct omni_keypair *kp;
 	struct omni_lane_rx *lane;
 	uint64_t frames, bytes;
-	uint16_t number; /* of the lane */
-	bool ours;	 /* the lane */
-	bool payload;	 /* not keepalives and control messages alone */
-	bool known;	 /* the peer lives: messages from elsewhere than path are reported */
+	bool ours;    /* the lane */
+	bool payload; /* not keepalives and control messages alone */
+	bool known;   /* the peer lives: messages from elsewhere than path are reported */
 	const struct omni_path *path;
 };
 
-static void begin_run(const struct omni_worker *w, struct run *r, const struct omni_meta *meta)
+static void begin_run(const struct omni_worker *w, struct run *r, struct omni_keypair *kp,
+		      struct omni_lane_rx *lane)
 {
-	struct omni_keypair *kp = meta->kp;
 	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
 
-	*r = (struct run){.kp = kp, .lane = &kp->rx[meta->lane], .number = meta->lane};
-	r->ours = omni_lane_claim(r->lane, w->conf.id);
+	*r = (struct run){.kp = kp, .lane = lane};
+	r->ours = omni_lane_claim(lane, w->conf.id);
 	r->known = peer != NULL;
 	if (likely(peer != NULL))
 		r->path = atomic_load_explicit(&peer->path, memory_order_acquire);
@@ -159,11 +158,12 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 	w->has_bundles = w->has_fragments = w->has_pieces = false;
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
+		struct omni_lane_rx *lane = &meta->kp->rx[meta->lane];
 		unsigned int why;
 
-		if (meta->kp != run.kp || meta->lane != run.number) {
+		if (lane != run.lane) {
 			end_run(w, &run);
-			begin_run(w, &run, meta);
+			begin_run(w, &run, meta->kp, lane);
 		}
 		why = commit(w, &run, meta);
 		if (likely(why != OMNI_STAT_drop_lane_owner && why != OMNI_STAT_drop_replayed))
