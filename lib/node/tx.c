@@ -47,7 +47,8 @@ static void append(struct omni_worker *w, uint16_t id, struct rte_mbuf **m, unsi
 
 	if (unlikely(q->n + n > TX_QUEUE))
 		flush(w, id);
-	memcpy(&q->m[q->n], m, n * sizeof(m[0]));
+	for (unsigned int i = 0; i < n; i++)
+		q->m[q->n + i] = m[i];
 	q->n += n;
 	w->tx_pending |= UINT64_C(1) << id;
 }
