@@ -164,7 +164,7 @@ static inline unsigned int collect(const struct omni_worker *w, struct collectio
 		c->bundles++;
 	}
 	joined = join(o, m, n);
-	memcpy(c->copied + c->joined, m, joined * sizeof(*m));
+	memcpy(c->copied + c->joined, m, joined * sizeof(void *));
 	c->joined += joined;
 	return joined;
 }
