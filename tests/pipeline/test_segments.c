@@ -47,25 +47,24 @@ static struct segment plain(size_t payload)
 	return make_segment(&shape);
 }
 
+static struct rte_mbuf *buffer_of(struct rig *r, const struct segment *s, size_t at, uint16_t piece)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
+	uint16_t len = (uint16_t)RTE_MIN(s->len - at, (size_t)piece);
+
+	assert_non_null(m);
+	memcpy(rte_pktmbuf_append(m, len), s->bytes + at, len);
+	return m;
+}
+
 /* As a port gives it: a chain of buffers of `piece` bytes, marked. */
 static struct rte_mbuf *chain_of(struct rig *r, const struct segment *s, uint16_t piece)
 {
-	struct rte_mbuf *head = NULL, *tail = NULL;
+	struct rte_mbuf *head = buffer_of(r, s, 0, piece);
 	uint16_t l3 = (uint16_t)l3_of(s->bytes), l4 = (uint16_t)l4_of(s->bytes);
 
-	for (size_t at = 0; at < s->len; at += piece) {
-		struct rte_mbuf *m = rte_pktmbuf_alloc(r->pool);
-		uint16_t len = (uint16_t)RTE_MIN(s->len - at, (size_t)piece);
-
-		assert_non_null(m);
-		memcpy(rte_pktmbuf_append(m, len), s->bytes + at, len);
-		if (head == NULL)
-			head = tail = m;
-		else
-			assert_int_equal(rte_pktmbuf_chain(head, m), 0);
-		tail = m;
-	}
-	assert_non_null(tail);
+	for (size_t at = piece; at < s->len; at += piece)
+		assert_int_equal(rte_pktmbuf_chain(head, buffer_of(r, s, at, piece)), 0);
 	omni_segment_mark(head, s->bytes[l3] >> 4 == 6, SIZE, l3, l4,
 			  (uint16_t)(l4 + (s->bytes[l4 + 12] >> 4) * 4));
 	return head;
