@@ -80,6 +80,7 @@ static void release(struct udp_port *p)
 		udp_rx_free(&p->q[i]);
 		free(p->q[i].rx.spill);
 	}
+	udp_filter_close(p->filter);
 	free(p->q);
 	free(p);
 }
@@ -102,8 +103,10 @@ static int open_port(struct omni_port *port, const struct omni_port_conf *conf,
 	p->queues = port->info.queues;
 	if (rc == 0)
 		rc = allocate(p, err);
-	if (rc == 0)
+	if (rc == 0) {
+		p->filter = udp_filter_open();
 		rc = udp_sockets_open(p, conf, err);
+	}
 	if (rc < 0)
 		release(p);
 	return rc;
@@ -148,6 +151,7 @@ static void stats(struct omni_port *port, struct omni_port_stats *out)
 	driver_extra(out, "rx_no_buffer", c.rx_no_buffer);
 	driver_extra(out, "rx_truncated", c.rx_truncated);
 	driver_extra(out, "rx_bad", c.rx_bad);
+	driver_extra(out, "rx_filtered", udp_filter_dropped(p->filter));
 	driver_extra(out, "rx_copied", c.rx_copied);
 	driver_extra(out, "rx_joined", c.rx_joined);
 	driver_extra(out, "rx_failed", c.rx_failed);

@@ -152,7 +152,17 @@ struct udp_port {
 	struct udp_queue *q;
 	uint16_t n_lanes;
 	struct udp_lane lane[OMNI_PORT_UDP_PORTS_MAX - 1]; /* received from by queue i mod queues */
+	struct udp_filter *filter;			   /* NULL: the kernel allows none */
 };
+
+/*
+ * What no message of ours can be is dropped by the kernel, before it is queued (udp_filter.c).
+ * NULL where the kernel does not allow that, which the other calls take too. Control.
+ */
+struct udp_filter *udp_filter_open(void);
+void udp_filter_attach(const struct udp_filter *filter, int fd);
+uint64_t udp_filter_dropped(struct udp_filter *filter);
+void udp_filter_close(struct udp_filter *filter);
 
 /*
  * The sockets of a port (udp_socket.c). Each of `queues` is bound to conf's address and first UDP

@@ -134,6 +134,7 @@ static int open_lanes(struct udp_port *p, const struct omni_port_conf *conf, str
 		lane->fd = open_one(conf, lane->port, false, &v4_only, err);
 		if (lane->fd < 0)
 			return lane->fd;
+		udp_filter_attach(p->filter, lane->fd);
 	}
 	return 0;
 }
@@ -178,6 +179,8 @@ int udp_sockets_open(struct udp_port *p, const struct omni_port_conf *conf, stru
 		p->q[i].fd = open_one(conf, conf->udp_ports[0], share, &p->q[i].v4_only, err);
 		if (p->q[i].fd < 0)
 			rc = p->q[i].fd;
+		else
+			udp_filter_attach(p->filter, p->q[i].fd);
 	}
 	if (rc == 0)
 		rc = open_lanes(p, conf, err);

@@ -133,7 +133,8 @@ static void ports_of_lanes_receive(void **state)
 		uint16_t got = 0;
 
 		assert_int_equal(poll(&fd, 1, 0), 0);
-		assert_int_equal(sendto(far_fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
+		assert_int_equal(sendto(far_fd, "\5abc", 4, 0, (struct sockaddr *)&to, sizeof(to)),
+				 4);
 		assert_int_equal(poll(&fd, 1, 1000), 1);
 		/* It is looked at a thousand times a second. */
 		for (int i = 0; i < 1000 && got == 0; i++) {
@@ -141,7 +142,7 @@ static void ports_of_lanes_receive(void **state)
 			usleep(100);
 		}
 		assert_int_equal(got, 1);
-		assert_int_equal(m->data_len, HDR + 1);
+		assert_int_equal(m->data_len, HDR + 4);
 		assert_int_equal(omni_load_be16(rte_pktmbuf_mtod_offset(m, uint8_t *, 34)),
 				 far_port);
 		assert_int_equal(omni_load_be16(rte_pktmbuf_mtod_offset(m, uint8_t *, 36)),

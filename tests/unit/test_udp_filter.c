@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* The filter on the sockets of a udp port, over loopback. */
+#include <netinet/udp.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <rte_mbuf.h>
+
+#include <omni_drivers.h>
+#include <udp.h>
+
+#include "eal.h"
+
+static struct rte_mempool *pool;
+static struct omni_port_table table;
+static struct omni_port *port;
+static uint16_t udp_port;
+
+static int free_socket(uint16_t *number)
+{
+	struct sockaddr_in any = {.sin_family = AF_INET};
+	socklen_t len = sizeof(any);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&any, &len), 0);
+	*number = ntohs(any.sin_port);
+	return fd;
+}
+
+static int begin(void **state)
+{
+	struct omni_port_conf conf = {.name = "up", .driver = "udp", .n_udp_ports = 1};
+	struct omni_err err = {""};
+
+	if (eal_setup(state) != 0)
+		return -1;
+	pool = omni_pool_create("filter", OMNI_POOL_PLAIN, 2047, 1518, 0, &err);
+	close(free_socket(&udp_port));
+	conf.udp_ports[0] = udp_port;
+	port = omni_port_open(&table, omni_driver_find("udp", &err), &conf, pool, &err);
+	return port != NULL ? 0 : -1;
+}
+
+static int end(void **state)
+{
+	omni_port_close(&table, port);
+	rte_mempool_free(pool);
+	return eal_teardown(state);
+}
+
+static uint64_t filtered(void)
+{
+	struct omni_port_stats s;
+
+	omni_port_read_stats(port, &s);
+	for (unsigned int i = 0; i < s.n_extra; i++)
+		if (strcmp(s.extra[i].name, "rx_filtered") == 0)
+			return s.extra[i].value;
+	fail_msg("no such counter");
+	return 0;
+}
+
+/* A datagram of len bytes that begins with type, in segments of size (0: whole). */
+static void throw(uint8_t type, uint16_t len, int size)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(udp_port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	uint8_t bytes[1024] = {type};
+	uint16_t from;
+	int fd = free_socket(&from);
+
+	assert_int_equal(setsockopt(fd, SOL_UDP, UDP_SEGMENT, &size, sizeof(size)), 0);
+	assert_int_equal(sendto(fd, bytes, len, 0, (struct sockaddr *)&to, sizeof(to)), len);
+	close(fd);
+}
+
+static void assert_received(unsigned int n)
+{
+	struct pollfd fd = {.fd = omni_port_rx_fd(port, 0), .events = POLLIN};
+	struct rte_mbuf *in[64];
+	unsigned int got = 0;
+
+	while (got < n && poll(&fd, 1, 1000) == 1)
+		got += omni_port_rx(port, 0, in + got, (uint16_t)(64 - got));
+	assert_int_equal(got, n);
+	rte_pktmbuf_free_bulk(in, got);
+}
+
+static void impossible_datagrams_wake_nobody(void **state)
+{
+	static const struct {
+		uint8_t type;
+		uint16_t len;
+	} bad[] = {{0x0a, 100}, {0x7f, 1000}, {0x05, 3}, {0x80, 39}, {0xff, 3}, {0x41, 40}},
+	  good[] = {{0x80, 40}, {0xff, 1000}, {0x00, 20}, {0x05, 4}, {0x09, 100}, {0x01, 148}};
+	struct pollfd fd = {.fd = omni_port_rx_fd(port, 0), .events = POLLIN};
+	struct udp_filter *filter = udp_filter_open();
+
+	(void)state;
+	if (filter == NULL)
+		skip();
+	udp_filter_close(filter);
+	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(bad); i++)
+		throw(bad[i].type, bad[i].len, 0);
+	assert_int_equal(poll(&fd, 1, 50), 0);
+	assert_int_equal(filtered(), OMNI_ARRAY_SIZE(bad));
+	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(good); i++)
+		throw(good[i].type, good[i].len, 0);
+	assert_received(OMNI_ARRAY_SIZE(good));
+	/* Joined, one bad one takes no others along. */
+	throw(0x41, 400, 100);
+	assert_received(4);
+	assert_int_equal(filtered(), OMNI_ARRAY_SIZE(bad));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(impossible_datagrams_wake_nobody),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}
