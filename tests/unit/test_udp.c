@@ -405,19 +405,46 @@ static void ipv6_too(void **state)
 	assert_int_equal(extra(a, "tx_runs"), 1);
 }
 
+/*
+ * A third port. Its frames and b's may share a place in the sender's table, by a chance of one in
+ * 256, and then leave in more calls than a test counts: another port is taken.
+ */
+static struct omni_port *open_beside_b(uint16_t *udp_port)
+{
+	for (unsigned int tries = 0; tries < 8; tries++) {
+		struct omni_port *c = open_free(udp_port);
+		uint64_t runs = extra(a, "tx_runs");
+		struct rte_mbuf *m[4];
+
+		assert_non_null(c);
+		for (unsigned int i = 0; i < 4; i++)
+			m[i] = v4_frame(i % 2 == 0 ? port_b : *udp_port, 200, i);
+		send_all(m, 4);
+		assert_int_equal(receive(b, m, 2, 64), 2);
+		assert_int_equal(receive(c, m + 2, 2, 64), 2);
+		rte_pktmbuf_free_bulk(m, 4);
+		if (extra(a, "tx_runs") == runs + 2)
+			return c;
+		omni_port_close(&table, c);
+	}
+	fail();
+	return NULL;
+}
+
 static void destinations_are_sorted_and_keep_their_order(void **state)
 {
 	uint16_t port_c;
-	struct omni_port *c = open_free(&port_c);
+	struct omni_port *c = open_beside_b(&port_c);
+	uint64_t runs = extra(a, "tx_runs");
 	struct rte_mbuf *out[100], *in[100];
 
 	(void)state;
-	assert_non_null(c);
+	kernel_is_kind();
 	for (unsigned int i = 0; i < 100; i++)
 		out[i] = v4_frame(i % 3 == 0 ? port_c : port_b, 900, i);
 	send_all(out, 100);
 	assert_int_equal(kernel.calls, 1);
-	assert_int_equal(extra(a, "tx_runs"), 3); /* 66 and 34 */
+	assert_int_equal(extra(a, "tx_runs"), runs + 3); /* 66 and 34 */
 	assert_int_equal(receive(b, in, 100, 64), 66);
 	for (unsigned int i = 0, k = 0; i < 100; i++)
 		if (i % 3 != 0)
@@ -455,10 +482,10 @@ static void full_socket_amid_sorted_destinations(void **state)
 {
 	struct rte_mbuf *out[8], *in[8];
 	uint16_t port_c, n;
-	struct omni_port *c = open_free(&port_c);
+	struct omni_port *c = open_beside_b(&port_c);
 
 	(void)state;
-	assert_non_null(c);
+	kernel_is_kind();
 	for (unsigned int i = 0; i < 8; i++)
 		out[i] = v4_frame(i % 2 == 0 ? port_b : port_c, 200, i);
 	kernel.full_after = 1; /* the four for b leave in one run */
