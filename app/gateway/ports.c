@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <rte_errno.h>
+#include <rte_lcore.h>
 #include <rte_mempool.h>
 
 #include <omni_drivers.h>
@@ -210,16 +211,35 @@ unsigned int gateway_pools_mb(const struct gateway *gw)
 	       1;
 }
 
+/* The NUMA node of all workers; SOCKET_ID_ANY where they are on several. */
+static int node_of_workers(void)
+{
+	int node = SOCKET_ID_ANY;
+	unsigned int lcore;
+
+	RTE_LCORE_FOREACH_WORKER(lcore)
+	{
+		int its = (int)rte_lcore_to_socket_id(lcore);
+
+		if (node != SOCKET_ID_ANY && its != node)
+			return SOCKET_ID_ANY;
+		node = its;
+	}
+	return node;
+}
+
 static int pools_create(struct gateway *gw, struct omni_err *err)
 {
-	gw->uplink_pool = omni_pool_create("uplink", kind_of_side(gw, true), uplink_mbufs(gw),
-					   frame_max(gw, true), 0, err);
+	int node = node_of_workers();
+
+	gw->uplink_pool = omni_pool_create_on("uplink", kind_of_side(gw, true), uplink_mbufs(gw),
+					      frame_max(gw, true), 0, node, err);
 	if (gw->uplink_pool == NULL)
 		return -rte_errno;
-	gw->local_pool = sides_share(gw)
-				 ? gw->uplink_pool
-				 : omni_pool_create("local", kind_of_side(gw, false),
-						    local_mbufs(gw), frame_max(gw, false), 0, err);
+	gw->local_pool = sides_share(gw) ? gw->uplink_pool
+					 : omni_pool_create_on("local", kind_of_side(gw, false),
+							       local_mbufs(gw),
+							       frame_max(gw, false), 0, node, err);
 	if (gw->local_pool == NULL)
 		return -rte_errno;
 	gw->control_pool = omni_pool_create("control", OMNI_POOL_PLAIN, CONTROL_MBUFS,

@@ -257,6 +257,11 @@ struct rte_mempool *omni_pool_create(const char *name, enum omni_pool_kind kind,
 				     unsigned int frame_len, unsigned int priv_len,
 				     struct omni_err *err);
 
+/* The same in the memory of a NUMA node where that has enough, else in any. Control. */
+struct rte_mempool *omni_pool_create_on(const char *name, enum omni_pool_kind kind,
+					unsigned int count, unsigned int frame_len,
+					unsigned int priv_len, int socket, struct omni_err *err);
+
 /* Largest frame that a port can receive into mbufs of the pool. Any thread. */
 unsigned int omni_pool_frame_max(const struct rte_mempool *pool, enum omni_pool_kind kind);
 

@@ -71,9 +71,28 @@ static struct rte_mempool *fill(struct rte_mempool *pool, unsigned int room, uns
 	return pool;
 }
 
+/* On that node, or NULL with rte_errno. */
+static struct rte_mempool *create_on(const char *name, unsigned int count, unsigned int room,
+				     unsigned int priv_len, int socket)
+{
+	struct rte_mempool *pool = rte_mempool_create_empty(
+		name, count, (unsigned int)sizeof(struct rte_mbuf) + priv_len + room,
+		count >= 4 * CACHE ? CACHE : 0, sizeof(struct rte_pktmbuf_pool_private), socket,
+		pool_flags());
+
+	return pool != NULL ? fill(pool, room, priv_len) : NULL;
+}
+
 struct rte_mempool *omni_pool_create(const char *name, enum omni_pool_kind kind, unsigned int count,
 				     unsigned int frame_len, unsigned int priv_len,
 				     struct omni_err *err)
+{
+	return omni_pool_create_on(name, kind, count, frame_len, priv_len, SOCKET_ID_ANY, err);
+}
+
+struct rte_mempool *omni_pool_create_on(const char *name, enum omni_pool_kind kind,
+					unsigned int count, unsigned int frame_len,
+					unsigned int priv_len, int socket, struct omni_err *err)
 {
 	struct rte_mempool *pool;
 	int room = room_len(kind, frame_len, priv_len, err);
@@ -84,12 +103,9 @@ struct rte_mempool *omni_pool_create(const char *name, enum omni_pool_kind kind,
 		rte_errno = -room;
 		return NULL;
 	}
-	pool = rte_mempool_create_empty(
-		name, count, (unsigned int)sizeof(struct rte_mbuf) + priv_len + (unsigned int)room,
-		count >= 4 * CACHE ? CACHE : 0, sizeof(struct rte_pktmbuf_pool_private),
-		SOCKET_ID_ANY, pool_flags());
-	if (pool != NULL)
-		pool = fill(pool, (unsigned int)room, priv_len);
+	pool = create_on(name, count, (unsigned int)room, priv_len, socket);
+	if (pool == NULL && socket != SOCKET_ID_ANY)
+		pool = create_on(name, count, (unsigned int)room, priv_len, SOCKET_ID_ANY);
 	if (pool == NULL) {
 		omni_fail(err, -rte_errno, "no memory for pool %s of %u buffers (%u MB): %s", name,
 			  count, (count / 1024 * (front_len(priv_len) + (unsigned int)room)) / 1024,

@@ -11,6 +11,7 @@
 #include <rte_errno.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
+#include <rte_lcore.h>
 
 #include <omni_drivers.h>
 #include <omni_eal.h>
@@ -198,6 +199,23 @@ static void pool_refuses_frames_that_do_not_fit(void **state)
 	rte_mempool_free(other);
 	assert_null(omni_pool_create("vast", OMNI_POOL_PLAIN, 1u << 24, 9018, 0, &err));
 	assert_non_null(strstr(err.text, "vast"));
+}
+
+static void pool_lies_on_its_node_or_on_any(void **state)
+{
+	int here = (int)rte_lcore_to_socket_id(rte_lcore_id());
+	struct rte_mempool *other;
+
+	(void)state;
+	other = omni_pool_create_on("here", OMNI_POOL_PLAIN, 256, 1518, 0, here, &err);
+	assert_non_null(other);
+	assert_int_equal(other->socket_id, here);
+	rte_mempool_free(other);
+	other = omni_pool_create_on("far", OMNI_POOL_PLAIN, 256, 1518, 0, RTE_MAX_NUMA_NODES - 1,
+				    &err);
+	assert_non_null(other);
+	assert_int_equal(other->socket_id, SOCKET_ID_ANY);
+	rte_mempool_free(other);
 }
 
 /* ---- The table ---- */
@@ -529,6 +547,7 @@ int main(void)
 		cmocka_unit_test(lcores_are_counted),
 		cmocka_unit_test(pool_of_af_xdp_is_one_region),
 		cmocka_unit_test(pool_refuses_frames_that_do_not_fit),
+		cmocka_unit_test(pool_lies_on_its_node_or_on_any),
 		cmocka_unit_test(ids_and_generations),
 		cmocka_unit_test(refuses_bad_conf),
 		cmocka_unit_test(checks_name_what_is_wrong),
