@@ -8,9 +8,9 @@ import check
 # In the order in which a frame meets them; one colour each, so that figures can be compared.
 STAGES = {"rx": "#9aa5b1", "classify": "#c8553d", "hand_off": "#7a5c3e", "decap_prepare": "#d98e4a",
           "open": "#1b6ca8", "decap_commit": "#b8860b", "reassemble": "#5b7553",
-          "unbundle": "#4fa3a5", "punt": "#333333", "learn": "#8e5ea2", "forward": "#3d8361",
-          "replicate": "#6b8e23", "clamp": "#a0522d", "fragment": "#708090", "bundle": "#4fa3a5",
-          "encap_prepare": "#d6588f", "seal": "#1b6ca8", "tx": "#5f6b76"}
+          "gather": "#7f9f7f", "unbundle": "#4fa3a5", "punt": "#333333", "split": "#a89f68",
+          "learn": "#8e5ea2", "forward": "#3d8361", "replicate": "#6b8e23", "clamp": "#a0522d",
+          "fragment": "#708090", "bundle": "#4fa3a5", "encap_prepare": "#d6588f", "seal": "#1b6ca8", "tx": "#5f6b76"}
 SIZES = ("64", "512", "1420")
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 920, 170, 830, 18, 9, 64
 
