@@ -18,6 +18,7 @@
 #define PASSES 3 /* of a run */
 #define PASSES_QUICK 1
 #define WARM_UP 2 /* passes that are not counted */
+#define IMIX_MAX 1420
 #define FRAME_SMALL 1518
 #define FRAME_LARGE 9018
 
@@ -165,6 +166,16 @@ static int measure_workers(struct bench_rig *r, const struct bench_options *o,
 	return rc;
 }
 
+/* Bundles go over paths that carry no frame beyond their own datagrams. */
+static bool is_carried(const struct bench_options *o, unsigned int size)
+{
+	unsigned int overhead = o->v6 ? OMNI_OVERHEAD_V6 : OMNI_OVERHEAD_V4;
+
+	if (!o->bundles)
+		return true;
+	return (size == BENCH_IMIX ? IMIX_MAX : size) + overhead <= BENCH_BUNDLES_MTU;
+}
+
 /* All sizes of one kind of buffers for one cipher (none: forward alone). */
 static int run_rig(const struct bench_options *o, unsigned int cipher, bool large,
 		   struct bench_report *report)
@@ -188,7 +199,8 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 			unsigned int size = o->size != 0 ? o->size : sizes[i];
 			struct bench_result *res = &report->result[report->n];
 
-			if (is_large(size) != large || (o->size != 0 && i > 0))
+			if (is_large(size) != large || (o->size != 0 && i > 0) ||
+			    !is_carried(o, size))
 				continue;
 			*res = (struct bench_result){
 				.op = (enum bench_op)op,
@@ -248,8 +260,14 @@ static int run_all(const struct bench_options *o, struct bench_report *report)
 int bench_datapath(const struct bench_options *o)
 {
 	struct bench_report report = {.n = 0};
-	int rc = run_all(o, &report);
+	int rc;
 
+	if (o->size != 0 && !is_carried(o, o->size)) {
+		fprintf(stderr, "omni-bench: paths with bundles carry no frame of %u bytes whole\n",
+			o->size == BENCH_IMIX ? IMIX_MAX : o->size);
+		return 1;
+	}
+	rc = run_all(o, &report);
 	if (rc != 0)
 		return rc;
 	qsort(report.result, report.n, sizeof(report.result[0]), by_name);

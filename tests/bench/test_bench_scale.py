@@ -46,6 +46,14 @@ def test_more_workers_than_cpus_are_refused():
         scale.bench("datapath", "--workers", str(os.cpu_count() + 1))
 
 
+def test_bundles_go_with_every_size_that_their_path_carries():
+    run = json.loads(scale.bench("datapath", "--bundles", "--quick", "--json", "--cipher", "aesgcm"))
+    sizes = {r["frames"] for r in run["results"]}
+    assert {"64", "1420", "imix"} <= sizes and "8900" not in sizes
+    with pytest.raises(lab.BenchError, match="no frame of 8900 bytes"):
+        scale.bench("datapath", "--bundles", "--size", "8900")
+
+
 def test_workers_are_compared_with_one_of_them(monkeypatch):
     rows = [{"mpps": 30.0, "one_mpps": 20.0}]
     monkeypatch.setattr(scale, "bench", lambda *a: json.dumps({"results": rows, "memory": []}))
