@@ -107,8 +107,12 @@ static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsig
 	w->split.n = n;
 	w->split.at = 0;
 	w->split.frames = 0;
-	while ((n = omni_node_unbundle(w, out, BURST)) > 0)
-		bridge_segments(w, out, n);
+	while ((n = omni_node_unbundle(w, out, BURST)) > 0) {
+		if (unlikely(w->has_pieces))
+			bridge_segments(w, out, n);
+		else
+			bridge(w, out, n);
+	}
 }
 
 /* Data messages, and what classify put aside for control. */
