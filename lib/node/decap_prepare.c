@@ -129,7 +129,8 @@ unsigned int omni_node_decap_prepare(struct omni_worker *w, struct rte_mbuf **m,
 	struct run run = {.id = 0, .why = OMNI_STAT_drop_no_session};
 	unsigned int left = 0;
 
-	fetch(w, m, n);
+	if (unlikely(many_peers(w)))
+		fetch(w, m, n);
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
 		uint8_t *h = rte_pktmbuf_mtod_offset(m[i], uint8_t *, meta->payload_off);

@@ -264,7 +264,8 @@ unsigned int omni_node_forward(struct omni_worker *w, struct rte_mbuf **m, unsig
 	w->must_cut = false;
 	w->n_short = 0;
 	look_up(w, m, n, dest);
-	fetch(w, m, n, dest);
+	if (unlikely(many_peers(w)))
+		fetch(w, m, n, dest);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int why;
 

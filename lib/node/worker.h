@@ -25,6 +25,8 @@
 static_assert(BURST <= OMNI_AEAD_BURST_MAX, "one AEAD call per burst");
 /* Peers of a burst from which on their tables are fetched ahead; fewer are in the cache. */
 #define FETCH_MIN 4
+/* Peers of the box up to which all that frames read of them stays in the second level cache. */
+#define FETCH_PEERS 256
 
 static_assert(BURST <= OMNI_FDB_BULK, "one lookup per burst");
 static_assert(OMNI_PORTS_MAX <= 64, "ports are bits of a word");
@@ -263,6 +265,12 @@ static inline bool port_carries(const struct omni_port *port, uint32_t len)
 static inline bool port_carries_segment(const struct omni_port *port, const struct rte_mbuf *m)
 {
 	return port->info.segments && port_carries(port, omni_segment_hdr_len(m) + m->tso_segsz);
+}
+
+/* Is it worth to fetch ahead what a burst reads of its peers? */
+static inline bool many_peers(const struct omni_worker *w)
+{
+	return atomic_load_explicit(&w->conf.peers->count, memory_order_relaxed) > FETCH_PEERS;
 }
 
 /*

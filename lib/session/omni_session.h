@@ -299,7 +299,8 @@ static_assert(OMNI_CACHE_LINE % sizeof(struct omni_peer) == 0, "none in two cach
 
 struct omni_peers {
 	uint32_t size;
-	uint32_t next; /* control only: where to look for a free place */
+	uint32_t next;		/* control only: where to look for a free place */
+	_Atomic uint32_t count; /* of those that are there; control writes, workers read */
 	struct omni_peer *at;
 	struct omni_rcu_node *rcu; /* control only: of the removed, by place */
 };

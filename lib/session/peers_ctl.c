@@ -73,6 +73,7 @@ struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster)
 	if (++peer->last == 0)
 		peer->last = 1;
 	peer->taken = true;
+	atomic_fetch_add_explicit(&peers->count, 1, memory_order_relaxed);
 	peer->cluster = cluster;
 	atomic_store_explicit(&peer->generation, peer->last, memory_order_release);
 	return peer;
@@ -80,6 +81,7 @@ struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster)
 
 void omni_peers_remove(struct omni_peers *peers, struct omni_peer *peer, struct omni_rcu *rcu)
 {
+	atomic_fetch_sub_explicit(&peers->count, 1, memory_order_relaxed);
 	atomic_store_explicit(&peer->generation, 0, memory_order_release);
 	atomic_store_explicit(&peer->tx, NULL, memory_order_release);
 	omni_rcu_defer(rcu, &peers->rcu[peer->index], vacate, peer);

@@ -267,6 +267,7 @@ static void peers_get_new_generations(void **state)
 	assert_non_null(b);
 	assert_null(omni_peers_add(peers, 1));
 	assert_int_equal(rte_errno, ENOSPC);
+	assert_int_equal(atomic_load(&peers->count), 2);
 	index = a->index;
 	generation = a->generation;
 	path_of(&path, "192.0.2.1:51820", "192.0.2.2:51820");
@@ -274,6 +275,7 @@ static void peers_get_new_generations(void **state)
 	omni_peer_set_path(a, omni_path_copy(&path, NULL), rcu);
 	omni_rcu_join(rcu, 0);
 	omni_peers_remove(peers, a, rcu);
+	assert_int_equal(atomic_load(&peers->count), 1);
 	assert_null(omni_peers_get(peers, index));
 	assert_null(omni_peers_find(peers, index, generation));
 	/* Nobody else takes its place, nor is its path freed, before the worker's turn is over. */
