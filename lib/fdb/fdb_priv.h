@@ -44,7 +44,7 @@ struct omni_fdb {
 	struct bucket *bucket;
 	uint32_t mask; /* buckets - 1 */
 	unsigned int shift;
-	uint64_t factor;     /* random and odd, so that nobody can choose addresses of one bucket */
+	uint64_t seed;	     /* so that nobody can choose addresses of one bucket */
 	struct entry *entry; /* by slot */
 	uint64_t *used;	     /* control: a bit for each slot */
 	struct rte_rcu_qsbr *qsbr;
@@ -57,12 +57,14 @@ struct omni_fdb {
 };
 
 /*
- * The bucket of a key: multiply-shift hashing (Dietzfelbinger et al., 1997), by which any two keys
- * meet with a probability of at most 2 in the number of buckets.
+ * The bucket of a key: murmur3's finalizer, shortened. One multiplication is not enough: numbers
+ * that follow each other, as addresses of one maker do, then crowd in places for some factors.
  */
 static inline uint32_t home_of(const struct omni_fdb *fdb, uint64_t key)
 {
-	return (uint32_t)(key * fdb->factor >> fdb->shift);
+	uint64_t x = (key ^ fdb->seed) * UINT64_C(0xff51afd7ed558ccd);
+
+	return (uint32_t)((x ^ x >> 32) * UINT64_C(0xc4ceb9fe1a85ec53) >> fdb->shift);
 }
 
 /* Slot of a key, whose bucket is home and which is not its first; OMNI_FDB_MISS. */

@@ -47,8 +47,7 @@ int slots_init(struct omni_fdb *fdb, uint32_t limit)
 	fdb->limit = limit;
 	fdb->mask = n - 1;
 	fdb->shift = 64 - (unsigned int)__builtin_ctz(n);
-	omni_random(&fdb->factor, sizeof(fdb->factor));
-	fdb->factor |= 1;
+	omni_random(&fdb->seed, sizeof(fdb->seed));
 	fdb->bucket = alloc_buckets(n * sizeof(*fdb->bucket));
 	fdb->entry = calloc(capacity(fdb), sizeof(*fdb->entry));
 	fdb->used = calloc(capacity(fdb) / SLOTS_PER_WORD, sizeof(*fdb->used));

@@ -158,6 +158,25 @@ static void fills_to_its_limit_and_flushes(void **state)
 	assert_int_equal(omni_fdb_learn(fdb, key_of(1, 5), port1, 1), OMNI_FDB_LEARNED);
 }
 
+/* Of one maker, or of one maker's machines, whatever the table's seed is. */
+static void addresses_in_rows_find_room(void **state)
+{
+	static const uint32_t stride[] = {1, 2, 16, 257, 4096};
+	const uint32_t all = 2048;
+
+	(void)state;
+	for (unsigned int seed = 0; seed < 600; seed++) {
+		uint32_t step = stride[seed % OMNI_ARRAY_SIZE(stride)];
+		struct omni_fdb *table = omni_fdb_create(all, rcu);
+
+		assert_non_null(table);
+		for (uint32_t i = 0; i < all; i++)
+			assert_int_equal(omni_fdb_learn(table, key_of(1, i * step), port1, 1),
+					 OMNI_FDB_LEARNED);
+		omni_fdb_free(table);
+	}
+}
+
 /* A domain has its limit, a peer its share of that; what goes or moves makes room. */
 static void domains_and_peers_have_limits(void **state)
 {
@@ -294,6 +313,7 @@ int main(void)
 		WITH_FDB(ages_only_what_is_silent),
 		WITH_FDB(moves_are_damped_and_forgiven),
 		WITH_FDB(fills_to_its_limit_and_flushes),
+		WITH_FDB(addresses_in_rows_find_room),
 		WITH_FDB(domains_and_peers_have_limits),
 		WITH_FDB(bulk_lookup_keeps_the_order),
 		WITH_FDB(a_place_is_used_again_after_the_turn),
