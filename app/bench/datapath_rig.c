@@ -11,6 +11,7 @@
 /* As large as a gateway's by default. */
 #define SESSIONS_SIZE 65536
 #define PEERS_SIZE 16384
+#define ROUTES (128 * 1024)
 #define FDB_SIZE 131072
 /* Of each worker: in the caches of lcores, and in its hands. */
 #define SPARE_BUFFERS 1024
@@ -47,7 +48,9 @@ static bool make_tables(struct bench_rig *r)
 	r->bridges = omni_bridges_create();
 	r->rcu = omni_rcu_create(r->n_workers);
 	r->fdb = r->rcu != NULL ? omni_fdb_create(FDB_SIZE, r->rcu) : NULL;
-	return r->sessions != NULL && r->peers != NULL && r->bridges != NULL && r->fdb != NULL;
+	r->fib = r->rcu != NULL ? omni_fib_create(ROUTES, 64, r->rcu) : NULL;
+	return r->sessions != NULL && r->peers != NULL && r->bridges != NULL && r->fdb != NULL &&
+	       r->fib != NULL;
 }
 
 /* All but what needs the ports. */
@@ -84,6 +87,7 @@ static bool make_worker(struct bench_rig *r, struct bench_worker *w)
 		.peers = r->peers,
 		.bridges = r->bridges,
 		.fdb = r->fdb,
+		.fib = r->fib,
 		.rcu = r->rcu,
 		.xring = w->xring,
 		.xrings = r->xrings,
@@ -178,6 +182,7 @@ void bench_rig_free(struct bench_rig *r)
 	bench_peers_free(r);
 	for (unsigned int i = 0; i < r->n_workers; i++)
 		free_parts(r->worker[i]);
+	omni_fib_free(r->fib);
 	omni_fdb_free(r->fdb);
 	omni_rcu_free(r->rcu);
 	omni_bridges_free(r->bridges);

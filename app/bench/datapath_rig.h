@@ -56,6 +56,7 @@ struct bench_rig {
 	struct omni_peers *peers;
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
+	struct omni_fib *fib;
 	struct omni_rcu *rcu;
 	struct rte_mempool *pool;
 	struct bench_memory memory;

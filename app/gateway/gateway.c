@@ -19,6 +19,8 @@
 #define IDS_PER_PEER 4
 #define IDS_EXTRA 256
 /* Places of peers that were removed a moment ago, so that others find one in a full table. */
+/* Hosts on the links of L3 ports. */
+#define NEIGHBOURS 8192
 #define LEAVING 64
 
 static_assert(OMNI_CONFIG_CLUSTERS_MAX <= OMNI_BRIDGES_MAX, "a bridge domain for each cluster");
@@ -41,11 +43,12 @@ static int tables_create(struct gateway *gw, struct omni_err *err)
 	gw->peers = omni_peers_create(peers);
 	gw->bridges = omni_bridges_create();
 	gw->fdb = omni_fdb_create(config->limits.fdb, gw->rcu);
+	gw->fib = omni_fib_create(config->limits.routes, NEIGHBOURS, gw->rcu);
 	gw->aead = gateway_aead_create();
 	if (gw->aead == NULL && errno == EINVAL)
 		return omni_fail(err, -EINVAL, "OMNI_CPU_MASK: expected aes, avx512, avx2, own");
 	if (gw->sessions == NULL || gw->peers == NULL || gw->bridges == NULL || gw->fdb == NULL ||
-	    gw->aead == NULL)
+	    gw->fib == NULL || gw->aead == NULL)
 		goto fail;
 	gw->bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (gw->bell < 0)
@@ -58,6 +61,7 @@ fail:
 static void tables_free(struct gateway *gw)
 {
 	omni_aead_free(gw->aead);
+	omni_fib_free(gw->fib);
 	omni_fdb_free(gw->fdb);
 	omni_bridges_free(gw->bridges);
 	omni_rcu_free(gw->rcu);
@@ -112,6 +116,7 @@ static int control_create(struct gateway *gw, struct omni_err *err)
 		.peers = gw->peers,
 		.bridges = gw->bridges,
 		.fdb = gw->fdb,
+		.fib = gw->fib,
 		.rcu = gw->rcu,
 		.aead = gw->aead,
 		.pool = gw->control_pool,

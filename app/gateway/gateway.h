@@ -30,6 +30,7 @@ struct gateway {
 	struct omni_peers *peers;
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
+	struct omni_fib *fib;
 	struct omni_aead *aead; /* control's own */
 	struct omni_stats ctl_stats;
 	int bell;  /* eventfd: a worker put something on a ring */

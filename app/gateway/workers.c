@@ -70,6 +70,7 @@ static int worker_create(struct gateway *gw, unsigned int id, struct omni_err *e
 		.peers = gw->peers,
 		.bridges = gw->bridges,
 		.fdb = gw->fdb,
+		.fib = gw->fib,
 		.rcu = gw->rcu,
 		.xrings = gw->xrings,
 		.pool = gw->local_pool,

@@ -29,6 +29,7 @@ struct omni_config *config_new(void)
 	config->limits.peers = OMNI_CONFIG_PEERS;
 	config->limits.clusters = OMNI_CONFIG_CLUSTERS;
 	config->limits.fdb = OMNI_CONFIG_FDB;
+	config->limits.routes = OMNI_CONFIG_ROUTES;
 	config->limits.lanes = OMNI_CONFIG_LANES;
 	config->limits.mesh = OMNI_CONFIG_MESH;
 	return config;

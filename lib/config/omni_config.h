@@ -51,6 +51,9 @@
 #define OMNI_CONFIG_MSS_AUTO UINT16_MAX
 #define OMNI_CONFIG_MSS_MIN 216
 #define OMNI_CONFIG_MSS_MAX 9176
+#define OMNI_CONFIG_DSCP_COPY 0xff
+#define OMNI_CONFIG_ROUTES 131072
+#define OMNI_CONFIG_PREFIXES_MAX 4096 /* in one list */
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16
@@ -133,14 +136,17 @@ struct omni_config_peer {
 	uint16_t port;
 	struct omni_ip vip; /* none: whatever its handshake says */
 	bool has_psk;
-	struct omni_key psk;  /* secret; replaces the derived one */
-	uint16_t keepalive_s; /* 0: none */
-	uint16_t path_mtu;    /* 0: to be probed */
+	struct omni_key psk;	     /* secret; replaces the derived one */
+	uint16_t keepalive_s;	     /* 0: none */
+	uint16_t path_mtu;	     /* 0: to be probed; of a WireGuard peer: assumed to be 1500 */
+	enum omni_dialect dialect;   /* OMNI_DIALECT_OMNI or _WIREGUARD */
+	struct omni_prefix *allowed; /* L3: what is routed there beside vip, and comes from there */
+	unsigned int n_allowed;
 };
 
 struct omni_config_cluster {
 	char name[OMNI_CLUSTER_NAME_MAX + 1];
-	enum omni_mode mode; /* always OMNI_MODE_L2 now */
+	enum omni_mode mode;
 	/*
 	 * A secret, or open (secret stays NULL, the key tree takes "open:" and the name), or
 	 * neither: then only the listed peers.
@@ -161,6 +167,17 @@ struct omni_config_cluster {
 	uint32_t flood_fps;    /* flooded frames per second, copies not counted */
 	uint32_t fdb_ageing_s; /* of learned addresses */
 	uint32_t fdb_limit;    /* addresses; at most limits.fdb */
+	/* L3 alone. */
+	struct omni_prefix *addresses; /* ours beside vip, with the length of their subnet */
+	unsigned int n_addresses;
+	struct omni_prefix *advertise; /* behind our ports: told to other members */
+	unsigned int n_advertise;
+	struct omni_prefix *accept; /* what members may advertise lies in one of these */
+	unsigned int n_accept;
+	uint16_t mtu; /* largest packet; 0: from the path, or OMNI_WG_MTU_DEFAULT */
+	bool relay;   /* packets of a peer may go to a peer */
+	bool ecn;     /* RFC 6040 */
+	uint8_t dscp; /* of outer headers; OMNI_CONFIG_DSCP_COPY: the inner one's */
 };
 
 struct omni_config {
@@ -176,7 +193,8 @@ struct omni_config {
 	unsigned int n_clusters;
 	struct {
 		uint32_t peers, clusters, fdb, lanes;
-		uint32_t mesh; /* members of one cluster that we keep a session to */
+		uint32_t routes; /* of all L3 clusters */
+		uint32_t mesh;	 /* members of one cluster that we keep a session to */
 	} limits;
 	char socket[OMNI_CONFIG_SOCKET_LEN]; /* management */
 	enum omni_log_level log_level;

@@ -567,7 +567,7 @@ void ctl_nucleus_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
 void ctl_nucleus_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nucleus_hello_answer(struct omni_ctl *ctl, const struct omni_hello_answer *in,
 			      const struct omni_endpoint *from);
-/* A decrypted message on a keypair with kp->nucleus. */
+/* A decrypted message on a keypair with a Nucleus. */
 void ctl_nucleus_message(struct omni_ctl *ctl, struct omni_keypair *kp, const uint8_t *payload,
 			 size_t len, const struct omni_endpoint *from);
 /* An event (CONFIRM, WANT_KEY, WORN) about a peer with cluster OMNI_NO_CLUSTER. */

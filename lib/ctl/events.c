@@ -20,7 +20,7 @@ static bool dest_is_there(struct omni_ctl *ctl, const struct omni_event *ev)
 		port = omni_port_get(ctl->conf.ports, (uint16_t)index);
 		return port != NULL && port->generation == gen &&
 		       atomic_load(&ctl->conf.bridges->of_port[index]) == ev->cluster;
-	case OMNI_DEST_NONE:
+	default:
 		break;
 	}
 	return false;

@@ -75,7 +75,7 @@ static struct omni_keypair *kp_make(struct nc_session *s, const struct ctl_hs_do
 		.frame_max = OMNI_CBOR_MAX,
 		.cipher = OMNI_CIPHER_CHACHAPOLY,
 		.initiator = true,
-		.nucleus = true,
+		.dialect = OMNI_DIALECT_NUCLEUS,
 		.confirmed = true,
 		.rx_key = &done->keys->recv,
 		.tx_key = &done->keys->send,

@@ -18,6 +18,7 @@
 #include <omni_base.h>
 #include <omni_config.h>
 #include <omni_fdb.h>
+#include <omni_fib.h>
 #include <omni_identity.h>
 #include <omni_port.h>
 #include <omni_rcu.h>
@@ -49,6 +50,7 @@ struct omni_ctl_conf {
 	struct omni_peers *peers;
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
+	struct omni_fib *fib;
 	struct omni_rcu *rcu;
 	struct omni_aead *aead;		  /* control's own */
 	struct rte_mempool *pool;	  /* control's own: holds datagrams of the uplink's MTU */

@@ -47,7 +47,7 @@ static void control(struct omni_ctl *ctl, struct rte_mbuf *m)
 
 	if (kp == NULL)
 		return; /* dropped since */
-	if (kp->nucleus) {
+	if (kp->dialect == OMNI_DIALECT_NUCLEUS) {
 		omni_punt_addresses(m, &from, &to);
 		ctl_nucleus_message(ctl, kp, p, meta->payload_len, &from);
 		return;

@@ -12,42 +12,10 @@
 #include <stdint.h>
 
 #include <omni_base.h>
+#include <omni_dest.h>
 #include <omni_rcu.h>
 
 #define OMNI_BRIDGES_MAX 256
-
-/* ---- Where a MAC address lives: one 64-bit value, so that a move is one store ---- */
-
-enum omni_dest_kind {
-	OMNI_DEST_NONE = 0,
-	OMNI_DEST_PORT = 1,
-	OMNI_DEST_PEER = 2,
-};
-
-/* kind 8 bits, index 24, generation 32 */
-typedef uint64_t omni_dest;
-
-#define OMNI_DEST_MISS UINT64_C(0)
-
-static inline omni_dest omni_dest_make(enum omni_dest_kind kind, uint32_t index, uint32_t gen)
-{
-	return (uint64_t)kind << 56 | (uint64_t)(index & 0xffffff) << 32 | gen;
-}
-
-static inline enum omni_dest_kind omni_dest_kind(omni_dest d)
-{
-	return (enum omni_dest_kind)(d >> 56);
-}
-
-static inline uint32_t omni_dest_index(omni_dest d)
-{
-	return (uint32_t)(d >> 32) & 0xffffff;
-}
-
-static inline uint32_t omni_dest_gen(omni_dest d)
-{
-	return (uint32_t)d;
-}
 
 /* ---- MAC table ---- */
 

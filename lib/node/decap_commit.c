@@ -112,7 +112,7 @@ static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *m
 {
 	const struct omni_keypair *kp = meta->kp;
 
-	if (unlikely(kp->nucleus && meta->kind != OMNI_KIND_CONTROL))
+	if (unlikely(kp->dialect == OMNI_DIALECT_NUCLEUS && meta->kind != OMNI_KIND_CONTROL))
 		return OMNI_STAT_drop_bad_kind;
 	switch (meta->kind) {
 	case OMNI_KIND_FRAME:

@@ -65,7 +65,7 @@ struct omni_keypair *omni_keypair_create(struct omni_aead *aead,
 	kp->features = conf->features;
 	kp->cipher = conf->cipher;
 	kp->initiator = conf->initiator;
-	kp->nucleus = conf->nucleus;
+	kp->dialect = conf->dialect != 0 ? conf->dialect : OMNI_DIALECT_OMNI;
 	kp->created_ns = conf->created_ns;
 	atomic_init(&kp->marks, conf->confirmed ? 0 : OMNI_KEYPAIR_UNCONFIRMED);
 	rc = make_keys(kp, aead, conf);

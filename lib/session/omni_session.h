@@ -84,7 +84,7 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
  * frame, either way, stands in the first cache line.
  */
 struct omni_keypair {
-	uint64_t local_id;  /* ours, in what we receive; host order */
+	uint64_t local_id;  /* ours, in what we receive; host order. WireGuard: the index */
 	uint64_t remote_id; /* the peer's, in what we send; host order */
 	_Atomic uint32_t marks;
 	uint32_t peer;	   /* index in the peer table */
@@ -95,7 +95,7 @@ struct omni_keypair {
 	uint16_t frame_max; /* largest inner frame that both sides take */
 	uint16_t features;  /* what the peer sends and takes: OMNI_FEATURE_* */
 	uint8_t cipher;	    /* enum omni_cipher */
-	bool nucleus;	    /* the other side is a Nucleus: only kind control is accepted */
+	uint8_t dialect;    /* enum omni_dialect; from a Nucleus only kind control is accepted */
 	struct omni_aead_key *tx_key, *rx_key;
 	struct omni_lane_rx *rx; /* lanes_rx of them */
 	/* Control's. */
@@ -113,7 +113,8 @@ struct omni_keypair_conf {
 	uint32_t peer, peer_gen;
 	uint16_t cluster, lanes_tx, lanes_rx, frame_max, features;
 	uint8_t cipher;
-	bool initiator, nucleus, confirmed;
+	uint8_t dialect; /* enum omni_dialect; 0: Omni */
+	bool initiator, confirmed;
 	const struct omni_key *rx_key, *tx_key;
 };
 
@@ -169,6 +170,12 @@ void omni_sessions_free(struct omni_sessions *s);
  */
 uint64_t omni_sessions_reserve(struct omni_sessions *s);
 
+/*
+ * The same for WireGuard: an index of 32 bits, the place in the table and 9 random bits. 0 when all
+ * are taken. It is published and released as any id. Control.
+ */
+uint32_t omni_sessions_reserve_wg(struct omni_sessions *s);
+
 /* Let workers find kp under kp->local_id, which was reserved. Control. */
 void omni_sessions_publish(struct omni_sessions *s, struct omni_keypair *kp);
 
@@ -178,6 +185,20 @@ void omni_sessions_release(struct omni_sessions *s, uint64_t id);
 static inline uint32_t omni_session_index(uint64_t id)
 {
 	return (uint32_t)(id >> 40) & OMNI_SESSION_INDEX_MAX;
+}
+
+#define OMNI_WG_INDEX_RANDOM_BITS (32 - OMNI_SESSION_INDEX_BITS)
+
+/* The keypair of a WireGuard index, or NULL. Valid until the end of the turn. Worker or control. */
+static inline struct omni_keypair *omni_sessions_lookup_wg(const struct omni_sessions *s,
+							   uint32_t id)
+{
+	uint32_t index = id >> OMNI_WG_INDEX_RANDOM_BITS;
+	struct omni_keypair *kp =
+		index < s->size ? atomic_load_explicit(&s->slot[index], memory_order_acquire)
+				: NULL;
+
+	return kp != NULL && kp->local_id == id ? kp : NULL;
 }
 
 /* Whatever keypair stands where one of that id would; NULL. Worker. */

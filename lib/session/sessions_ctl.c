@@ -9,6 +9,7 @@
 
 #define ID_TOP_BIT (UINT64_C(1) << 63)
 #define RANDOM_BITS 40
+#define WG_RANDOM_MASK ((UINT64_C(1) << OMNI_WG_INDEX_RANDOM_BITS) - 1)
 #define RANDOM_MASK ((UINT64_C(1) << RANDOM_BITS) - 1)
 
 /*
@@ -64,37 +65,75 @@ void omni_sessions_free(struct omni_sessions *s)
 	free(s);
 }
 
-uint64_t omni_sessions_reserve(struct omni_sessions *s)
+/* A free place, and random bits that differ from those of the id before. False: all are taken. */
+static bool take(struct omni_sessions *s, uint64_t mask, uint32_t *index, uint64_t *random)
 {
 	struct omni_session_ids *ids = s->ids;
-	uint64_t random;
-	uint32_t index;
 
 	if (ids->count == 0)
-		return 0;
-	index = ids->free[ids->head];
+		return false;
+	*index = ids->free[ids->head];
 	ids->head = ids->head + 1 == s->size ? 0 : ids->head + 1;
 	ids->count--;
 	do {
-		omni_random(&random, sizeof(random));
-		random &= RANDOM_MASK;
-	} while (random == ids->last[index]);
-	ids->last[index] = random;
-	ids->taken[index] = true;
-	return ID_TOP_BIT | (uint64_t)index << RANDOM_BITS | random;
+		omni_random(random, sizeof(*random));
+		*random &= mask;
+	} while (*random == (ids->last[*index] & mask));
+	ids->last[*index] = *random;
+	ids->taken[*index] = true;
+	return true;
+}
+
+uint64_t omni_sessions_reserve(struct omni_sessions *s)
+{
+	uint64_t random;
+	uint32_t index;
+
+	return take(s, RANDOM_MASK, &index, &random)
+		       ? ID_TOP_BIT | (uint64_t)index << RANDOM_BITS | random
+		       : 0;
+}
+
+uint32_t omni_sessions_reserve_wg(struct omni_sessions *s)
+{
+	uint64_t random;
+	uint32_t index, id;
+
+	do {
+		if (!take(s, WG_RANDOM_MASK, &index, &random))
+			return 0;
+		id = index << OMNI_WG_INDEX_RANDOM_BITS | (uint32_t)random;
+		if (id == 0)
+			omni_sessions_release(s, id);
+	} while (id == 0);
+	return id;
+}
+
+/* Where an id of either kind stands; its random bits. */
+static uint32_t place(uint64_t id, uint64_t *random)
+{
+	if ((id & ID_TOP_BIT) != 0) {
+		*random = id & RANDOM_MASK;
+		return omni_session_index(id);
+	}
+	*random = id & WG_RANDOM_MASK;
+	return (uint32_t)id >> OMNI_WG_INDEX_RANDOM_BITS;
 }
 
 void omni_sessions_publish(struct omni_sessions *s, struct omni_keypair *kp)
 {
-	atomic_store_explicit(&s->slot[omni_session_index(kp->local_id)], kp, memory_order_release);
+	uint64_t random;
+
+	atomic_store_explicit(&s->slot[place(kp->local_id, &random)], kp, memory_order_release);
 }
 
 void omni_sessions_release(struct omni_sessions *s, uint64_t id)
 {
 	struct omni_session_ids *ids = s->ids;
-	uint32_t index = omni_session_index(id), tail;
+	uint64_t random;
+	uint32_t index = place(id, &random), tail;
 
-	if (index >= s->size || !ids->taken[index] || ids->last[index] != (id & RANDOM_MASK))
+	if (index >= s->size || !ids->taken[index] || ids->last[index] != random)
 		return;
 	atomic_store_explicit(&s->slot[index], NULL, memory_order_release);
 	ids->taken[index] = false;

@@ -30,16 +30,11 @@ enum omni_record_field {
 	OMNI_RECORD_F_CLUSTER = 1,    /* 32 bytes */
 	OMNI_RECORD_F_ED25519 = 2,    /* 32 bytes */
 	OMNI_RECORD_F_VIP = 3,	      /* 4 or 16 bytes */
-	OMNI_RECORD_F_DIALECTS = 4,   /* bits of enum omni_record_dialect */
+	OMNI_RECORD_F_DIALECTS = 4,   /* bits of enum omni_dialect */
 	OMNI_RECORD_F_CANDIDATES = 5, /* [[address, port], ...], at most 8 */
 	OMNI_RECORD_F_ISSUED = 6,     /* seconds since 1970 */
 	OMNI_RECORD_F_EXPIRES = 7,
 	OMNI_RECORD_F_KNOWN,
-};
-
-enum omni_record_dialect {
-	OMNI_DIALECT_OMNI = 1,
-	OMNI_DIALECT_WIREGUARD = 2,
 };
 
 struct omni_record {

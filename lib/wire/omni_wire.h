@@ -126,6 +126,13 @@ enum omni_cipher {
 
 #define OMNI_CIPHER_COUNT 3 /* of the values above, with none */
 
+/* What a session, a peer or a member speaks; bits, so that a record can list several. */
+enum omni_dialect {
+	OMNI_DIALECT_OMNI = 1,
+	OMNI_DIALECT_WIREGUARD = 2,
+	OMNI_DIALECT_NUCLEUS = 4, /* Omni's, with a Nucleus; never in a record */
+};
+
 enum omni_result {
 	OMNI_RESULT_ACCEPTED = 0,
 	OMNI_RESULT_VERSION = 1,
@@ -210,7 +217,56 @@ struct omni_cookie_reply {
 #define OMNI_RESPONSE_LEN 192
 #define OMNI_COOKIE_LEN 72
 
-/* ---- WireGuard (only lengths: its structs live with its dialect) ---- */
+/* ---- WireGuard (whitepaper, 5.4). Its integers are little-endian. ---- */
+
+struct omni_wg_initiation {
+	uint8_t type;
+	uint8_t zero1[3];
+	uint8_t sender[4]; /* index */
+	uint8_t ephemeral[32];
+	uint8_t enc_static[32 + OMNI_TAG_LEN];
+	uint8_t enc_timestamp[12 + OMNI_TAG_LEN]; /* TAI64N */
+	uint8_t mac1[OMNI_MAC_LEN];
+	uint8_t mac2[OMNI_MAC_LEN];
+};
+
+struct omni_wg_response {
+	uint8_t type;
+	uint8_t zero1[3];
+	uint8_t sender[4];
+	uint8_t receiver[4];
+	uint8_t ephemeral[32];
+	uint8_t enc_nothing[OMNI_TAG_LEN];
+	uint8_t mac1[OMNI_MAC_LEN];
+	uint8_t mac2[OMNI_MAC_LEN];
+};
+
+struct omni_wg_cookie_reply {
+	uint8_t type;
+	uint8_t zero1[3];
+	uint8_t receiver[4];
+	uint8_t nonce[24];
+	uint8_t enc_cookie[16 + OMNI_TAG_LEN];
+};
+
+/* No additional data; the nonce is 4 zero bytes and the counter as it stands here. */
+struct omni_wg_data_hdr {
+	uint8_t type;
+	uint8_t zero1[3];
+	uint8_t receiver[4]; /* index that the receiver chose */
+	uint8_t counter[8];
+};
+
+#define OMNI_WG_DATA_HDR_LEN 16
+#define OMNI_WG_DATA_OVERHEAD (OMNI_WG_DATA_HDR_LEN + OMNI_TAG_LEN)
+#define OMNI_WG_PADDING 16 /* plain texts are multiples of it, with zeros at their end */
+#define OMNI_WG_OVERHEAD_V4 (OMNI_IPV4_HDR_LEN + OMNI_UDP_HDR_LEN + OMNI_WG_DATA_OVERHEAD)
+#define OMNI_WG_OVERHEAD_V6 (OMNI_IPV6_HDR_LEN + OMNI_UDP_HDR_LEN + OMNI_WG_DATA_OVERHEAD)
+/* The MTU of an interface on an underlay of 1500 bytes, as every WireGuard has it. */
+#define OMNI_WG_MTU_DEFAULT 1420
+/* A counter this far, or farther, below the newest is refused. */
+#define OMNI_WG_REPLAY_WINDOW 8192
+#define OMNI_WG_REJECT_AFTER_MESSAGES (UINT64_MAX - OMNI_WG_REPLAY_WINDOW)
 
 #define OMNI_WG_INITIATION_LEN 148
 #define OMNI_WG_RESPONSE_LEN 92
@@ -276,6 +332,10 @@ static_assert(offsetof(struct omni_resp_payload, vip) == 40, "response vip");
 static_assert(sizeof(struct omni_response) == OMNI_RESPONSE_LEN, "response");
 static_assert(offsetof(struct omni_response, mac1) == 160, "response mac1");
 static_assert(sizeof(struct omni_cookie_reply) == OMNI_COOKIE_LEN, "cookie reply");
+static_assert(sizeof(struct omni_wg_initiation) == OMNI_WG_INITIATION_LEN, "initiation");
+static_assert(sizeof(struct omni_wg_response) == OMNI_WG_RESPONSE_LEN, "response");
+static_assert(sizeof(struct omni_wg_cookie_reply) == OMNI_WG_COOKIE_LEN, "cookie reply");
+static_assert(sizeof(struct omni_wg_data_hdr) == OMNI_WG_DATA_HDR_LEN, "data header");
 static_assert(sizeof(struct omni_hello) == OMNI_HELLO_LEN, "hello");
 static_assert(sizeof(struct omni_hello_answer) == OMNI_HELLO_ANSWER_LEN, "hello answer");
 
@@ -288,7 +348,10 @@ enum omni_wire_class {
 	OMNI_CLASS_HELLO,
 	OMNI_CLASS_HELLO_ANSWER,
 	OMNI_CLASS_STUN,
-	OMNI_CLASS_WG,	      /* any of WireGuard's four, of possible length */
+	OMNI_CLASS_WG_DATA,
+	OMNI_CLASS_WG_INITIATION,
+	OMNI_CLASS_WG_RESPONSE,
+	OMNI_CLASS_WG_COOKIE,
 	OMNI_CLASS_CIRCUIT,   /* reserved */
 	OMNI_CLASS_BAD_SUITE, /* our handshake in a suite we do not speak */
 	OMNI_CLASS_BAD_LEN,   /* known type, impossible length */

@@ -22,13 +22,13 @@ static enum omni_wire_class classify_wireguard(const uint8_t *p, size_t len)
 {
 	switch (p[0]) {
 	case OMNI_TYPE_WG_INITIATION:
-		return exact(len, OMNI_WG_INITIATION_LEN, OMNI_CLASS_WG);
+		return exact(len, OMNI_WG_INITIATION_LEN, OMNI_CLASS_WG_INITIATION);
 	case OMNI_TYPE_WG_RESPONSE:
-		return exact(len, OMNI_WG_RESPONSE_LEN, OMNI_CLASS_WG);
+		return exact(len, OMNI_WG_RESPONSE_LEN, OMNI_CLASS_WG_RESPONSE);
 	case OMNI_TYPE_WG_COOKIE:
-		return exact(len, OMNI_WG_COOKIE_LEN, OMNI_CLASS_WG);
+		return exact(len, OMNI_WG_COOKIE_LEN, OMNI_CLASS_WG_COOKIE);
 	default:
-		return len >= OMNI_WG_DATA_MIN_LEN && len % 16 == 0 ? OMNI_CLASS_WG
+		return len >= OMNI_WG_DATA_MIN_LEN && len % 16 == 0 ? OMNI_CLASS_WG_DATA
 								    : OMNI_CLASS_BAD_LEN;
 	}
 }

@@ -45,6 +45,9 @@ struct omni_meta {
 #define OMNI_META_V6 0x02	 /* the outer header is IPv6 */
 #define OMNI_META_CUT 0x04	 /* longer than the path's datagrams: goes in fragments */
 #define OMNI_META_HANDED 0x08	 /* in an inbox: a datagram to open; without: a finished frame */
+#define OMNI_META_WG 0x10	 /* a datagram in WireGuard's dialect */
+#define OMNI_META_L3 0x20	 /* an IP packet of an L3 cluster */
+#define OMNI_META_ECN_SHIFT 6	 /* decap: two bits, the outer header's ECN field */
 #define OMNI_META_OFFSET 96	 /* the last 32 bytes of struct rte_mbuf's dynamic field area */
 
 static_assert(sizeof(struct omni_meta) == 32, "the mbuf's dynamic field area has 36 bytes");
@@ -94,16 +97,18 @@ static_assert(sizeof(struct omni_event) == 64, "a cache line, and a multiple of 
 #define OMNI_CTL_TX_SIZE 512
 /* Punted handshakes that may wait at most; they come from anybody. */
 #define OMNI_PUNT_HANDSHAKE_SIZE 256
+#define OMNI_PUNT_LINK_SIZE 256
 #define OMNI_INBOX_SIZE 2048
 
 struct omni_xring {
 	struct rte_ring *events;    /* struct omni_event; worker produces */
 	struct rte_ring *handshake; /* mbufs nobody vouched for; worker produces */
 	struct rte_ring *control;   /* mbufs with decrypted control messages; worker produces */
-	struct rte_ring *tx;	    /* finished frames, meta->port set; control produces */
-	struct rte_ring *inbox;	    /* mbufs of other workers, which produce */
-	int to_control;		    /* eventfd that control polls; shared by all workers */
-	int to_worker;		    /* eventfd in the sleeping worker's set */
+	struct rte_ring *link;	/* mbufs of L3 ports: ARP, neighbour discovery; worker produces */
+	struct rte_ring *tx;	/* finished frames, meta->port set; control produces */
+	struct rte_ring *inbox; /* mbufs of other workers, which produce */
+	int to_control;		/* eventfd that control polls; shared by all workers */
+	int to_worker;		/* eventfd in the sleeping worker's set */
 	_Atomic bool worker_sleeps; /* the worker sets and clears it, who rings clears it */
 	bool ring_bell;		    /* worker: something was put for control in this turn */
 };

@@ -77,10 +77,11 @@ struct omni_xring *omni_xring_create_on(const char *name, int to_control, int so
 	x->events = ring(&at, "ev", OMNI_EVENTS_SIZE, sizeof(struct omni_event), RING_F_SP_ENQ);
 	x->handshake = ring(&at, "hs", OMNI_PUNT_HANDSHAKE_SIZE, sizeof(void *), RING_F_SP_ENQ);
 	x->control = ring(&at, "ctl", OMNI_PUNT_SIZE, sizeof(void *), RING_F_SP_ENQ);
+	x->link = ring(&at, "ln", OMNI_PUNT_LINK_SIZE, sizeof(void *), RING_F_SP_ENQ);
 	x->tx = ring(&at, "tx", OMNI_CTL_TX_SIZE, sizeof(void *), RING_F_SP_ENQ);
 	x->inbox = inbox(&at);
-	if (x->events != NULL && x->handshake != NULL && x->control != NULL && x->tx != NULL &&
-	    x->inbox != NULL)
+	if (x->events != NULL && x->handshake != NULL && x->control != NULL && x->link != NULL &&
+	    x->tx != NULL && x->inbox != NULL)
 		return x;
 fail:
 	omni_xring_free(x);
@@ -102,6 +103,7 @@ void omni_xring_free(struct omni_xring *x)
 		return;
 	drain(x->handshake);
 	drain(x->control);
+	drain(x->link);
 	drain(x->tx);
 	drain(x->inbox);
 	rte_ring_free(x->events);

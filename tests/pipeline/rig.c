@@ -103,6 +103,7 @@ static void worker_open(struct site *s, unsigned int id, unsigned int workers)
 		.peers = s->peers,
 		.bridges = s->bridges,
 		.fdb = s->fdb,
+		.fib = s->fib,
 		.rcu = s->rcu,
 		.xring = s->xrings[id],
 		.xrings = s->xrings,
@@ -181,6 +182,7 @@ static void site_open(struct site *s, unsigned int number)
 	s->rcu = omni_rcu_create(WORKERS);
 	snprintf(name, sizeof(name), "rig%u", number);
 	s->fdb = omni_fdb_create(1024, s->rcu);
+	s->fib = omni_fib_create(1024, 64, s->rcu);
 	s->bell = eventfd(0, EFD_NONBLOCK);
 	s->control_aead = omni_aead_create(0);
 	parts_open(s);
@@ -210,6 +212,7 @@ static void site_close(struct site *s)
 	}
 	omni_aead_free(s->control_aead);
 	close(s->bell);
+	omni_fib_free(s->fib);
 	omni_fdb_free(s->fdb);
 	omni_rcu_free(s->rcu);
 	omni_bridges_free(s->bridges);

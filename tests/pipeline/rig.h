@@ -42,6 +42,7 @@ struct site {
 	struct omni_peers *peers;
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
+	struct omni_fib *fib;
 	struct omni_rcu *rcu;
 	struct omni_aead *control_aead;
 	unsigned int workers;

@@ -296,7 +296,7 @@ static void nucleus_sends_control_only(void **state)
 	struct site *a = receiver(r, NULL);
 	struct rte_mbuf *m;
 
-	a->key[1]->nucleus = true;
+	a->key[1]->dialect = OMNI_DIALECT_NUCLEUS;
 	assert_int_equal(forge(r, (struct forge){.sequence = 50, .lane = 1}), 0);
 	for (unsigned int kind = 0; kind < OMNI_KIND_COUNT; kind++)
 		assert_int_equal(forge(r, (struct forge){.sequence = 60 + kind,

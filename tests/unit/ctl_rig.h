@@ -51,6 +51,7 @@ struct site {
 	struct omni_peers *peers;
 	struct omni_bridges *bridges;
 	struct omni_fdb *fdb;
+	struct omni_fib *fib;
 	struct omni_rcu *rcu;
 	struct omni_aead *aead;
 	struct omni_xring *xring;
@@ -207,6 +208,7 @@ static inline void site_control(struct site *s)
 	snprintf(name, sizeof(name), "rig%u", serial++);
 	s->workers[0] = &s->worker;
 	conf.fdb = s->fdb = omni_fdb_create(4096, s->rcu);
+	conf.fib = s->fib = omni_fib_create(4096, 64, s->rcu);
 	s->xring = omni_xring_create(name, -1);
 	assert_non_null(s->fdb);
 	assert_non_null(s->xring);
@@ -225,6 +227,7 @@ static inline void site_start(struct site *s)
 
 static inline void site_free_tables(struct site *s)
 {
+	omni_fib_free(s->fib);
 	omni_fdb_free(s->fdb);
 	omni_rcu_free(s->rcu);
 	omni_bridges_free(s->bridges);
