@@ -58,10 +58,10 @@ struct udp_counters {
 	uint64_t tx_failed;    /* dropped: any other error, or no datagram of UDP */
 };
 
-/* Ancillary data: local address, and size of a segment. */
+/* Ancillary data: local address, size of a segment, TOS or traffic class. */
 union udp_control {
 	struct cmsghdr align;
-	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int))];
+	uint8_t b[CMSG_SPACE(sizeof(struct in6_pktinfo)) + 2 * CMSG_SPACE(sizeof(int))];
 };
 
 /* Where one message is received. */
@@ -90,6 +90,7 @@ struct udp_frame {
 	struct rte_mbuf *m;
 	uint16_t len;  /* of the UDP payload */
 	uint16_t flow; /* index in udp_tx.flow */
+	uint8_t tos;   /* or traffic class */
 };
 
 /* What goes to one address from one address. */
@@ -108,6 +109,7 @@ struct udp_run {
 	uint16_t first, count;
 	uint16_t size; /* of all but the last */
 	uint16_t flow;
+	uint8_t tos; /* of all */
 };
 
 struct udp_tx {

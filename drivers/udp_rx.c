@@ -89,6 +89,7 @@ void udp_rx_free(struct udp_queue *q)
 struct facts {
 	uint16_t size; /* of a segment; 0: the kernel joined nothing */
 	bool has_to;
+	uint8_t tos;	    /* or traffic class */
 	struct in6_addr to; /* IPv4 in its mapped form */
 };
 
@@ -115,6 +116,9 @@ static void read_control(struct msghdr *msg, struct facts *f)
 		} else if (c->cmsg_level == SOL_IP && c->cmsg_type == IP_PKTINFO) {
 			map_v4(&f->to, CMSG_DATA(c) + offsetof(struct in_pktinfo, ipi_addr));
 			f->has_to = true;
+		} else if ((c->cmsg_level == SOL_IP && c->cmsg_type == IP_TOS) ||
+			   (c->cmsg_level == SOL_IPV6 && c->cmsg_type == IPV6_TCLASS)) {
+			f->tos = *CMSG_DATA(c); /* a byte, or an int of which it is the lowest */
 		}
 	}
 }
@@ -133,8 +137,8 @@ static inline void put16(uint8_t *at, uint32_t v)
 	at[1] = (uint8_t)v;
 }
 
-static void build_header(struct header *h, const struct sockaddr_in6 *from,
-			 const struct in6_addr *to, uint16_t port)
+static void build_header(struct header *h, const struct sockaddr_in6 *from, const struct facts *f,
+			 uint16_t port)
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
 	struct in6_addr source = from->sin6_addr;
@@ -148,15 +152,15 @@ static void build_header(struct header *h, const struct sockaddr_in6 *from,
 	put16(h->b + 12, h->v6 ? 0x86dd : 0x0800);
 	udp = h->b + h->len - 8;
 	if (h->v6) {
-		ip[0] = 0x60;
+		put16(ip, 0x6000U | (uint32_t)f->tos << 4);
 		ip[6] = IPPROTO_UDP;
 		memcpy(ip + 8, &source, 16);
-		memcpy(ip + 24, to, 16);
+		memcpy(ip + 24, &f->to, 16);
 	} else {
-		ip[0] = 0x45;
+		put16(ip, 0x4500U | f->tos);
 		ip[9] = IPPROTO_UDP;
 		memcpy(ip + 12, source.s6_addr + 12, 4);
-		memcpy(ip + 16, to->s6_addr + 12, 4);
+		memcpy(ip + 16, f->to.s6_addr + 12, 4);
 	}
 	memcpy(udp, &from->sin6_port, 2); /* both families have it there */
 	put16(udp + 2, port);
@@ -264,7 +268,7 @@ static void take(struct omni_port *port, struct udp_queue *q, unsigned int i, ui
 		return;
 	}
 	driver_count(&q->count.rx_joined, n > 1);
-	build_header(&h, &s->from, &f.to, udp_port);
+	build_header(&h, &s->from, &f, udp_port);
 	if (likely(n == 1 ? len <= s->size : size == s->size && n <= s->have)) {
 		for (uint32_t k = 0; k < n; k++)
 			give(port, q, s->m[k], &h,

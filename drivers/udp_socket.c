@@ -39,12 +39,14 @@ static int set_up(int fd, bool v4_only, struct omni_err *err)
 		{SOL_SOCKET, SO_SNDBUFFORCE, SOCKET_BUFFER, false, "send buffer"},
 		{SOL_UDP, UDP_GRO, 1, false, "receive several datagrams at once"},
 		{SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE, true, "set the DF bit"},
+		{SOL_IP, IP_RECVTOS, 1, true, "tell the TOS byte"},
 	};
 	static const struct option v4[] = {{SOL_IP, IP_PKTINFO, 1, true, "tell local addresses"}};
 	static const struct option v6[] = {
 		{SOL_IPV6, IPV6_V6ONLY, 0, true, "receive both families"},
 		{SOL_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_PROBE, true, "measure paths"},
 		{SOL_IPV6, IPV6_RECVPKTINFO, 1, true, "tell local addresses"},
+		{SOL_IPV6, IPV6_RECVTCLASS, 1, true, "tell the traffic class"},
 	};
 	int rc = set_options(fd, both, OMNI_ARRAY_SIZE(both), err);
 

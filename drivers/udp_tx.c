@@ -30,8 +30,8 @@ static inline uint16_t be16(const uint8_t *p)
 
 /* ---- Sorting ---- */
 
-/* The frame's family and payload; false where it is no UDP datagram that ends where m ends. */
-static inline bool parse(const struct rte_mbuf *m, bool *v6, uint16_t *len)
+/* The frame's family, payload and TOS; false where it is no UDP datagram that ends where m ends. */
+static inline bool parse(const struct rte_mbuf *m, bool *v6, struct udp_frame *f)
 {
 	const uint8_t *hdr = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint16_t type, front;
@@ -44,7 +44,8 @@ static inline bool parse(const struct rte_mbuf *m, bool *v6, uint16_t *len)
 	if (unlikely((!*v6 && (type != 0x0800 || hdr[UDP_ETHER_LEN] != 0x45)) ||
 		     m->data_len < front || m->data_len - front > UDP_PAYLOAD_MAX))
 		return false;
-	*len = (uint16_t)(m->data_len - front);
+	f->len = (uint16_t)(m->data_len - front);
+	f->tos = (uint8_t)(be16(hdr + UDP_ETHER_LEN) >> (*v6 ? 4 : 0));
 	return true;
 }
 
@@ -112,7 +113,7 @@ static void sort(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
 		const uint8_t *hdr = rte_pktmbuf_mtod(m[i], const uint8_t *);
 		bool v6;
 
-		if (unlikely(!parse(m[i], &v6, &f->len))) {
+		if (unlikely(!parse(m[i], &v6, f))) {
 			driver_count(&q->count.tx_failed, 1);
 			rte_pktmbuf_free(m[i]);
 			continue;
@@ -151,9 +152,10 @@ static void cut_flow(struct udp_tx *tx, uint16_t flow, uint16_t *at)
 		const struct udp_frame *f = &tx->frame[i];
 
 		if (run == NULL || run->count == most || f->len > run->size ||
-		    bytes + f->len > UDP_PAYLOAD_MAX || f->len == 0) {
+		    bytes + f->len > UDP_PAYLOAD_MAX || f->len == 0 || f->tos != run->tos) {
 			run = &tx->run[tx->runs++];
-			*run = (struct udp_run){.first = *at, .size = f->len, .flow = flow};
+			*run = (struct udp_run){
+				.first = *at, .size = f->len, .flow = flow, .tos = f->tos};
 			bytes = 0;
 		}
 		run->count++;
@@ -240,13 +242,25 @@ static struct cmsghdr *put_size(struct cmsghdr *c, uint16_t size)
 	return RTE_PTR_ADD(c, CMSG_SPACE(sizeof(size)));
 }
 
+/* What the socket says by itself is 0. */
+static struct cmsghdr *put_tos(struct cmsghdr *c, const struct udp_flow *f, int tos)
+{
+	if (likely(tos == 0))
+		return c;
+	c->cmsg_level = f->v6 ? SOL_IPV6 : SOL_IP;
+	c->cmsg_type = f->v6 ? IPV6_TCLASS : IP_TOS;
+	c->cmsg_len = CMSG_LEN(sizeof(tos));
+	memcpy(CMSG_DATA(c), &tos, sizeof(tos));
+	return RTE_PTR_ADD(c, CMSG_SPACE(sizeof(tos)));
+}
+
 static void fill_message(struct udp_queue *q, uint16_t i)
 {
 	struct udp_tx *tx = &q->tx;
 	const struct udp_run *run = &tx->run[i];
 	struct udp_flow *f = &tx->flow[run->flow];
 	union udp_control *control = &tx->control[i];
-	struct cmsghdr *end = put_source(q, f, &control->align);
+	struct cmsghdr *end = put_tos(put_source(q, f, &control->align), f, run->tos);
 
 	if (run->count > 1)
 		end = put_size(end, run->size);
@@ -324,8 +338,10 @@ static int send_single(struct udp_queue *q, const struct udp_run *run, uint16_t 
 		.msg_iovlen = 1,
 		.msg_control = &control,
 	};
+	struct cmsghdr *end;
 
-	msg.msg_controllen = (size_t)((uint8_t *)put_source(q, f, &control.align) - control.b);
+	end = put_tos(put_source(q, f, &control.align), f, run->tos);
+	msg.msg_controllen = (size_t)((uint8_t *)end - control.b);
 	if (sendmsg(f->fd, &msg, MSG_DONTWAIT) < 0)
 		return errno;
 	count_sent(q, 1, m->pkt_len);

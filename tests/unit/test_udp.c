@@ -22,18 +22,15 @@
 #include <udp.h>
 
 #include "eal.h"
+#include "udp_frames.h"
 
 #define POOL_SIZE 8191
 #define MTU 1500
-#define V4_HDR 42
-#define V6_HDR 62
 
-static struct rte_mempool *pool;
 static struct omni_port_table table;
 static struct omni_err err;
 static struct omni_port *a, *b;
-static uint16_t port_a, port_b;
-static struct omni_ip lo4, lo6;
+static uint16_t port_b;
 
 /* ---- The kernel's calls, which tests may refuse ---- */
 
@@ -180,78 +177,7 @@ static uint64_t extra(struct omni_port *port, const char *name)
 	return 0;
 }
 
-/* ---- Frames ---- */
-
-static void put16(uint8_t *p, unsigned int v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static unsigned int get16(const uint8_t *p)
-{
-	return (unsigned int)p[0] << 8 | p[1];
-}
-
-/* Byte k of datagram number i. */
-static uint8_t pattern(unsigned int i, unsigned int k)
-{
-	return (uint8_t)(i * 7 + k + (k >> 8));
-}
-
-static struct rte_mbuf *frame(bool v6, const struct omni_ip *from, const struct omni_ip *to,
-			      uint16_t to_port, uint16_t len, unsigned int i)
-{
-	uint16_t hdr = v6 ? V6_HDR : V4_HDR;
-	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
-	uint8_t *p, *udp;
-
-	assert_non_null(m);
-	p = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(hdr + len));
-	assert_non_null(p);
-	memset(p, 0, hdr);
-	put16(p + 12, v6 ? 0x86dd : 0x0800);
-	p[14] = v6 ? 0x60 : 0x45;
-	memcpy(p + (v6 ? 22 : 26), from->b + (v6 ? 0 : 12), v6 ? 16 : 4);
-	memcpy(p + (v6 ? 38 : 30), to->b + (v6 ? 0 : 12), v6 ? 16 : 4);
-	udp = p + hdr - 8;
-	put16(udp, port_a);
-	put16(udp + 2, to_port);
-	put16(udp + 4, len + 8u);
-	for (unsigned int k = 0; k < len; k++)
-		p[hdr + k] = pattern(i, k);
-	return m;
-}
-
-static struct rte_mbuf *v4_frame(uint16_t to_port, uint16_t len, unsigned int i)
-{
-	return frame(false, &lo4, &lo4, to_port, len, i);
-}
-
-/* That m is datagram number i as it was sent, behind a good header. */
-static void assert_frame(const struct rte_mbuf *m, bool v6, uint16_t from_port, uint16_t to_port,
-			 uint16_t len, unsigned int i)
-{
-	const uint8_t *p = rte_pktmbuf_mtod(m, const uint8_t *), *ip = p + 14, *udp;
-	uint16_t hdr = v6 ? V6_HDR : V4_HDR;
-
-	assert_int_equal(m->nb_segs, 1);
-	assert_int_equal(m->pkt_len, m->data_len);
-	assert_int_equal(m->data_len, hdr + len);
-	assert_true(m->data_off >= RTE_PKTMBUF_HEADROOM);
-	assert_int_equal(get16(p + 12), v6 ? 0x86dd : 0x0800);
-	assert_int_equal(ip[0] >> 4, v6 ? 6 : 4);
-	assert_int_equal(v6 ? ip[6] : ip[9], 17);
-	assert_int_equal(get16(ip + (v6 ? 4 : 2)), v6 ? len + 8 : len + 28);
-	assert_memory_equal(ip + (v6 ? 8 : 12), v6 ? lo6.b : lo4.b + 12, v6 ? 16 : 4);
-	assert_memory_equal(ip + (v6 ? 24 : 16), v6 ? lo6.b : lo4.b + 12, v6 ? 16 : 4);
-	udp = p + hdr - 8;
-	assert_int_equal(get16(udp), from_port);
-	assert_int_equal(get16(udp + 2), to_port);
-	assert_int_equal(get16(udp + 4), len + 8);
-	for (unsigned int k = 0; k < len; k++)
-		assert_int_equal(p[hdr + k], pattern(i, k));
-}
+/* ---- Sending and receiving ---- */
 
 static void send_all(struct rte_mbuf **m, uint16_t n)
 {
@@ -324,6 +250,37 @@ static void longest_datagram_of_the_mtu(void **state)
 	assert_int_equal(extra(b, "rx_copied"), 0);
 	cross(len, 3, 64);
 	assert_int_equal(extra(b, "rx_truncated"), 0);
+}
+
+static void cross_with_tos(bool v6)
+{
+	static const uint8_t tos[] = {0, 0, 0x02, 0x02, 0xb9, 0x03, 0, 0xff};
+	struct rte_mbuf *out[8], *in[8];
+
+	for (unsigned int i = 0; i < 8; i++) {
+		out[i] = frame(v6, v6 ? &lo6 : &lo4, v6 ? &lo6 : &lo4, port_b, 500, i);
+		set_tos(out[i], v6, tos[i]);
+	}
+	send_all(out, 8);
+	assert_int_equal(receive(b, in, 8, 8), 8);
+	for (unsigned int i = 0; i < 8; i++) {
+		assert_frame(in[i], v6, port_a, port_b, 500, i);
+		assert_int_equal(get_tos(in[i], v6), tos[i]);
+	}
+	rte_pktmbuf_free_bulk(in, 8);
+}
+
+/* Of equal ones a run is made, of others not; and the order stays. */
+static void tos_goes_along(void **state)
+{
+	(void)state;
+	cross_with_tos(false);
+	cross_with_tos(true);
+	assert_int_equal(extra(a, "tx_runs"), 4);
+	/* Where the kernel takes single datagrams alone, too. */
+	kernel.refuse_runs = EINVAL;
+	cross_with_tos(false);
+	cross_with_tos(true);
 }
 
 static void sizes_of_every_kind_stay_in_order(void **state)
@@ -773,6 +730,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_run_leaves_and_comes_in_one_call),
+		TEST(tos_goes_along),
 		TEST(longest_datagram_of_the_mtu),
 		TEST(sizes_of_every_kind_stay_in_order),
 		TEST(runs_are_bounded),
