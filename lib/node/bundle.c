@@ -51,16 +51,15 @@ static uint32_t room_of(const struct omni_worker *w, struct rte_mbuf *head)
 	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
 	const struct omni_path *path =
 		peer != NULL ? atomic_load_explicit(&peer->path, memory_order_acquire) : NULL;
-	uint32_t around, front, buffer = head->buf_len - head->data_off + OMNI_BUNDLE_LEN_LEN;
+	uint32_t front, text, buffer = head->buf_len - head->data_off + OMNI_BUNDLE_LEN_LEN;
 
-	if (path == NULL)
+	if (path == NULL || kp->dialect == OMNI_DIALECT_WIREGUARD)
 		return 0;
-	around = path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD;
+	text = text_for(path, kp);
 	front = path->hdr_len + OMNI_DATA_HDR_LEN + OMNI_BUNDLE_LEN_LEN;
-	if (path->mtu <= around || rte_pktmbuf_headroom(head) < front ||
-	    buffer <= OMNI_POOL_TAILROOM)
+	if (rte_pktmbuf_headroom(head) < front || buffer <= OMNI_POOL_TAILROOM)
 		return 0;
-	return OMNI_MIN(path->mtu - around, buffer - OMNI_POOL_TAILROOM);
+	return OMNI_MIN(text, buffer - OMNI_POOL_TAILROOM);
 }
 
 static_assert(OMNI_POOL_TAILROOM >= COPY_SLACK && OMNI_POOL_TAILROOM >= OMNI_TAG_LEN,

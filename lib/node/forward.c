@@ -62,7 +62,7 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 	if (unlikely(len > kp->frame_max))
 		return OMNI_STAT_drop_too_long;
 	set_out(w, m, peer, kp, src, len);
-	if (likely(path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD + len <= path->mtu))
+	if (likely(len <= text_for(path, kp)))
 		return KEEP;
 	if ((kp->features & OMNI_FEATURE_FRAGMENTS) == 0)
 		return OMNI_STAT_drop_too_long;
@@ -124,7 +124,6 @@ static void to_peer_way(const struct omni_worker *w, struct way *way)
 {
 	struct omni_peer *peer = peer_get(w, omni_dest_index(way->dest), omni_dest_gen(way->dest));
 	const struct omni_path *path;
-	uint32_t around;
 
 	if (unlikely(peer == NULL || peer->cluster != way->cluster))
 		return;
@@ -134,8 +133,7 @@ static void to_peer_way(const struct omni_worker *w, struct way *way)
 	if (unlikely(way->kp == NULL || path == NULL ||
 		     (omni_keypair_marks(way->kp) & OMNI_KEYPAIR_NO_TX) != 0))
 		return;
-	around = path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD;
-	way->most = OMNI_MIN(way->kp->frame_max, path->mtu > around ? path->mtu - around : 0U);
+	way->most = room_for(path, way->kp);
 }
 
 static void to_port_way(const struct omni_worker *w, struct way *way)

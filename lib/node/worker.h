@@ -287,6 +287,29 @@ static inline uint16_t lane_of(const struct omni_worker *w, const struct omni_ke
 	return own < last ? own : last;
 }
 
+/* Data header and tag around a plain text under that key. */
+static inline uint32_t overhead_of(const struct omni_keypair *kp)
+{
+	return kp->dialect == OMNI_DIALECT_WIREGUARD ? OMNI_WG_DATA_OVERHEAD : OMNI_DATA_OVERHEAD;
+}
+
+/* Bytes of plain text that one datagram of the path carries under that key. */
+static inline uint32_t text_for(const struct omni_path *path, const struct omni_keypair *kp)
+{
+	uint32_t around = path->hdr_len - OMNI_ETHER_HDR_LEN + overhead_of(kp);
+
+	return path->mtu > around ? path->mtu - around : 0;
+}
+
+/*
+ * The largest frame or packet that goes in one datagram. WireGuard's padding takes nothing of it:
+ * the longest ones have less of it, as in every WireGuard.
+ */
+static inline uint32_t room_for(const struct omni_path *path, const struct omni_keypair *kp)
+{
+	return OMNI_MIN(text_for(path, kp), kp->frame_max);
+}
+
 /* Bytes of headers in front of the frame, as encap_prepare writes them, into the cache. */
 static inline void fetch_front(struct rte_mbuf *m)
 {

@@ -28,8 +28,8 @@ static enum omni_wire_class classify_wireguard(const uint8_t *p, size_t len)
 	case OMNI_TYPE_WG_COOKIE:
 		return exact(len, OMNI_WG_COOKIE_LEN, OMNI_CLASS_WG_COOKIE);
 	default:
-		return len >= OMNI_WG_DATA_MIN_LEN && len % 16 == 0 ? OMNI_CLASS_WG_DATA
-								    : OMNI_CLASS_BAD_LEN;
+		/* Of any length: packets as long as the sender's MTU are not padded beyond it. */
+		return len >= OMNI_WG_DATA_MIN_LEN ? OMNI_CLASS_WG_DATA : OMNI_CLASS_BAD_LEN;
 	}
 }
 

@@ -32,7 +32,9 @@ static void first_bytes_and_length_decide(void **state)
 		{{0x01}, 148, OMNI_CLASS_WG_INITIATION},
 		{{0x01}, 149, OMNI_CLASS_BAD_LEN},
 		{{0x04}, 48, OMNI_CLASS_WG_DATA},
-		{{0x04}, 47, OMNI_CLASS_BAD_LEN},
+		{{0x04}, 1420 + 32, OMNI_CLASS_WG_DATA},
+		{{0x04}, 32, OMNI_CLASS_WG_DATA},
+		{{0x04}, 31, OMNI_CLASS_BAD_LEN},
 		{{0x04, 0, 0, 1}, 48, OMNI_CLASS_UNKNOWN},
 		{{0x00, 0x01, 0, 0, 0x21, 0x12, 0xa4, 0x42}, 20, OMNI_CLASS_STUN},
 		{{0x01, 0x01, 0, 4, 0x21, 0x12, 0xa4, 0x42}, 24, OMNI_CLASS_STUN},
@@ -42,7 +44,7 @@ static void first_bytes_and_length_decide(void **state)
 		{{0x05}, 3, OMNI_CLASS_UNKNOWN},
 		{{0x05}, 0, OMNI_CLASS_UNKNOWN},
 	};
-	uint8_t bytes[512];
+	uint8_t bytes[2048];
 
 	(void)state;
 	for (size_t i = 0; i < OMNI_ARRAY_SIZE(cases); i++) {
