@@ -62,6 +62,33 @@ static inline void omni_store_be64(void *p, uint64_t v)
 	memcpy(p, &v, sizeof(v));
 }
 
+/* Little-endian, as WireGuard has its integers. */
+static inline uint32_t omni_load_le32(const void *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t omni_load_le64(const void *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline void omni_store_le32(void *p, uint32_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+static inline void omni_store_le64(void *p, uint64_t v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
 static inline struct omni_reader omni_reader_init(const void *p, size_t len)
 {
 	return (struct omni_reader){.p = p, .end = (const uint8_t *)p + len};

@@ -117,7 +117,9 @@ void omni_cookie_hold(struct omni_cookie *cookie, const uint8_t value[OMNI_COOKI
 
 bool omni_cookie_fresh(const struct omni_cookie *cookie, uint64_t now_ns)
 {
-	return cookie->held && now_ns - cookie->received_ns < OMNI_COOKIE_LIFE_S * OMNI_NS_PER_S;
+	const uint64_t fresh = (OMNI_COOKIE_LIFE_S - OMNI_COOKIE_LATENCY_S) * OMNI_NS_PER_S;
+
+	return cookie->held && now_ns - cookie->received_ns < fresh;
 }
 
 void omni_cookie_seal(uint8_t sealed[OMNI_COOKIE_VALUE_LEN + OMNI_TAG_LEN],

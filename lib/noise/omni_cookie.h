@@ -62,7 +62,7 @@ bool omni_cookie_valid(const struct omni_cookie_maker *maker,
 		       const uint8_t value[OMNI_COOKIE_VALUE_LEN], const struct omni_endpoint *from,
 		       uint64_t now_ns);
 
-/* Keep a cookie that was received at now_ns; it serves for OMNI_COOKIE_LIFE_S. */
+/* Keep a cookie that was received at now_ns; it serves for its life less the latency. */
 void omni_cookie_hold(struct omni_cookie *cookie, const uint8_t value[OMNI_COOKIE_VALUE_LEN],
 		      uint64_t now_ns);
 bool omni_cookie_fresh(const struct omni_cookie *cookie, uint64_t now_ns);

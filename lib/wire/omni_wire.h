@@ -311,6 +311,8 @@ struct omni_hello_answer {
 #define OMNI_KEEPALIVE_S 10
 #define OMNI_MESH_KEEPALIVE_S 25
 #define OMNI_COOKIE_LIFE_S 120
+/* Its holder lets go of a cookie this much earlier: it was made before it arrived. */
+#define OMNI_COOKIE_LATENCY_S 5
 #define OMNI_LEASE_S 90
 #define OMNI_HEARTBEAT_S 30
 #define OMNI_RECORD_LIFE_S 86400
