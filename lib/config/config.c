@@ -10,6 +10,14 @@
 
 #include "config.h"
 
+void config_mask(struct omni_prefix *prefix)
+{
+	unsigned int from = prefix->len + (omni_ip_is_v4(&prefix->ip) ? 96 : 0);
+
+	for (unsigned int bit = from; bit < 128; bit++)
+		prefix->ip.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+}
+
 struct omni_config *config_new(void)
 {
 	struct omni_config *config = calloc(1, sizeof(*config));
@@ -66,6 +74,7 @@ struct omni_config_cluster *config_add_cluster(struct omni_config *config)
 	cluster->tcp_mss = OMNI_CONFIG_MSS_AUTO;
 	cluster->flood_fps = OMNI_CONFIG_FLOOD_FPS;
 	cluster->fdb_ageing_s = OMNI_CONFIG_FDB_AGEING_S;
+	cluster->ecn = true;
 	return cluster;
 }
 
@@ -80,7 +89,12 @@ void config_warn(struct omni_config *config, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* A cluster's first tap that was not told otherwise carries the VIP. */
+static bool is_kernel_side(const struct omni_config_port *port)
+{
+	return strcmp(port->driver, "tap") == 0 || strcmp(port->driver, "tun") == 0;
+}
+
+/* A cluster's first tap or tun that was not told otherwise carries the VIP. */
 static void give_vip_to_tap(struct omni_config *config, const struct omni_config_cluster *cluster)
 {
 	for (unsigned int i = 0; i < cluster->n_ports; i++) {
@@ -92,7 +106,7 @@ static void give_vip_to_tap(struct omni_config *config, const struct omni_config
 	for (unsigned int i = 0; i < cluster->n_ports; i++) {
 		struct omni_config_port *port = &config->ports[cluster->ports[i]];
 
-		if (strcmp(port->driver, "tap") == 0 && port->carries == OMNI_ADDRESS_UNSET) {
+		if (is_kernel_side(port) && port->carries == OMNI_ADDRESS_UNSET) {
 			port->carries = OMNI_ADDRESS_VIP;
 			return;
 		}
@@ -132,6 +146,11 @@ void config_finish(struct omni_config *config)
 static void free_cluster(struct omni_config_cluster *cluster)
 {
 	omni_config_secret_free(cluster->secret);
+	for (unsigned int i = 0; i < cluster->n_peers; i++)
+		free(cluster->peers[i].allowed);
+	free(cluster->addresses);
+	free(cluster->advertise);
+	free(cluster->accept);
 	if (cluster->peers != NULL)
 		omni_wipe(cluster->peers, cluster->n_peers * sizeof(*cluster->peers));
 	free(cluster->peers);

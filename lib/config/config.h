@@ -13,6 +13,9 @@
 int config_read_closed_file(const char *path, const char *what, char *out, size_t room,
 			    struct omni_err *err);
 
+/* Clear the host bits. */
+void config_mask(struct omni_prefix *prefix);
+
 /* A configuration with every default and nothing else; NULL without memory. */
 struct omni_config *config_new(void);
 

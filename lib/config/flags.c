@@ -158,6 +158,7 @@ static int build_peer(const char *text, struct omni_config_peer *peer, struct om
 	struct omni_err why;
 
 	peer->keepalive_s = OMNI_MESH_KEEPALIVE_S;
+	peer->dialect = OMNI_DIALECT_OMNI;
 	snprintf(key, sizeof(key), "%.*s", (int)OMNI_MIN(len, sizeof(key) - 1), text);
 	if (value_key(&peer->key, key, &why) != 0 ||
 	    (text[len] == '@' && value_endpoint(peer, text + len + 1, &why) != 0))

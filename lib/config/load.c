@@ -35,6 +35,7 @@ enum {
 	L_FDB,
 	L_LANES,
 	L_MESH,
+	L_ROUTES,
 	L_COUNT
 };
 
@@ -68,6 +69,7 @@ static const struct field limit_fields[L_COUNT] = {
 	[L_FDB] = {"fdb", FIELD_U32, AT(limits.fdb), NULL, 64, 1 << 24},
 	[L_LANES] = {"lanes", FIELD_U32, AT(limits.lanes), NULL, 1, OMNI_LANES_MAX},
 	[L_MESH] = {"mesh", FIELD_U32, AT(limits.mesh), NULL, 1, 1 << 20},
+	[L_ROUTES] = {"routes", FIELD_U32, AT(limits.routes), NULL, 64, 1 << 22},
 };
 
 static int read_nucleus(const struct doc *d, const yaml_node_t *node, struct omni_config *config)

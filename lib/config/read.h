@@ -17,9 +17,25 @@ int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_conf
 /* After ports, underlay and limits. */
 int read_clusters(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
 
+/* Fill cluster, which has its name; all clusters before it are there. */
+int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_config *config,
+		 struct omni_config_cluster *cluster, size_t peers_left);
+
 /* Fill peers[] of cluster; limit is for all clusters together. */
 int read_peers(const struct doc *d, const yaml_node_t *node, struct omni_config_cluster *cluster,
 	       size_t limit);
+
+/*
+ * A list of prefixes, each read by parse (value.h): *list, which the cluster owns, and *n. what
+ * names the key.
+ */
+int read_prefixes(const struct doc *d, const yaml_node_t *node, const char *what,
+		  int (*parse)(void *, const char *, struct omni_err *), struct omni_prefix **list,
+		  unsigned int *n);
+
+/* Every prefix belongs to one peer, and none is an address of ours. node: the peers. */
+int read_check_routes(const struct doc *d, const yaml_node_t *node,
+		      const struct omni_config_cluster *cluster);
 
 /* dir and path, unless path is absolute. 0 or -ENAMETOOLONG. */
 int read_join_path(char out[OMNI_CONFIG_PATH_LEN], const struct doc *d, const char *path);

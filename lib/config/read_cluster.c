@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* Section `clusters`. */
+/* One cluster of section `clusters`. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,8 @@
 
 #include "read.h"
 #include "value.h"
+
+#define DSCP_MAX 63
 
 enum {
 	C_MODE,
@@ -22,16 +24,37 @@ enum {
 	C_TCP_MSS,
 	C_FLOOD,
 	C_FDB,
+	C_ADDRESSES,
+	C_ADVERTISE,
+	C_ACCEPT,
+	C_MTU,
+	C_RELAY,
+	C_ECN,
+	C_DSCP,
 	C_COUNT,
 };
 
 static int parse_mode(void *target, const char *text, struct omni_err *err)
 {
-	(void)target;
-	if (strcmp(text, "l3") == 0)
-		return omni_fail(err, -EINVAL, "l3 comes later and is not built, expected l2");
-	if (strcmp(text, "l2") != 0)
-		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected l2", text);
+	enum omni_mode *mode = target;
+
+	*mode = strcmp(text, "l2") == 0 ? OMNI_MODE_L2 : OMNI_MODE_L3;
+	if (*mode == OMNI_MODE_L3 && strcmp(text, "l3") != 0)
+		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected l2 or l3", text);
+	return 0;
+}
+
+static int parse_dscp(void *target, const char *text, struct omni_err *err)
+{
+	uint8_t *dscp = target;
+	struct omni_err why;
+	uint64_t v = OMNI_CONFIG_DSCP_COPY;
+
+	if (strcmp(text, "copy") != 0 && value_number(&v, text, 0, DSCP_MAX, &why) != 0)
+		return omni_fail(err, -EINVAL,
+				 "\"%s\" is not known, expected copy or a number from 0 to %d",
+				 text, DSCP_MAX);
+	*dscp = (uint8_t)v;
 	return 0;
 }
 
@@ -67,7 +90,7 @@ static int parse_tcp_mss(void *target, const char *text, struct omni_err *err)
 #define AT(member) offsetof(struct omni_config_cluster, member)
 
 static const struct field fields[C_COUNT] = {
-	[C_MODE] = {"mode", FIELD_TEXT, 0, parse_mode},
+	[C_MODE] = {"mode", FIELD_TEXT, AT(mode), parse_mode},
 	[C_SECRET_FILE] = {"secret-file", FIELD_NODE},
 	[C_SECRET] = {"secret", FIELD_NODE},
 	[C_OPEN] = {"open", FIELD_BOOL, AT(open)},
@@ -80,6 +103,13 @@ static const struct field fields[C_COUNT] = {
 	[C_TCP_MSS] = {"tcp-mss", FIELD_TEXT, AT(tcp_mss), parse_tcp_mss},
 	[C_FLOOD] = {"flood", FIELD_NODE},
 	[C_FDB] = {"fdb", FIELD_NODE},
+	[C_ADDRESSES] = {"addresses", FIELD_NODE},
+	[C_ADVERTISE] = {"advertise", FIELD_NODE},
+	[C_ACCEPT] = {"accept", FIELD_NODE},
+	[C_MTU] = {"mtu", FIELD_U16, AT(mtu), NULL, OMNI_CONFIG_MTU_MIN, OMNI_CONFIG_MTU_MAX},
+	[C_RELAY] = {"relay", FIELD_BOOL, AT(relay)},
+	[C_ECN] = {"ecn", FIELD_BOOL, AT(ecn)},
+	[C_DSCP] = {"dscp", FIELD_TEXT, AT(dscp), parse_dscp},
 };
 
 static const struct field flood_fields[] = {
@@ -144,6 +174,59 @@ static int read_membership(const struct doc *d, struct omni_config_cluster *clus
 	return secret != NULL ? read_secret(d, secret, cluster) : 0;
 }
 
+/* Keys that say nothing in the cluster's mode. */
+static int check_mode(const struct doc *d, const struct omni_config_cluster *cluster,
+		      const struct found *found)
+{
+	bool l3 = cluster->mode == OMNI_MODE_L3;
+	size_t from = l3 ? C_FLOOD : C_ADDRESSES, to = l3 ? C_FDB : C_DSCP;
+
+	for (size_t i = from; i <= to; i++) {
+		if (found[i].key != NULL)
+			return doc_fail(d, found[i].key,
+					"cluster %s: key \"%s\" is for mode: %s, expected it to be "
+					"left out",
+					cluster->name, fields[i].name, l3 ? "l2" : "l3");
+	}
+	return 0;
+}
+
+/* Addresses and subnets of an L3 cluster. */
+static int read_l3(const struct doc *d, struct omni_config_cluster *cluster,
+		   const struct found *found)
+{
+	if (found[C_ADDRESSES].key != NULL &&
+	    read_prefixes(d, found[C_ADDRESSES].value, "addresses", value_address,
+			  &cluster->addresses, &cluster->n_addresses) != 0)
+		return -EINVAL;
+	if (found[C_ADVERTISE].key != NULL &&
+	    read_prefixes(d, found[C_ADVERTISE].value, "advertise", value_route,
+			  &cluster->advertise, &cluster->n_advertise) != 0)
+		return -EINVAL;
+	return found[C_ACCEPT].key == NULL
+		       ? 0
+		       : read_prefixes(d, found[C_ACCEPT].value, "accept", value_route,
+				       &cluster->accept, &cluster->n_accept);
+}
+
+/* Whether a cluster of this mode can have the port. */
+static int check_port(const struct doc *d, const yaml_node_t *node,
+		      const struct omni_config_port *port,
+		      const struct omni_config_cluster *cluster)
+{
+	if (strcmp(port->driver, "udp") == 0 || strcmp(port->driver, "auto") == 0)
+		return doc_fail(d, node,
+				"port %s has driver %s, which is for the underlay alone, expected "
+				"another for cluster %s",
+				port->name, port->driver, cluster->name);
+	if (strcmp(port->driver, "tun") == 0 && cluster->mode != OMNI_MODE_L3)
+		return doc_fail(d, node,
+				"port %s has driver tun, which carries IP packets and no Ethernet, "
+				"expected driver tap or mode: l3 in cluster %s",
+				port->name, cluster->name);
+	return 0;
+}
+
 static int read_cluster_ports(const struct doc *d, const yaml_node_t *node,
 			      struct omni_config *config, struct omni_config_cluster *cluster)
 {
@@ -163,11 +246,8 @@ static int read_cluster_ports(const struct doc *d, const yaml_node_t *node,
 					"port %s is the underlay's, expected another for cluster "
 					"%s",
 					port->name, cluster->name);
-		if (strcmp(port->driver, "udp") == 0 || strcmp(port->driver, "auto") == 0)
-			return doc_fail(d, item,
-					"port %s has driver %s, which is for the underlay alone, "
-					"expected another for cluster %s",
-					port->name, port->driver, cluster->name);
+		if (check_port(d, item, port, cluster) != 0)
+			return -EINVAL;
 		if (port->cluster >= 0)
 			return doc_fail(d, item,
 					"port %s is in cluster %s already, expected it once",
@@ -240,15 +320,16 @@ static int read_budgets(const struct doc *d, const struct omni_config *config,
 	return 0;
 }
 
-static int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_config *config,
-			struct omni_config_cluster *cluster, size_t peers_left)
+int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_config *config,
+		 struct omni_config_cluster *cluster, size_t peers_left)
 {
 	struct found found[C_COUNT];
 	char what[OMNI_CLUSTER_NAME_MAX + 16];
 
 	snprintf(what, sizeof(what), "cluster %s", cluster->name);
 	if (doc_read_map(d, node, what, fields, C_COUNT, cluster, found) != 0 ||
-	    read_membership(d, cluster, found) != 0 ||
+	    check_mode(d, cluster, found) != 0 || read_membership(d, cluster, found) != 0 ||
+	    read_l3(d, cluster, found) != 0 ||
 	    (found[C_PORTS].key != NULL &&
 	     read_cluster_ports(d, found[C_PORTS].value, config, cluster) != 0) ||
 	    (found[C_PEERS].key != NULL &&
@@ -266,57 +347,4 @@ static int read_cluster(const struct doc *d, const yaml_node_t *node, struct omn
 				"open: true or peers:",
 				cluster->name);
 	return 0;
-}
-
-/* A VIP of ours stands in one cluster only: the tap that carries it would not know which. */
-static int check_clusters(const struct doc *d, const yaml_node_t *node,
-			  const struct omni_config *config, struct unique *all)
-{
-	size_t n_vips = 0;
-
-	for (unsigned int i = 0; i < config->n_clusters; i++) {
-		const char *name = config->clusters[i].name;
-
-		all[i] = (struct unique){name, strlen(name), doc_key(d, node, (int)i)};
-	}
-	if (doc_check_unique(d, all, config->n_clusters, "name of a cluster") != 0)
-		return -EINVAL;
-	for (unsigned int i = 0; i < config->n_clusters; i++) {
-		const struct omni_config_cluster *cluster = &config->clusters[i];
-
-		if (!cluster->vip_auto)
-			all[n_vips++] =
-				(struct unique){cluster->vip.ip.b, sizeof(cluster->vip.ip.b),
-						doc_key(d, node, (int)i)};
-	}
-	return doc_check_unique(d, all, n_vips, "VIP of a cluster");
-}
-
-int read_clusters(const struct doc *d, const yaml_node_t *node, struct omni_config *config)
-{
-	int rc, n = doc_map_len(d, node, "clusters", config->limits.clusters);
-	size_t peers = config->limits.peers;
-	struct unique *all;
-
-	if (n < 0)
-		return n;
-	if (n == 0)
-		return doc_fail(d, node, "clusters is empty, expected one or more");
-	for (int i = 0; i < n; i++) {
-		struct omni_config_cluster *cluster = config_add_cluster(config);
-
-		if (cluster == NULL)
-			return omni_fail(d->err, -ENOMEM, "%s: out of memory", d->name);
-		if (doc_parse(d, doc_key(d, node, i), "name of a cluster", value_cluster_name,
-			      cluster->name) != 0 ||
-		    read_cluster(d, doc_value(d, node, i), config, cluster, peers) != 0)
-			return -EINVAL;
-		peers -= cluster->n_peers;
-	}
-	all = calloc((size_t)n, sizeof(*all));
-	if (all == NULL)
-		return omni_fail(d->err, -ENOMEM, "%s: out of memory", d->name);
-	rc = check_clusters(d, node, config, all);
-	free(all);
-	return rc;
 }

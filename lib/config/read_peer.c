@@ -10,6 +10,8 @@
 #include "read.h"
 #include "value.h"
 
+#define KEEPALIVE_MAX 3600 /* of Omni peers */
+
 enum {
 	R_KEY,
 	R_ENDPOINT,
@@ -18,17 +20,18 @@ enum {
 	R_DIALECT,
 	R_KEEPALIVE,
 	R_PATH_MTU,
+	R_ALLOWED,
 	R_COUNT,
 };
 
 static int parse_dialect(void *target, const char *text, struct omni_err *err)
 {
-	(void)target;
-	if (strcmp(text, "wireguard") == 0)
-		return omni_fail(err, -EINVAL,
-				 "wireguard comes later and is not built, expected omni");
-	if (strcmp(text, "omni") != 0)
-		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected omni", text);
+	enum omni_dialect *dialect = target;
+
+	*dialect = strcmp(text, "omni") == 0 ? OMNI_DIALECT_OMNI : OMNI_DIALECT_WIREGUARD;
+	if (*dialect == OMNI_DIALECT_WIREGUARD && strcmp(text, "wireguard") != 0)
+		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected omni or wireguard",
+				 text);
 	return 0;
 }
 
@@ -39,10 +42,11 @@ static const struct field fields[R_COUNT] = {
 	[R_ENDPOINT] = {"endpoint", FIELD_TEXT, 0, value_endpoint},
 	[R_VIP] = {"vip", FIELD_TEXT, AT(vip), value_peer_vip},
 	[R_PSK_FILE] = {"psk-file", FIELD_NODE},
-	[R_DIALECT] = {"dialect", FIELD_TEXT, 0, parse_dialect},
-	[R_KEEPALIVE] = {"keepalive", FIELD_U16, AT(keepalive_s), NULL, 0, 3600},
+	[R_DIALECT] = {"dialect", FIELD_TEXT, AT(dialect), parse_dialect},
+	[R_KEEPALIVE] = {"keepalive", FIELD_U16, AT(keepalive_s), NULL, 0, UINT16_MAX},
 	[R_PATH_MTU] = {"path-mtu", FIELD_U16, AT(path_mtu), NULL, OMNI_PATH_MTU_MIN,
 			OMNI_CONFIG_MTU_MAX},
+	[R_ALLOWED] = {"allowed-ips", FIELD_NODE},
 };
 
 int read_join_path(char out[OMNI_CONFIG_PATH_LEN], const struct doc *d, const char *path)
@@ -76,10 +80,47 @@ static int read_psk(const struct doc *d, const yaml_node_t *node, struct omni_co
 	return rc;
 }
 
-static int read_peer(const struct doc *d, const yaml_node_t *node, struct omni_config_peer *peer,
+/* Stock peers of an L3 cluster speak WireGuard; whoever knows the secret speaks Omni's. */
+static enum omni_dialect default_dialect(const struct omni_config_cluster *cluster)
+{
+	return cluster->mode == OMNI_MODE_L3 && cluster->secret == NULL && !cluster->open
+		       ? OMNI_DIALECT_WIREGUARD
+		       : OMNI_DIALECT_OMNI;
+}
+
+/* What goes with the dialect and with the cluster's mode. */
+static int check_dialect(const struct doc *d, const struct omni_config_cluster *cluster,
+			 struct omni_config_peer *peer, const struct found *found)
+{
+	bool wireguard = peer->dialect == OMNI_DIALECT_WIREGUARD;
+
+	if (wireguard && cluster->mode != OMNI_MODE_L3)
+		return doc_fail(d, found[R_DIALECT].value,
+				"peer %s: wireguard carries IP packets and no Ethernet, expected "
+				"omni or mode: l3 in cluster %s",
+				peer->name, cluster->name);
+	if (found[R_ALLOWED].key != NULL && cluster->mode != OMNI_MODE_L3)
+		return doc_fail(d, found[R_ALLOWED].key,
+				"peer %s: allowed-ips are for L3 clusters, expected mode: l3 in "
+				"cluster %s",
+				peer->name, cluster->name);
+	if (found[R_KEEPALIVE].key == NULL)
+		peer->keepalive_s = wireguard ? 0 : OMNI_MESH_KEEPALIVE_S;
+	if (!wireguard && peer->keepalive_s > KEEPALIVE_MAX)
+		return doc_fail(d, found[R_KEEPALIVE].value,
+				"keepalive: %u is out of range, expected a number from 0 to %d",
+				peer->keepalive_s, KEEPALIVE_MAX);
+	return found[R_ALLOWED].key == NULL
+		       ? 0
+		       : read_prefixes(d, found[R_ALLOWED].value, "allowed-ips", value_route,
+				       &peer->allowed, &peer->n_allowed);
+}
+
+static int read_peer(const struct doc *d, const yaml_node_t *node,
+		     const struct omni_config_cluster *cluster, struct omni_config_peer *peer,
 		     struct found *found)
 {
-	peer->keepalive_s = OMNI_MESH_KEEPALIVE_S;
+	peer->dialect = default_dialect(cluster);
 	if (doc_read_map(d, node, peer->name, fields, R_COUNT, peer, found) != 0)
 		return -EINVAL;
 	if (found[R_KEY].key == NULL)
@@ -89,6 +130,8 @@ static int read_peer(const struct doc *d, const yaml_node_t *node, struct omni_c
 		return doc_fail(d, found[R_KEY].value,
 				"peer %s: the key is all zero, expected its public key",
 				peer->name);
+	if (check_dialect(d, cluster, peer, found) != 0)
+		return -EINVAL;
 	return found[R_PSK_FILE].key != NULL ? read_psk(d, found[R_PSK_FILE].value, peer) : 0;
 }
 
@@ -135,7 +178,7 @@ static int read_all(const struct doc *d, const yaml_node_t *node,
 
 		if (doc_parse(d, doc_key(d, node, i), "name of a peer", value_name, peer->name) !=
 			    0 ||
-		    read_peer(d, doc_value(d, node, i), peer, found) != 0)
+		    read_peer(d, doc_value(d, node, i), cluster, peer, found) != 0)
 			return -EINVAL;
 		keys[i] = found[R_KEY];
 		vips[i] = found[R_VIP];
@@ -158,8 +201,9 @@ int read_peers(const struct doc *d, const yaml_node_t *node, struct omni_config_
 	all = calloc((size_t)n, sizeof(*all));
 	if (cluster->peers == NULL || keys == NULL || vips == NULL || all == NULL)
 		omni_fail(d->err, rc, "%s: out of memory", d->name);
-	else if ((rc = read_all(d, node, cluster, n, keys, vips)) == 0)
-		rc = check_peers(d, node, cluster, keys, vips, all);
+	else if ((rc = read_all(d, node, cluster, n, keys, vips)) == 0 &&
+		 (rc = check_peers(d, node, cluster, keys, vips, all)) == 0)
+		rc = read_check_routes(d, node, cluster);
 	free(all);
 	free(vips);
 	free(keys);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config.h"
 #include "value.h"
 
 static int copy_text(char *out, size_t room, const char *text, const char *what,
@@ -180,6 +181,16 @@ int value_prefix(void *target, const char *text, struct omni_err *err)
 				 text);
 	*(struct omni_prefix *)target = prefix;
 	return 0;
+}
+
+int value_route(void *target, const char *text, struct omni_err *err)
+{
+	struct omni_prefix *prefix = target;
+	int rc = value_prefix(prefix, text, err);
+
+	if (rc == 0)
+		config_mask(prefix);
+	return rc;
 }
 
 /* True where ip is the network's or the broadcast address of its IPv4 prefix. */

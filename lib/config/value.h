@@ -25,6 +25,7 @@ int value_nucleus(void *target, const char *text, struct omni_err *err);  /* nuc
 int value_endpoint(void *target, const char *text, struct omni_err *err); /* peer */
 int value_peer_vip(void *target, const char *text, struct omni_err *err); /* struct omni_ip */
 int value_prefix(void *target, const char *text, struct omni_err *err);	  /* struct omni_prefix */
+int value_route(void *target, const char *text, struct omni_err *err);	  /* the same, masked */
 int value_address(void *target, const char *text, struct omni_err *err);  /* the same, a host's */
 
 /* A decimal number from min to max. */

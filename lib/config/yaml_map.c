@@ -240,6 +240,18 @@ const yaml_node_t *doc_item(const struct doc *d, const yaml_node_t *seq, int i)
 	return yaml_document_get_node(d->yaml, seq->data.sequence.items.start[i]);
 }
 
+const yaml_node_t *doc_find(const struct doc *d, const yaml_node_t *map, const char *name)
+{
+	for (const yaml_node_pair_t *pair = map->data.mapping.pairs.start;
+	     pair < map->data.mapping.pairs.top; pair++) {
+		const yaml_node_t *key = yaml_document_get_node(d->yaml, pair->key);
+
+		if (strcmp((const char *)key->data.scalar.value, name) == 0)
+			return yaml_document_get_node(d->yaml, pair->value);
+	}
+	return NULL;
+}
+
 static int compare_bytes(const struct unique *a, const struct unique *b)
 {
 	int c = memcmp(a->bytes, b->bytes, OMNI_MIN(a->len, b->len));

@@ -67,6 +67,9 @@ const yaml_node_t *doc_key(const struct doc *d, const yaml_node_t *map, int i);
 const yaml_node_t *doc_value(const struct doc *d, const yaml_node_t *map, int i);
 const yaml_node_t *doc_item(const struct doc *d, const yaml_node_t *seq, int i);
 
+/* Value of a key of the mapping at map; NULL: it is not there. */
+const yaml_node_t *doc_find(const struct doc *d, const yaml_node_t *map, const char *name);
+
 /* One thing of which there may be no second: its bytes and its place. */
 struct unique {
 	const void *bytes;

@@ -113,12 +113,27 @@ static json_t *nucleus_json(const struct omni_config *config)
 	return list;
 }
 
+static json_t *prefixes_json(const struct omni_prefix *list, unsigned int n)
+{
+	char text[OMNI_PREFIX_TEXT_LEN];
+	json_t *a = json_array();
+
+	for (unsigned int i = 0; i < n; i++)
+		json_array_append_new(a, json_string(omni_prefix_text(text, &list[i])));
+	return a;
+}
+
 static json_t *peer_json(const struct omni_config_peer *p)
 {
-	return json_pack("{s:o, s:o, s:o, s:b, s:i, s:i}", "key", rpc_key(&p->key), "endpoint",
-			 host_json(p->host, p->port), "vip", rpc_ip(&p->vip), "psk",
-			 (int)p->has_psk, "keepalive", (int)p->keepalive_s, "path_mtu",
-			 (int)p->path_mtu);
+	json_t *o = json_pack("{s:o, s:o, s:o, s:b, s:s, s:i, s:i}", "key", rpc_key(&p->key),
+			      "endpoint", host_json(p->host, p->port), "vip", rpc_ip(&p->vip),
+			      "psk", (int)p->has_psk, "dialect",
+			      p->dialect == OMNI_DIALECT_WIREGUARD ? "wireguard" : "omni",
+			      "keepalive", (int)p->keepalive_s, "path_mtu", (int)p->path_mtu);
+
+	if (p->n_allowed > 0)
+		json_object_set_new(o, "allowed_ips", prefixes_json(p->allowed, p->n_allowed));
+	return o;
 }
 
 static json_t *vip_json(const struct omni_config_cluster *c)
@@ -135,9 +150,22 @@ static json_t *mss_json(uint16_t mss)
 	return json_integer(mss);
 }
 
+static void add_l3(json_t *o, const struct omni_config_cluster *c)
+{
+	json_object_set_new(o, "addresses", prefixes_json(c->addresses, c->n_addresses));
+	json_object_set_new(o, "advertise", prefixes_json(c->advertise, c->n_advertise));
+	json_object_set_new(o, "accept", prefixes_json(c->accept, c->n_accept));
+	json_object_set_new(o, "mtu", json_integer(c->mtu));
+	json_object_set_new(o, "relay", json_boolean(c->relay));
+	json_object_set_new(o, "ecn", json_boolean(c->ecn));
+	json_object_set_new(o, "dscp",
+			    c->dscp == OMNI_CONFIG_DSCP_COPY ? json_string("copy")
+							     : json_integer(c->dscp));
+}
+
 static json_t *cluster_json(const struct omni_config *config, const struct omni_config_cluster *c)
 {
-	json_t *ports = json_array(), *peers = json_object(), *deny = json_array();
+	json_t *ports = json_array(), *peers = json_object(), *deny = json_array(), *o;
 
 	for (unsigned int i = 0; i < c->n_ports; i++)
 		json_array_append_new(ports, json_string(config->ports[c->ports[i]].name));
@@ -145,14 +173,17 @@ static json_t *cluster_json(const struct omni_config *config, const struct omni_
 		json_object_set_new(peers, c->peers[i].name, peer_json(&c->peers[i]));
 	for (unsigned int i = 0; i < c->n_deny; i++)
 		json_array_append_new(deny, rpc_key(&c->deny[i]));
-	return json_pack("{s:s, s:b, s:b, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I}",
-			 "mode", rpc_mode_name(c->mode), "secret", (int)(c->secret != NULL), "open",
-			 (int)c->open, "vip", vip_json(c), "cipher",
-			 c->cipher == OMNI_CIPHER_NONE ? "auto" : omni_cipher_name(c->cipher),
-			 "ports", ports, "peers", peers, "deny", deny, "bundles",
-			 c->bundles ? "auto" : "off", "tcp_mss", mss_json(c->tcp_mss), "flood_fps",
-			 (json_int_t)c->flood_fps, "fdb_ageing_s", (json_int_t)c->fdb_ageing_s,
-			 "fdb_limit", (json_int_t)c->fdb_limit);
+	o = json_pack("{s:s, s:b, s:b, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:I}", "mode",
+		      rpc_mode_name(c->mode), "secret", (int)(c->secret != NULL), "open",
+		      (int)c->open, "vip", vip_json(c), "cipher",
+		      c->cipher == OMNI_CIPHER_NONE ? "auto" : omni_cipher_name(c->cipher), "ports",
+		      ports, "peers", peers, "deny", deny, "bundles", c->bundles ? "auto" : "off",
+		      "tcp_mss", mss_json(c->tcp_mss), "flood_fps", (json_int_t)c->flood_fps,
+		      "fdb_ageing_s", (json_int_t)c->fdb_ageing_s, "fdb_limit",
+		      (json_int_t)c->fdb_limit);
+	if (c->mode == OMNI_MODE_L3)
+		add_l3(o, c);
+	return o;
 }
 
 static json_t *clusters_json(const struct omni_config *config)
@@ -167,10 +198,11 @@ static json_t *clusters_json(const struct omni_config *config)
 
 static json_t *limits_json(const struct omni_config *config)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "peers", (json_int_t)config->limits.peers,
-			 "clusters", (json_int_t)config->limits.clusters, "fdb",
-			 (json_int_t)config->limits.fdb, "lanes", (json_int_t)config->limits.lanes,
-			 "mesh", (json_int_t)config->limits.mesh);
+	return json_pack(
+		"{s:I, s:I, s:I, s:I, s:I, s:I}", "peers", (json_int_t)config->limits.peers,
+		"clusters", (json_int_t)config->limits.clusters, "fdb",
+		(json_int_t)config->limits.fdb, "lanes", (json_int_t)config->limits.lanes, "mesh",
+		(json_int_t)config->limits.mesh, "routes", (json_int_t)config->limits.routes);
 }
 
 RPC_HANDLER(rpc_config)

@@ -291,7 +291,8 @@ static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 
 RPC_HANDLER(rpc_peer_add)
 {
-	struct omni_config_peer p = {.keepalive_s = OMNI_MESH_KEEPALIVE_S};
+	struct omni_config_peer p = {.keepalive_s = OMNI_MESH_KEEPALIVE_S,
+				     .dialect = OMNI_DIALECT_OMNI};
 	struct omni_ctl *ctl = ctx;
 	struct ctl_cluster *c;
 	int rc = rpc_params(params, "cluster key name endpoint vip psk keepalive path_mtu", err);

@@ -254,9 +254,8 @@ static const struct bad bad[] = {
 	 "5:31: secret file /nonexistent/secret: No such file or directory (umask 077; omnictl"},
 	{HEAD "clusters: { c: { secret-file: /dev/null } }\n",
 	 "5:31: secret file /dev/null: is not a regular file"},
-	{HEAD "clusters: { c: { open: true, mode: l3 } }\n",
-	 "5:36: mode: l3 comes later and is not built, expected l2"},
-	{HEAD "clusters: { c: { open: true, mode: l4 } }\n", "5:36: mode: \"l4\" is not known"},
+	{HEAD "clusters: { c: { open: true, mode: l4 } }\n",
+	 "5:36: mode: \"l4\" is not known, expected l2 or l3"},
 	{HEAD "clusters: { c: { open: true, cipher: aes } }\n",
 	 "5:38: cipher: \"aes\" is not known, expected auto, aesgcm or chachapoly"},
 	{HEAD "clusters: { c: { open: true, vip: 10.0.0 } }\n",
@@ -312,8 +311,10 @@ static const struct bad bad[] = {
 	 "8:65: vip: 10.0.0.1/24 is a prefix, expected one address"},
 	{HEAD "clusters:\n c:\n  peers:\n   p: { key: " KEY_A ", endpoint: host }\n",
 	 "8:70: endpoint: \"host\" is no address, expected HOST:PORT"},
-	{HEAD "clusters:\n c:\n  peers:\n   p: { key: " KEY_A ", dialect: wireguard }\n",
-	 "8:69: dialect: wireguard comes later and is not built, expected omni"},
+	{HEAD "clusters:\n c:\n  peers:\n   p: { key: " KEY_A ", dialect: openvpn }\n",
+	 "8:69: dialect: \"openvpn\" is not known, expected omni or wireguard"},
+	{HEAD "clusters:\n c:\n  peers:\n   p: { key: " KEY_A ", keepalive: 3601 }\n",
+	 "8:71: keepalive: 3601 is out of range, expected a number from 0 to 3600"},
 	{HEAD "clusters:\n c:\n  peers:\n   p: { key: " KEY_A ", psk-file: /nonexistent }\n",
 	 "8:70: psk-file: PSK file /nonexistent: No such file"},
 	{HEAD "clusters:\n c:\n  peers:\n   p: { key: " KEY_A ", path-mtu: 100 }\n",
@@ -578,7 +579,7 @@ static void the_full_example_says_what_it_says(void **state)
 	with_keys(true);
 	config = omni_config_parse(text, strlen(text), "example", &err);
 	assert_non_null(config);
-	assert_int_equal(config->n_ports, 10);
+	assert_int_equal(config->n_ports, 11);
 	assert_string_equal(config->ports[3].socket, "/run/omni/memif.sock");
 	assert_true(config->ports[3].server);
 	assert_string_equal(config->ports[4].driver, "vhost");
@@ -589,7 +590,11 @@ static void the_full_example_says_what_it_says(void **state)
 	assert_false(config->nucleus[0].has_key);
 	assert_true(config->nucleus[1].has_key);
 	assert_int_equal(config->nucleus[1].key.b[31], 32);
-	assert_int_equal(config->n_clusters, 2);
+	assert_int_equal(config->n_clusters, 3);
+	assert_int_equal(config->clusters[2].mode, OMNI_MODE_L3);
+	assert_int_equal(config->clusters[2].n_peers, 2);
+	assert_int_equal(config->clusters[2].peers[0].dialect, OMNI_DIALECT_WIREGUARD);
+	assert_int_equal(config->clusters[2].peers[0].n_allowed, 2);
 	assert_string_equal(config->clusters[0].secret, "correct horse battery staple");
 	assert_int_equal(config->clusters[0].n_peers, 1);
 	peer = &config->clusters[0].peers[0];
