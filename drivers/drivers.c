@@ -7,15 +7,16 @@
 #include "drivers.h"
 
 static const struct omni_port_ops *const drivers[] = {
-	&omni_driver_af_xdp, &omni_driver_udp,	 &omni_driver_auto,	   &omni_driver_tap,
-	&omni_driver_memif,  &omni_driver_vhost, &omni_driver_virtio_user, &omni_driver_pci,
-	&omni_driver_ethdev, &omni_driver_ring,	 &omni_driver_null,
+	&omni_driver_af_xdp, &omni_driver_udp,	  &omni_driver_auto,  &omni_driver_tap,
+	&omni_driver_tun,    &omni_driver_memif,  &omni_driver_vhost, &omni_driver_virtio_user,
+	&omni_driver_pci,    &omni_driver_ethdev, &omni_driver_ring,  &omni_driver_null,
 };
 
-#define NAMES "af_xdp, udp, auto, tap, memif, vhost, virtio-user, pci, ethdev, ring, null"
+#define NAMES "af_xdp, udp, auto, tap, tun, memif, vhost, virtio-user, pci, ethdev, ring, null"
 
-static const char *const names[] = {"af_xdp",	   "udp", "auto",   "tap",  "memif", "vhost",
-				    "virtio-user", "pci", "ethdev", "ring", "null",  NULL};
+static const char *const names[] = {"af_xdp", "udp",   "auto",	      "tap", "tun",
+				    "memif",  "vhost", "virtio-user", "pci", "ethdev",
+				    "ring",   "null",  NULL};
 
 const char *const *omni_driver_names(void)
 {

@@ -13,6 +13,7 @@ extern const struct omni_port_ops omni_driver_null;
 extern const struct omni_port_ops omni_driver_pci;
 extern const struct omni_port_ops omni_driver_ring;
 extern const struct omni_port_ops omni_driver_tap;
+extern const struct omni_port_ops omni_driver_tun;
 extern const struct omni_port_ops omni_driver_udp;
 extern const struct omni_port_ops omni_driver_vhost;
 extern const struct omni_port_ops omni_driver_virtio_user;

@@ -19,8 +19,8 @@ const char *const *omni_driver_names(void);
 int omni_driver_interface_mtu(const char *interface);
 
 /*
- * Add an address with its prefix to the kernel's side of a tap port, wherever that interface is
- * in this network namespace. 0 or -errno with a sentence in err. Control.
+ * Add an address with its prefix to the kernel's side of a tap or tun port, wherever that interface
+ * is in this network namespace. 0 or -errno with a sentence in err. Control.
  */
 int omni_tap_set_address(struct omni_port *port, const struct omni_prefix *prefix,
 			 struct omni_err *err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * A TAP interface of our own making: created at open, gone with its descriptors. Unless the
- * configuration says otherwise the kernel hands over segments of up to 64 KB and frames without
- * checksums, and is handed such segments.
+ * A TAP or TUN interface of our own making: created at open, gone with its descriptors. Unless
+ * the configuration says otherwise the kernel hands over segments of up to 64 KB and frames
+ * without checksums, and is handed such segments.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +41,7 @@ static const struct {
 	{0, ""},
 };
 
-static int tap_check(const struct omni_port_conf *conf, struct omni_err *err)
+int tap_check(const struct omni_port_conf *conf, struct omni_err *err)
 {
 	const char *name = conf->interface;
 
@@ -59,10 +59,10 @@ static int tap_check(const struct omni_port_conf *conf, struct omni_err *err)
 }
 
 /* Descriptor of one queue; the first one creates the interface. */
-static int open_queue(const char *name, bool first, bool several)
+static int open_queue(const char *name, int kind, bool first, bool several)
 {
 	struct ifreq ifr = {0};
-	int header = TAP_VNET_HDR_LEN, flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, rc;
+	int header = TAP_VNET_HDR_LEN, flags = kind | IFF_NO_PI | IFF_VNET_HDR, rc;
 	int fd = open(TUN, O_RDWR | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd < 0)
@@ -93,10 +93,12 @@ static void close_queues(struct tap_port *p)
 
 static int open_queues(struct tap_port *p)
 {
+	int kind = p->made_up != 0 ? IFF_TUN : IFF_TAP;
+
 	for (uint16_t i = 0; i < p->queues; i++)
 		p->q[i].fd = -1;
 	for (uint16_t i = 0; i < p->queues; i++) {
-		int fd = open_queue(p->interface, i == 0, p->queues > 1);
+		int fd = open_queue(p->interface, kind, i == 0, p->queues > 1);
 
 		if (fd < 0)
 			return fd;
@@ -123,7 +125,7 @@ static int set_up(const struct tap_port *p, const struct omni_port_conf *conf, u
 {
 	int rc = netdev_set_mtu(p->interface, mtu);
 
-	if (rc == 0 && conf->has_mac)
+	if (rc == 0 && conf->has_mac && p->made_up == 0)
 		rc = netdev_set_mac(p->interface, conf->mac);
 	if (rc == 0)
 		rc = netdev_set_up(p->interface);
@@ -133,7 +135,7 @@ static int set_up(const struct tap_port *p, const struct omni_port_conf *conf, u
 	return rc;
 }
 
-static void tap_refresh(struct omni_port *port)
+void tap_refresh(struct omni_port *port)
 {
 	const struct tap_port *p = port->priv;
 	struct netdev dev;
@@ -152,27 +154,33 @@ static void tap_refresh(struct omni_port *port)
 	port->info.ifindex = dev.ifindex;
 	port->info.mtu = dev.mtu;
 	port->info.link_up = dev.up;
-	memcpy(port->info.mac, dev.mac, sizeof(dev.mac));
+	if (p->made_up == 0)
+		memcpy(port->info.mac, dev.mac, sizeof(dev.mac));
 }
 
-static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
-		    struct rte_mempool *pool, struct omni_err *err)
+int tap_open_as(struct omni_port *port, const struct omni_port_conf *conf, struct rte_mempool *pool,
+		const uint8_t *link, struct omni_err *err)
 {
 	struct tap_port *p = aligned_alloc(RTE_CACHE_LINE_SIZE, sizeof(*p));
-	uint16_t mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
+	uint16_t mtu = link != NULL ? OMNI_PORT_MTU_TUN : OMNI_PORT_MTU_DEFAULT;
 	int rc;
 
 	if (p == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	memset(p, 0, sizeof(*p));
 	memcpy(p->interface, conf->interface, sizeof(p->interface));
+	if (link != NULL) {
+		p->made_up = sizeof(p->link);
+		memcpy(p->link, link, sizeof(p->link));
+		memcpy(port->info.mac, link, sizeof(port->info.mac));
+	}
 	p->queues = driver_queues(conf, OMNI_PORT_QUEUES_MAX);
 	p->pool = pool;
 	p->frame_max = (uint16_t)omni_pool_frame_max(pool, OMNI_POOL_PLAIN);
 	p->front_len = RTE_ALIGN_CEIL((uint32_t)p->frame_max, RTE_CACHE_LINE_SIZE);
 	rc = open_queues(p);
 	if (rc == 0)
-		rc = set_up(p, conf, mtu);
+		rc = set_up(p, conf, conf->mtu != 0 ? conf->mtu : mtu);
 	if (rc < 0) {
 		close_queues(p);
 		free(p);
@@ -192,11 +200,18 @@ static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
 	snprintf(port->info.offloads, sizeof(port->info.offloads), "%s",
 		 ask_offloads(p, conf->no_offload));
 	port->info.segments = p->join;
+	port->info.raw_ip = link != NULL;
 	tap_refresh(port);
 	return 0;
 }
 
-static void tap_close(struct omni_port *port)
+static int tap_open(struct omni_port *port, const struct omni_port_conf *conf,
+		    struct rte_mempool *pool, struct omni_err *err)
+{
+	return tap_open_as(port, conf, pool, NULL, err);
+}
+
+void tap_close(struct omni_port *port)
 {
 	struct tap_port *p = port->priv;
 
@@ -205,12 +220,12 @@ static void tap_close(struct omni_port *port)
 	port->priv = NULL;
 }
 
-static int tap_rx_fd(struct omni_port *port, uint16_t queue)
+int tap_rx_fd(struct omni_port *port, uint16_t queue)
 {
 	return ((struct tap_port *)port->priv)->q[queue].fd;
 }
 
-static void tap_stats(struct omni_port *port, struct omni_port_stats *s)
+void tap_stats(struct omni_port *port, struct omni_port_stats *s)
 {
 	const struct tap_port *p = port->priv;
 	struct tap_counters c = {0};
@@ -226,16 +241,20 @@ static void tap_stats(struct omni_port *port, struct omni_port_stats *s)
 	s->rx_bytes = c.rx_bytes;
 	s->tx_frames = c.tx_frames;
 	s->tx_bytes = c.tx_bytes;
-	s->rx_dropped = c.rx_bad_len + c.rx_offload;
-	s->tx_dropped = c.tx_failed;
+	s->rx_dropped = c.rx_bad_len + c.rx_not_ip + c.rx_offload;
+	s->tx_dropped = c.tx_not_ip + c.tx_failed;
 	driver_extra(s, "rx_no_buffer", c.rx_no_buffer);
 	driver_extra(s, "rx_bad_len", c.rx_bad_len);
+	if (p->made_up != 0)
+		driver_extra(s, "rx_not_ip", c.rx_not_ip);
 	driver_extra(s, "rx_offload", c.rx_offload);
 	driver_extra(s, "rx_checksums", c.rx_checksums);
 	driver_extra(s, "rx_segments", c.rx_segments);
 	driver_extra(s, "rx_whole", c.rx_whole);
 	driver_extra(s, "tx_segments", c.tx_segments);
 	driver_extra(s, "tx_whole", c.tx_whole);
+	if (p->made_up != 0)
+		driver_extra(s, "tx_not_ip", c.tx_not_ip);
 	driver_extra(s, "tx_failed", c.tx_failed);
 }
 
@@ -247,8 +266,8 @@ int omni_tap_set_address(struct omni_port *port, const struct omni_prefix *prefi
 	unsigned int ifindex = if_nametoindex(p->interface);
 	int rc;
 
-	if (port->ops != &omni_driver_tap)
-		return omni_fail(err, -EINVAL, "port %s is no tap port", port->name);
+	if (port->ops != &omni_driver_tap && port->ops != &omni_driver_tun)
+		return omni_fail(err, -EINVAL, "port %s is no tap or tun port", port->name);
 	rc = ifindex != 0 ? netdev_add_address(ifindex, prefix) : -ENODEV;
 	if (rc == 0)
 		return 0;

@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* The TAP driver's own state: one descriptor per queue, a virtio-net header before each frame. */
+/*
+ * State of the TAP and TUN drivers: one descriptor per queue, a virtio-net header before each
+ * frame. A TUN's kernel knows no link header: what is made up in its place stands in front of the
+ * packet in our buffers and is never read or written.
+ */
 #ifndef OMNI_TAP_H
 #define OMNI_TAP_H
 
 #include <net/if.h>
+
+#include <rte_ether.h>
 
 #include <omni_chain.h>
 #include <omni_segment.h>
@@ -17,12 +23,14 @@ struct tap_counters {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_no_buffer; /* reads not tried because the pool was empty */
 	uint64_t rx_bad_len;   /* dropped: shorter than a header or longer than a buffer */
+	uint64_t rx_not_ip;    /* TUN, dropped: neither IPv4 nor IPv6 */
 	uint64_t rx_offload;   /* dropped: an offload that we did not ask for, or a lie in it */
 	uint64_t rx_checksums; /* finished by us */
 	uint64_t rx_segments;  /* large ones, cut by us into rx_frames or given whole */
 	uint64_t rx_whole;     /* of those, given whole */
 	uint64_t tx_segments;  /* large ones, joined by us from tx_frames or given to us whole */
 	uint64_t tx_whole;     /* of those, given to us whole */
+	uint64_t tx_not_ip;    /* TUN, dropped: neither IPv4 nor IPv6 */
 	uint64_t tx_failed;    /* dropped: the kernel refused (interface down, bad frame) */
 };
 
@@ -49,10 +57,21 @@ struct tap_port {
 	uint16_t frame_max;
 	uint32_t front_len; /* in front of a queue's room, for what the first buffer holds */
 	bool join;	    /* frames to the kernel leave joined */
+	/* Bytes in front of each frame that the kernel does not know: link's, or none. */
+	uint16_t made_up;
+	uint8_t link[RTE_ETHER_HDR_LEN]; /* of received frames */
 	struct rte_mempool *pool;
 	struct tap_queue q[OMNI_PORT_QUEUES_MAX];
 };
 
+int tap_check(const struct omni_port_conf *conf, struct omni_err *err);
+/* As TAP, or as TUN with a link header of link's addresses. */
+int tap_open_as(struct omni_port *port, const struct omni_port_conf *conf, struct rte_mempool *pool,
+		const uint8_t *link, struct omni_err *err);
+void tap_close(struct omni_port *port);
+int tap_rx_fd(struct omni_port *port, uint16_t queue);
+void tap_stats(struct omni_port *port, struct omni_port_stats *s);
+void tap_refresh(struct omni_port *port);
 uint16_t tap_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t tap_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 void tap_whole(struct omni_port *port, uint16_t queue, uint16_t piece);

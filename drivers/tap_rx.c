@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * From a TAP descriptor to mbufs: one system call for a frame or for a segment of up to 64 KB.
- * The first bytes of a read go into an mbuf, where a single frame is at its place, and what is
+ * From a TAP or TUN descriptor to mbufs: one system call for a frame or for a segment of up to 64
+ * KB. The first bytes of a read go into an mbuf, where a single frame is at its place, and what is
  * left of a segment into the queue's room, where it is cut; pieces that the caller has no place
  * for wait there. Where segments may stay whole, they are read into chains of mbufs. Runs on the
  * queue's worker.
@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include <rte_ether.h>
+
+#include <omni_cursor.h>
 
 #include "tap.h"
 
@@ -127,8 +129,8 @@ static bool have_buffers(struct omni_port *port, struct tap_queue *q, bool *chai
 }
 
 /*
- * Into one buffer and the room, or into a chain: bytes behind the header, of which *head_len are
- * in the first buffer; -1: none waits.
+ * Into one buffer and the room, or into a chain: bytes of the frame, what is made up of it
+ * included, of which *head_len are in the first buffer; 0: less than a header; -1: none waits.
  */
 static ssize_t read_frame(const struct tap_port *p, struct tap_queue *q, bool chain,
 			  struct virtio_net_hdr_mrg_rxbuf *h, uint32_t *head_len)
@@ -143,6 +145,8 @@ static ssize_t read_frame(const struct tap_port *p, struct tap_queue *q, bool ch
 			.iov_base = rte_pktmbuf_mtod(q->next[q->have - count], void *),
 			.iov_len = len,
 		};
+	part[1].iov_base = RTE_PTR_ADD(part[1].iov_base, p->made_up);
+	part[1].iov_len -= p->made_up;
 	/* One byte more than a segment may have: it shows that one was cut off. */
 	if (!chain)
 		part[count++] = (struct iovec){.iov_base = q->room + p->front_len,
@@ -150,7 +154,7 @@ static ssize_t read_frame(const struct tap_port *p, struct tap_queue *q, bool ch
 	n = readv(q->fd, part, count);
 	if (n < 0)
 		return -1;
-	n = n < (ssize_t)sizeof(*h) ? 0 : n - (ssize_t)sizeof(*h);
+	n = n < (ssize_t)sizeof(*h) ? 0 : n - (ssize_t)sizeof(*h) + p->made_up;
 	*head_len = RTE_MIN((uint32_t)n, len);
 	return n;
 }
@@ -212,6 +216,25 @@ static struct rte_mbuf *take_whole(struct omni_port *port, struct tap_queue *q,
 	return head;
 }
 
+/* A link header in front of the packet, by its version: false where it is no IP. */
+static bool make_up_link(const struct tap_port *p, struct tap_queue *q, struct virtio_net_hdr *h,
+			 uint32_t len)
+{
+	uint8_t *frame = rte_pktmbuf_mtod(first_of(q), uint8_t *);
+	uint8_t version = len > p->made_up ? frame[p->made_up] >> 4 : 0;
+
+	if (version != 4 && version != 6) {
+		driver_count(&q->count.rx_not_ip, 1);
+		return false;
+	}
+	memcpy(frame, p->link, sizeof(p->link));
+	omni_store_be16(frame + sizeof(p->link) - 2,
+			version == 4 ? RTE_ETHER_TYPE_IPV4 : RTE_ETHER_TYPE_IPV6);
+	h->csum_start = (uint16_t)(h->csum_start + p->made_up);
+	h->hdr_len = (uint16_t)(h->hdr_len + p->made_up);
+	return true;
+}
+
 /* 1: a frame or whole segment in *out; 0: a segment to cut or something dropped; -1: none waits. */
 static int read_one(struct omni_port *port, struct tap_queue *q, struct rte_mbuf **out, bool chain)
 {
@@ -224,6 +247,8 @@ static int read_one(struct omni_port *port, struct tap_queue *q, struct rte_mbuf
 	if (n < 0)
 		return -1;
 	len = (uint32_t)n;
+	if (p->made_up != 0 && !make_up_link(p, q, &h.hdr, len))
+		return 0;
 	single = len < RTE_ETHER_HDR_LEN || h.hdr.gso_type == VIRTIO_NET_HDR_GSO_NONE;
 	q->trust = single ? q->trust - (q->trust > 0) : TRUST;
 	q->expected = 1;

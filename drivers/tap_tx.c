@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * From mbufs to a TAP descriptor: one system call for each frame, or for all frames of a TCP
+ * From mbufs to a TAP or TUN descriptor: one system call for each frame, or for all frames of a TCP
  * flow in a burst that may be joined. Payloads are not copied, the joined frame's headers are
  * written beside the frames. Runs on the queue's worker.
  */
@@ -8,18 +8,28 @@
 #include <string.h>
 #include <sys/uio.h>
 
+#include <rte_ether.h>
+
 #include "tap.h"
 
-/* A joined frame's first bytes. */
-struct front {
-	struct virtio_net_hdr_mrg_rxbuf vnet;
-	uint8_t head[OMNI_SEGMENT_HDR_MAX];
-};
+/* May it leave by a TUN, without its link header? */
+static bool is_ip(const struct rte_mbuf *m)
+{
+	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
 
-static_assert(offsetof(struct front, head) == TAP_VNET_HDR_LEN, "no hole between them");
+	return m->data_len > sizeof(*eth) && (eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV4) ||
+					      eth->ether_type == RTE_BE16(RTE_ETHER_TYPE_IPV6));
+}
+
+/* Offsets as the kernel sees them. */
+static void without_link(const struct tap_port *p, struct virtio_net_hdr *h)
+{
+	h->csum_start = (uint16_t)(h->csum_start - p->made_up);
+	h->hdr_len = (uint16_t)(h->hdr_len - p->made_up);
+}
 
 /* 0, or the error of the write. */
-static int write_one(struct tap_queue *q, const struct rte_mbuf *m)
+static int write_one(const struct tap_port *p, struct tap_queue *q, const struct rte_mbuf *m)
 {
 	struct virtio_net_hdr_mrg_rxbuf h = {0};
 	struct iovec part[1 + OMNI_CHAIN_MAX];
@@ -29,11 +39,17 @@ static int write_one(struct tap_queue *q, const struct rte_mbuf *m)
 	part[count++] = (struct iovec){.iov_base = &h, .iov_len = sizeof(h)};
 	if (m->nb_segs > OMNI_CHAIN_MAX)
 		return EMSGSIZE;
-	if (segment)
+	if (p->made_up != 0 && !is_ip(m))
+		return EPROTONOSUPPORT;
+	if (segment) {
 		omni_segment_describe(m, &h.hdr);
+		without_link(p, &h.hdr);
+	}
 	for (const struct rte_mbuf *s = m; s != NULL; s = s->next)
 		part[count++] = (struct iovec){.iov_base = rte_pktmbuf_mtod(s, void *),
 					       .iov_len = s->data_len};
+	part[1].iov_base = RTE_PTR_ADD(part[1].iov_base, p->made_up);
+	part[1].iov_len -= p->made_up;
 	if (writev(q->fd, part, count) < 0)
 		return errno;
 	driver_count(&q->count.tx_segments, segment);
@@ -42,19 +58,24 @@ static int write_one(struct tap_queue *q, const struct rte_mbuf *m)
 }
 
 /* The same for a group of frames. */
-static int write_group(struct tap_queue *q, const struct omni_join *j,
+static int write_group(const struct tap_port *p, struct tap_queue *q, const struct omni_join *j,
 		       const struct omni_join_group *g, struct rte_mbuf **m)
 {
+	struct virtio_net_hdr_mrg_rxbuf h = {0};
+	uint8_t front[sizeof(h) + OMNI_SEGMENT_HDR_MAX];
 	struct iovec part[1 + OMNI_JOIN_MAX];
-	struct front front;
 	uint32_t hdr;
 	int count = 1;
 
 	if (g->n == 1)
-		return write_one(q, m[g->first]);
-	front.vnet.num_buffers = 0;
-	hdr = omni_join_head(j, g, &front.vnet.hdr, front.head);
-	part[0] = (struct iovec){.iov_base = &front, .iov_len = sizeof(front.vnet) + hdr};
+		return write_one(p, q, m[g->first]);
+	hdr = omni_join_head(j, g, &h.hdr, front + sizeof(h));
+	without_link(p, &h.hdr);
+	/* In place of what was made up, right in front of what the kernel knows. */
+	part[0] = (struct iovec){
+		.iov_base = memcpy(front + p->made_up, &h, sizeof(h)),
+		.iov_len = sizeof(h) + hdr - p->made_up,
+	};
 	for (unsigned int i = g->first; i != OMNI_JOIN_END; i = j->next[i])
 		part[count++] = (struct iovec){
 			.iov_base = rte_pktmbuf_mtod_offset(m[i], void *, hdr),
@@ -71,7 +92,8 @@ static void find_groups(struct omni_join *j, const struct tap_port *p, struct rt
 {
 	omni_join_begin(j);
 	for (uint16_t i = 0; i < n; i++) {
-		if (p->join && m[i]->nb_segs == 1 && !omni_is_segment(m[i]))
+		if (p->join && m[i]->nb_segs == 1 && !omni_is_segment(m[i]) &&
+		    (p->made_up == 0 || is_ip(m[i])))
 			omni_join_add(j, rte_pktmbuf_mtod(m[i], const uint8_t *), m[i]->data_len);
 		else
 			omni_join_add_opaque(j);
@@ -120,14 +142,16 @@ static uint16_t send_some(const struct tap_port *p, struct tap_queue *q, struct 
 	find_groups(&j, p, m, n);
 	for (; at < j.n; at++) {
 		const struct omni_join_group *g = &j.group[at];
-		int rc = write_group(q, &j, g, m);
+		int rc = write_group(p, q, &j, g, m);
 		uint64_t len;
 
 		if (rc == EAGAIN)
 			break;
 		len = free_group(&j, g, m);
 		if (rc != 0) {
-			driver_count(&q->count.tx_failed, g->n);
+			driver_count(rc == EPROTONOSUPPORT ? &q->count.tx_not_ip
+							   : &q->count.tx_failed,
+				     g->n);
 			continue;
 		}
 		frames += g->n;

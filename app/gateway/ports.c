@@ -285,24 +285,34 @@ static int open_one(struct gateway *gw, unsigned int index, struct omni_err *err
 	return 0;
 }
 
-/* The kernel's side of a TAP carries its own address, or its cluster's VIP. */
+/* VIP, and what a cluster has beside it. */
+static int give_vip(struct gateway *gw, unsigned int index, struct omni_err *err)
+{
+	const struct omni_config_cluster *cluster =
+		&gw->config->clusters[gw->config->ports[index].cluster];
+	struct omni_prefix prefix = cluster->vip;
+	int rc;
+
+	if (cluster->vip_auto)
+		prefix.ip = omni_vip_auto(&gw->identity.dh.public);
+	rc = omni_tap_set_address(gw->port_of[index], &prefix, err);
+	for (unsigned int i = 0; rc == 0 && i < cluster->n_addresses; i++)
+		rc = omni_tap_set_address(gw->port_of[index], &cluster->addresses[i], err);
+	return rc;
+}
+
+/* The kernel's side of a TAP or TUN carries its own address, or its cluster's. */
 static int give_address(struct gateway *gw, unsigned int index, struct omni_err *err)
 {
 	const struct omni_config_port *port = &gw->config->ports[index];
-	const struct omni_config_cluster *cluster;
-	struct omni_prefix prefix;
 
-	if (strcmp(port->driver, "tap") != 0)
+	if (!omni_config_is_host(port))
 		return 0;
 	if (port->carries == OMNI_ADDRESS_OWN)
 		return omni_tap_set_address(gw->port_of[index], &port->address, err);
 	if (port->carries != OMNI_ADDRESS_VIP || port->cluster < 0)
 		return 0;
-	cluster = &gw->config->clusters[port->cluster];
-	prefix = cluster->vip;
-	if (cluster->vip_auto)
-		prefix.ip = omni_vip_auto(&gw->identity.dh.public);
-	return omni_tap_set_address(gw->port_of[index], &prefix, err);
+	return give_vip(gw, index, err);
 }
 
 /*

@@ -89,11 +89,6 @@ void config_warn(struct omni_config *config, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool is_kernel_side(const struct omni_config_port *port)
-{
-	return strcmp(port->driver, "tap") == 0 || strcmp(port->driver, "tun") == 0;
-}
-
 /* A cluster's first tap or tun that was not told otherwise carries the VIP. */
 static void give_vip_to_tap(struct omni_config *config, const struct omni_config_cluster *cluster)
 {
@@ -106,7 +101,7 @@ static void give_vip_to_tap(struct omni_config *config, const struct omni_config
 	for (unsigned int i = 0; i < cluster->n_ports; i++) {
 		struct omni_config_port *port = &config->ports[cluster->ports[i]];
 
-		if (is_kernel_side(port) && port->carries == OMNI_ADDRESS_UNSET) {
+		if (omni_config_is_host(port) && port->carries == OMNI_ADDRESS_UNSET) {
 			port->carries = OMNI_ADDRESS_VIP;
 			return;
 		}

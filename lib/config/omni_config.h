@@ -10,6 +10,7 @@
 #include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <omni_addr.h>
 #include <omni_base.h>
@@ -66,7 +67,7 @@ enum omni_config_idle {
 	OMNI_IDLE_POLL,
 };
 
-/* Which address a tap's kernel interface carries. */
+/* Which address the kernel interface of a tap or tun carries. */
 enum omni_config_address {
 	OMNI_ADDRESS_UNSET, /* never in a loaded configuration */
 	OMNI_ADDRESS_NONE,
@@ -85,18 +86,19 @@ struct omni_config_generate {
 struct omni_config_port {
 	char name[OMNI_CONFIG_NAME_LEN];
 	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", ... */
-	char interface[IFNAMSIZ]; /* existing netdev (udp: or ""); tap, virtio-user: to create */
+	char interface[IFNAMSIZ]; /* existing netdev (udp: or ""); tap, tun, virtio-user: to create
+				   */
 	char mode[12];		  /* af_xdp: "" best, "zero-copy", "copy", "generic" */
 	uint16_t queues;	  /* 0: one for each worker, if it can */
-	uint16_t mtu;		  /* 0: the interface's own where there is one, else 1500 */
+	uint16_t mtu;		  /* 0: the interface's own where there is one, else the driver's */
 	bool has_mac;
 	uint8_t mac[6];
 	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif, vhost, virtio-user */
 	char device[OMNI_CONFIG_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
 	bool server;			      /* with socket: listen instead of connect */
-	bool no_offload;		      /* tap */
-	enum omni_config_address carries;     /* tap */
+	bool no_offload;		      /* tap, tun, vhost, virtio-user */
+	enum omni_config_address carries;     /* tap, tun */
 	struct omni_prefix address;	      /* of OMNI_ADDRESS_OWN */
 	struct omni_config_generate generate; /* null */
 	int cluster;			      /* index; -1: the underlay's, or in no cluster */
@@ -128,6 +130,12 @@ struct omni_config_nucleus {
 	bool has_key; /* pinned X25519 key */
 	struct omni_key key;
 };
+
+/* Does the port make an interface of the kernel's that carries addresses? */
+static inline bool omni_config_is_host(const struct omni_config_port *port)
+{
+	return strcmp(port->driver, "tap") == 0 || strcmp(port->driver, "tun") == 0;
+}
 
 struct omni_config_peer {
 	char name[OMNI_CONFIG_NAME_LEN];

@@ -41,6 +41,8 @@ static const struct driver drivers[] = {
 	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) |
 		 BIT(P_OFFLOAD),
 	 BIT(P_INTERFACE)},
+	{"tun", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS) | BIT(P_OFFLOAD),
+	 BIT(P_INTERFACE)},
 	{"memif", BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
 	 BIT(P_SOCKET)},
 	{"vhost", BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_OFFLOAD),
@@ -55,7 +57,7 @@ static const struct driver drivers[] = {
 	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
 };
 
-#define DRIVERS "af_xdp, udp, auto, tap, memif, vhost, virtio-user, pci, ethdev, null or ring"
+#define DRIVERS "af_xdp, udp, auto, tap, tun, memif, vhost, virtio-user, pci, ethdev, null or ring"
 
 static int parse_driver(void *target, const char *text, struct omni_err *err)
 {

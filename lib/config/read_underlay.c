@@ -150,10 +150,10 @@ static bool lacks_kernel_side(const struct omni_config_port *port, size_t key)
 static int check_kernel_side(const struct doc *d, const yaml_node_t *node,
 			     const struct omni_config_port *port, const struct found *found)
 {
-	if (strcmp(port->driver, "tap") == 0)
+	if (omni_config_is_host(port))
 		return doc_fail(d, found[U_PORT].value,
-				"underlay: port %s has driver tap, expected a port that is no tap",
-				port->name);
+				"underlay: port %s has driver %s, expected a port that is no %s",
+				port->name, port->driver, port->driver);
 	for (size_t i = U_ADDRESS; i <= U_NEXT_HOP; i++) {
 		if (has_kernel_side(port, i) && found[i].key != NULL)
 			return doc_fail(d, found[i].key,

@@ -43,7 +43,7 @@ static json_t *port_json(const struct omni_config_port *p)
 		json_object_set_new(o, "mtu", json_integer(p->mtu));
 	if (p->has_mac)
 		json_object_set_new(o, "mac", rpc_mac(p->mac));
-	if (strcmp(p->driver, "tap") == 0)
+	if (omni_config_is_host(p))
 		json_object_set_new(o, "address", address_json(p));
 	if (strcmp(p->driver, "memif") == 0) {
 		json_object_set_new(o, "socket", json_string(p->socket));

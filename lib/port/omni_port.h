@@ -28,6 +28,7 @@
 #define OMNI_PORT_MTU_MIN 576
 #define OMNI_PORT_MTU_MAX 9216
 #define OMNI_PORT_MTU_DEFAULT 1500
+#define OMNI_PORT_MTU_TUN 1420 /* what wg-quick chooses: IPv6, UDP and WireGuard in 1500 */
 /* Ethernet header and one VLAN tag around an MTU. */
 #define OMNI_PORT_L2_OVERHEAD 18
 
@@ -44,13 +45,13 @@ struct omni_port_conf {
 	char name[OMNI_PORT_NAME_LEN];	   /* ours: key in the YAML */
 	char driver[OMNI_PORT_DRIVER_LEN]; /* a name of omni_driver_names() */
 	/*
-	 * af_xdp, auto: existing netdev; udp: the same, or "" for any; tap: netdev to create;
-	 * virtio-user: the same, by vhost-net
+	 * af_xdp, auto: existing netdev; udp: the same, or "" for any; tap, tun: netdev to
+	 * create; virtio-user: the same, by vhost-net
 	 */
 	char interface[IFNAMSIZ];
 	uint16_t queues;  /* 0: one for each worker where the kind has so many, or 1 */
 	uint16_t workers; /* that poll queues; 0: 1 */
-	uint16_t mtu;	  /* 0: the interface's own where there is one, else 1500 */
+	uint16_t mtu;	  /* 0: the interface's own where there is one; tun: 1420; else 1500 */
 	/* Host order. af_xdp: what to redirect; udp: the one to listen on, then those of lanes. */
 	uint16_t udp_ports[OMNI_PORT_UDP_PORTS_MAX];
 	unsigned int n_udp_ports;	   /* af_xdp: 0: every frame, and the kernel gets none */
@@ -59,8 +60,9 @@ struct omni_port_conf {
 	char device[OMNI_PORT_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
 	bool server;	 /* with socket: listen instead of connect */
-	bool no_offload; /* tap, vhost, virtio-user: whole frames with finished checksums only */
-	bool has_mac;	 /* tap, memif, virtio-user, null, ring: use mac */
+	bool no_offload; /* tap, tun, vhost, virtio-user: whole frames with finished checksums only
+			  */
+	bool has_mac;	 /* tap, tun, memif, virtio-user, null, ring: use mac */
 	uint8_t mac[6];
 	struct omni_port_generate generate; /* null */
 	struct omni_ip address;		    /* udp: what to bind to; none: any */
@@ -85,6 +87,12 @@ struct omni_port_info {
 	bool kernel_routes;
 	/* Finishes the UDP checksum of a frame with RTE_MBUF_F_TX_UDP_CKSUM. */
 	bool udp_checksum;
+	/*
+	 * The other side speaks IP without a link layer: the Ethernet header of received frames is
+	 * made up (to mac), that of sent ones is taken off whatever its addresses. No ARP, no
+	 * neighbours, and no frames but IPv4 and IPv6.
+	 */
+	bool raw_ip;
 	bool segments; /* transmit takes TCP segments whole: chains that omni_is_segment() tells */
 };
 

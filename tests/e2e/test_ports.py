@@ -7,6 +7,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -434,6 +435,100 @@ def test_tap_moves_to_another_namespace(pair):
     with udp(pair.b) as s:
         assert reflected(s, ("10.80.0.2", 7), 50) == 50
     p.stop()
+
+
+def tun(pair, *args):
+    p = pair.echo("--driver", "tun", "--interface", "t0", "--address", "10.80.0.1/24", "--sleep",
+                  "--role", "mirror", *args)
+    ip("-n", pair.a, "addr", "add", "fd80::1/64", "dev", "t0", "nodad")
+    return p
+
+
+def stream(ns, family, here, there, total):
+    """A TCP connection of the kernel with itself by way of the tun: seconds for total bytes."""
+    listener = in_ns(ns, lambda: socket.socket(family, socket.SOCK_STREAM))
+    client = in_ns(ns, lambda: socket.socket(family, socket.SOCK_STREAM))
+    data = bytes(range(256)) * 256
+    with listener, client:
+        listener.bind((here, 7777))
+        listener.listen()
+        client.settimeout(10)
+        client.connect((there, 7777))
+        server, _ = listener.accept()
+        server.settimeout(10)
+        start = time.monotonic()
+        sender = threading.Thread(target=client.sendall, args=(data * (total // len(data)),))
+        with server:
+            sender.start()
+            got = bytearray()
+            while len(got) < total:
+                got += server.recv(1 << 20)
+            sender.join()
+        assert got == data * (total // len(data))
+        return time.monotonic() - start
+
+
+@pytest.mark.parametrize("queues", [1, 2])
+def test_tun_carries_packets_and_goes_with_its_process(pair, queues):
+    p = tun(pair, "--queues", str(queues))
+    assert (p.opened["mtu"], p.opened["raw_ip"], p.opened["queues"]) == (1420, 1, queues)
+    link = json.loads(ip("-n", pair.a, "-d", "-j", "addr", "show", "t0"))[0]
+    assert link["link_type"] == "none" and link["mtu"] == 1420
+    assert link["linkinfo"]["info_data"]["type"] == "tun"
+    assert ("10.80.0.1", 24) in [(a["local"], a["prefixlen"]) for a in link["addr_info"]]
+    assert ping(pair.a, "10.80.0.2") and ping(pair.a, "fd80::2")
+    for family, here, there in ((socket.AF_INET, "10.80.0.1", "10.80.0.2"),
+                                (socket.AF_INET6, "fd80::1", "fd80::2")):
+        stream(pair.a, family, here, there, 16 << 20)
+    last = p.stop()
+    assert last["rx_dropped"] == last["tx_dropped"] == 0
+    assert last["rx_segments"] > 100 and last["tx_segments"] > 100 and last["rx_whole"] == 0
+    assert "t0" not in ip("-n", pair.a, "link", "show")
+
+
+def test_tun_segments_stay_whole(pair):
+    p = tun(pair, "--whole", "1400")
+    stream(pair.a, socket.AF_INET, "10.80.0.1", "10.80.0.2", 16 << 20)
+    stream(pair.a, socket.AF_INET6, "fd80::1", "fd80::2", 16 << 20)
+    last = p.stop()
+    assert last["rx_dropped"] == last["tx_dropped"] == 0
+    assert last["rx_whole"] > 100 and last["tx_whole"] == last["rx_whole"]
+
+
+def test_tun_without_offload(pair):
+    p = tun(pair, "--no-offload", "--mtu", "1280", "--mac", "02:00:00:00:00:aa")
+    assert (p.opened["mtu"], p.opened["offloads"]) == (1280, "")
+    stream(pair.a, socket.AF_INET, "10.80.0.1", "10.80.0.2", 4 << 20)
+    last = p.stop()
+    assert last["rx_dropped"] == last["tx_dropped"] == last["rx_segments"] == 0
+    assert last["tx_segments"] == 0
+
+
+def test_tun_takes_nothing_but_ip(pair):
+    """A frame of another type that the gateway would send is counted, and so is what the kernel's
+    side sends without being IP."""
+    p = tun(pair)
+    raw = in_ns(pair.a, lambda: socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM))
+    with raw:
+        for first in (b"\x00", b"\x50", b"\xf6"):
+            raw.sendto(first + bytes(50), ("t0", 0x0800))
+    assert ping(pair.a, "10.80.0.2")
+    last = p.stop()
+    assert last["rx_not_ip"] == last["rx_dropped"] == 3
+    for kind, lost in (("0806", 100), ("0800", 0)):
+        p = pair.echo("--driver", "tun", "--interface", "t0", "--role", "send", "--count", "100",
+                      "--type", kind, "--seconds", "1", "--from", "10.80.0.2", "--to", "10.80.0.1")
+        last = json.loads(p.p.communicate(timeout=20)[0].splitlines()[-1])
+        assert (last["tx_not_ip"], last["tx_frames"]) == (lost, 100 - lost)
+        assert last["tx_dropped"] == lost and last["mbufs_missing"] == 0
+
+
+def test_tun_killed_leaves_no_interface(pair):
+    p = tun(pair)
+    p.p.kill()
+    p.p.wait()
+    until("t0 to go", 2, lambda: "t0" not in ip("-n", pair.a, "link", "show"))
+    assert "exists already" in refused(pair, "--driver", "tun", "--interface", "va")
 
 
 def test_memif_between_two_processes(pair, tmp_path):

@@ -31,20 +31,22 @@
 
 enum role {
 	ROLE_REFLECT,
+	ROLE_MIRROR, /* the kernel talks to itself under another address: any protocol over IP */
 	ROLE_COUNT,
 	ROLE_SEND,
 };
 
 struct options {
 	struct omni_port_conf conf;
-	struct omni_prefix address; /* of a tap */
+	struct omni_prefix address; /* of a tap or tun */
 	bool has_address, sleep;
-	bool odd;      /* send chains of mbufs of another pool */
-	uint64_t left; /* frames to send */
+	uint16_t whole; /* segments come whole, in buffers of so many bytes */
+	bool odd;	/* send chains of mbufs of another pool */
+	uint64_t left;	/* frames to send */
 	enum role role;
 	double seconds;
 	int rounds;
-	uint16_t size; /* of a frame that is sent */
+	uint16_t size, type; /* of a frame that is sent */
 	uint16_t burst;
 	uint8_t to_mac[6];
 	struct omni_ip from, to;
@@ -104,9 +106,10 @@ static bool set_option(struct options *o, int option, const char *arg)
 		o->has_address = true;
 		return omni_prefix_parse(&o->address, arg, 24, 64) == 0;
 	case 'r':
-		o->role = strcmp(arg, "count") == 0  ? ROLE_COUNT
-			  : strcmp(arg, "send") == 0 ? ROLE_SEND
-						     : ROLE_REFLECT;
+		o->role = strcmp(arg, "count") == 0    ? ROLE_COUNT
+			  : strcmp(arg, "send") == 0   ? ROLE_SEND
+			  : strcmp(arg, "mirror") == 0 ? ROLE_MIRROR
+						       : ROLE_REFLECT;
 		return true;
 	case 's':
 		o->seconds = atof(arg);
@@ -128,6 +131,12 @@ static bool set_option(struct options *o, int option, const char *arg)
 		return true;
 	case 'c':
 		o->left = strtoull(arg, NULL, 10);
+		return true;
+	case 'E':
+		o->type = (uint16_t)strtoul(arg, NULL, 16);
+		return true;
+	case 'H':
+		o->whole = (uint16_t)atoi(arg);
 		return true;
 	case 't':
 		return parse_mac(o->to_mac, arg);
@@ -154,12 +163,14 @@ static bool parse(struct options *o, int argc, char **argv)
 		{"from", 1, NULL, 'F'},	    {"to", 1, NULL, 'T'},
 		{"odd", 0, NULL, 'o'},	    {"count", 1, NULL, 'c'},
 		{"device", 1, NULL, 'D'},   {"no-offload", 0, NULL, 'O'},
-		{"burst", 1, NULL, 'b'},    {NULL, 0, NULL, 0}};
+		{"burst", 1, NULL, 'b'},    {"whole", 1, NULL, 'H'},
+		{"type", 1, NULL, 'E'},	    {NULL, 0, NULL, 0}};
 	int option;
 
 	*o = (struct options){.seconds = 3600,
 			      .rounds = 1,
 			      .size = 64,
+			      .type = RTE_ETHER_TYPE_IPV4,
 			      .burst = BURST,
 			      .left = UINT64_MAX,
 			      .conf.name = "port"};
@@ -192,6 +203,22 @@ static void reflect(struct rte_mbuf *m)
 	udp->dgram_cksum = 0; /* it may have come unfinished */
 }
 
+/* The same with all of IP, and nothing behind it: whom it spoke to seems to speak to it. */
+static void mirror(struct rte_mbuf *m)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ether_addr mac = eth->dst_addr;
+	bool v4 = eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	uint8_t *source = RTE_PTR_ADD(eth + 1, v4 ? 12 : 8), kept[16];
+	size_t len = v4 ? 4 : 16;
+
+	eth->dst_addr = eth->src_addr;
+	eth->src_addr = mac;
+	memcpy(kept, source, len);
+	memcpy(source, source + len, len);
+	memcpy(source + len, kept, len);
+}
+
 static void make_template(const struct options *o, const struct omni_port *port, uint8_t *out)
 {
 	uint16_t ip_len = (uint16_t)(o->size - RTE_ETHER_HDR_LEN);
@@ -202,7 +229,7 @@ static void make_template(const struct options *o, const struct omni_port *port,
 	memset(out, 0, o->size);
 	memcpy(&eth->dst_addr, o->to_mac, 6);
 	memcpy(&eth->src_addr, port->info.mac, 6);
-	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	eth->ether_type = rte_cpu_to_be_16(o->type);
 	*ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
 				    .total_length = rte_cpu_to_be_16(ip_len),
 				    .time_to_live = 64,
@@ -264,9 +291,9 @@ static unsigned int turn(struct options *o, struct omni_port *port, uint16_t que
 	struct rte_mbuf *m[BURST_MAX];
 	uint16_t n = omni_port_rx(port, queue, m, o->burst), made = 0;
 
-	if (o->role == ROLE_REFLECT) {
+	if (o->role == ROLE_REFLECT || o->role == ROLE_MIRROR) {
 		for (uint16_t i = 0; i < n; i++)
-			reflect(m[i]);
+			(o->role == ROLE_MIRROR ? mirror : reflect)(m[i]);
 		send_all(port, queue, m, n);
 		return n;
 	}
@@ -326,11 +353,14 @@ static int run(struct options *o, struct omni_port_table *table, struct rte_memp
 		omni_port_close(table, port);
 		return -1;
 	}
+	for (uint16_t q = 0; o->whole != 0 && q < port->queues; q++)
+		port->ops->whole(port, q, o->whole);
 	printf("{\"event\":\"open\",\"driver\":\"%s\",\"mode\":\"%s\",\"why\":\"%s\",\"queues\":%u,"
-	       "\"mtu\":%u,\"offloads\":\"%s\",\"frame_max\":%u,\"hugepages\":%d,\"link_up\":%d}\n",
+	       "\"mtu\":%u,\"offloads\":\"%s\",\"frame_max\":%u,\"hugepages\":%d,\"link_up\":%d,"
+	       "\"raw_ip\":%d}\n",
 	       port->info.driver, port->info.mode, port->info.why, port->info.queues,
 	       port->info.mtu, port->info.offloads, port->info.frame_max, rte_eal_has_hugepages(),
-	       port->info.link_up);
+	       port->info.link_up, port->info.raw_ip);
 	start = rte_rdtsc();
 	while (!stop && (double)(rte_rdtsc() - start) < o->seconds * (double)hz) {
 		unsigned int n = 0;

@@ -141,7 +141,7 @@ static const struct bad bad[] = {
 	{"ports: { up: {} }\n", "1:1: the file has no \"underlay\""},
 	{"ports: { up: {} }\n" UNDERLAY OPEN, "1:14: port up has no driver, expected driver: "},
 	{"ports: { up: { driver: dpdk } }\n" UNDERLAY OPEN,
-	 "1:24: driver: \"dpdk\" is not known, expected af_xdp, udp, auto, tap, memif, vhost, "
+	 "1:24: driver: \"dpdk\" is not known, expected af_xdp, udp, auto, tap, tun, memif, vhost, "
 	 "virtio-user, pci, ethdev, null or ring"},
 	{"ports: { up: { driver: ~ } }\n" UNDERLAY OPEN, "1:24: driver has no value"},
 	{"ports: { up: { driver: vhost } }\n" UNDERLAY OPEN,

@@ -310,6 +310,11 @@ static void checks_name_what_is_wrong(void **state)
 	strcpy(tap.interface, "freshtap0");
 	assert_int_equal(check(&tap), 0);
 
+	strcpy(tap.driver, "tun");
+	assert_int_equal(check(&tap), 0);
+	strcpy(tap.interface, "lo");
+	assert_int_equal(check(&tap), -EEXIST);
+
 	assert_int_equal(check(&memif), -EINVAL);
 	strcpy(memif.socket, "/nosuchfolder/m.sock");
 	assert_int_equal(check(&memif), -ENOENT);
