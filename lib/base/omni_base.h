@@ -13,6 +13,8 @@
 #define OMNI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define OMNI_MAX(a, b) ((a) > (b) ? (a) : (b))
 #define OMNI_MUST_CHECK __attribute__((warn_unused_result))
+/* For functions whose arguments must become constants where they are called. */
+#define OMNI_INLINE static inline __attribute__((always_inline))
 #define OMNI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 #define OMNI_KEY_LEN 32

@@ -12,7 +12,7 @@ LAYERS = {
     "mgmt": "base",
     "crypto": "wire base",
     "aead": "base",
-    "replay": "base",
+    "replay": "wire base",
     "noise": "crypto wire base",
     "signal": "crypto wire base",
     "rcu": "base",
