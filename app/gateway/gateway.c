@@ -10,6 +10,7 @@
 #include <rte_errno.h>
 
 #include <omni_log.h>
+#include <omni_secret.h>
 
 #include "gateway.h"
 #include "guard.h"
@@ -136,10 +137,30 @@ static int control_create(struct gateway *gw, struct omni_err *err)
 	return gw->ctl == NULL ? -rte_errno : 0;
 }
 
+/* From its file, or the key that the configuration brought. */
+static int identity_obtain(struct gateway *gw, struct omni_err *err)
+{
+	struct omni_config *config = gw->config;
+	int rc;
+
+	if (config->has_key) {
+		rc = omni_identity_from_wireguard(&gw->identity, &config->key);
+		omni_wipe(&config->key, sizeof(config->key));
+		if (rc < 0)
+			return omni_fail(err, rc, "%s: the private key is all zero",
+					 config->identity);
+	} else {
+		rc = omni_identity_load(&gw->identity, config->identity, err);
+	}
+	if (rc == 0 && !gw->identity.has_sign)
+		rc = omni_config_check_wireguard(config, err);
+	return rc;
+}
+
 /* What can be known to be wrong before DPDK starts, which cannot be tried twice. */
 static int prepare(struct gateway *gw, struct omni_err *err)
 {
-	int rc = omni_identity_load(&gw->identity, gw->config->identity, err);
+	int rc = identity_obtain(gw, err);
 
 	return rc < 0 ? rc : gateway_ports_check(gw, err);
 }

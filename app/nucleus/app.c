@@ -78,6 +78,13 @@ static int identity_obtain(struct omni_identity *id, const struct options *o, st
 		return omni_fail(err, rc, "%s: %s; --key names another file", STATE_DIR,
 				 strerror(-rc));
 	rc = omni_identity_load(id, path, err);
+	if (rc == 0 && !id->has_sign) {
+		omni_identity_wipe(id);
+		return omni_fail(err, -EINVAL,
+				 "identity %s: a WireGuard key is no Nucleus's identity, expected "
+				 "one that we make where there is no file",
+				 path);
+	}
 	if (rc != -ENOENT)
 		return rc;
 	omni_random(&seed, sizeof(seed));

@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "omnictl.h"
 
@@ -216,6 +217,16 @@ static enum exit_status run_call(const struct request *r, int argc, char **argv)
 	return status;
 }
 
+/* Of a file; of the key on standard input; of the box, where nothing is on it. */
+static enum exit_status run_pubkey(int argc, char **argv)
+{
+	if (argc > 2)
+		return usage("does not fit here: ", argv[2]);
+	if (argc == 2)
+		return local_pubkey(argv[1]);
+	return local_pubkey(isatty(STDIN_FILENO) ? IDENTITY : NULL);
+}
+
 static enum exit_status dispatch(const struct request *r, int argc, char **argv)
 {
 	bool first = false;
@@ -224,9 +235,12 @@ static enum exit_status dispatch(const struct request *r, int argc, char **argv)
 		return usage("which command?", "");
 	if (strcmp(argv[0], "gensecret") == 0)
 		return argc == 1 ? local_gensecret() : usage("does not fit here: ", argv[1]);
+	if (strcmp(argv[0], "genpsk") == 0)
+		return argc == 1 ? local_gensecret() : usage("does not fit here: ", argv[1]);
+	if (strcmp(argv[0], "genkey") == 0)
+		return argc == 1 ? local_genkey() : usage("does not fit here: ", argv[1]);
 	if (strcmp(argv[0], "pubkey") == 0)
-		return argc <= 2 ? local_pubkey(argc == 2 ? argv[1] : IDENTITY)
-				 : usage("does not fit here: ", argv[2]);
+		return run_pubkey(argc, argv);
 	if (strcmp(argv[0], "stats") == 0)
 		return run_stats(r, argc - 1, argv + 1);
 	if (strcmp(argv[0], "call") == 0)

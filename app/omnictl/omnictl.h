@@ -34,6 +34,8 @@ int print_result(FILE *out, const json_t *result, const char *columns, bool zero
 
 /* Commands that need no gateway. */
 enum exit_status local_gensecret(void);
+enum exit_status local_genkey(void);
+/* Of the identity file at path; NULL: of the private key on standard input. */
 enum exit_status local_pubkey(const char *path);
 
 extern const char help_text[];

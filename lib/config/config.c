@@ -161,6 +161,7 @@ void omni_config_free(struct omni_config *config)
 	free(config->clusters);
 	free(config->underlay.next_hops);
 	free(config->ports);
+	omni_wipe(&config->key, sizeof(config->key));
 	free(config);
 }
 

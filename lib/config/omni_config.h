@@ -191,6 +191,8 @@ struct omni_config_cluster {
 struct omni_config {
 	char path[OMNI_CONFIG_PATH_LEN]; /* of the file; "" when from flags */
 	char identity[OMNI_CONFIG_PATH_LEN];
+	bool has_key;	     /* from a wg-quick file: then identity names that */
+	struct omni_key key; /* X25519, secret; in place of an identity */
 	enum omni_config_idle idle;
 	struct omni_config_port *ports;
 	unsigned int n_ports;
@@ -230,6 +232,13 @@ struct omni_config *omni_config_parse(const char *text, size_t len, const char *
  * still shows.
  */
 void omni_config_wipe_secrets(struct omni_config *config);
+
+/*
+ * What a box can do whose identity is a WireGuard key: static L3 clusters of WireGuard peers
+ * alone. 0, or -EINVAL with what goes beyond that in err.
+ */
+int omni_config_check_wireguard(const struct omni_config *config,
+				struct omni_err *err) OMNI_MUST_CHECK;
 
 /* Wipe every secret and free. NULL is fine. */
 void omni_config_free(struct omni_config *config);

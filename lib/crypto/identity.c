@@ -20,9 +20,24 @@
 
 void omni_identity_from_seed(struct omni_identity *id, const struct omni_key *seed)
 {
+	memset(id, 0, sizeof(*id));
+	id->has_sign = true;
 	omni_sign_from_seed(&id->sign_secret, &id->sign_public, seed);
 	omni_sign_secret_to_dh(&id->dh.secret, &id->sign_secret);
 	omni_x25519_public(&id->dh.public, &id->dh.secret);
+}
+
+int omni_identity_from_wireguard(struct omni_identity *id, const struct omni_key *secret)
+{
+	memset(id, 0, sizeof(*id));
+	if (omni_is_zero_ct(secret, sizeof(*secret)))
+		return -EINVAL;
+	id->dh.secret = *secret;
+	/* As WireGuard keeps it; X25519 would take it so anyway. */
+	id->dh.secret.b[0] &= 248;
+	id->dh.secret.b[31] = (uint8_t)((id->dh.secret.b[31] & 127) | 64);
+	omni_x25519_public(&id->dh.public, &id->dh.secret);
+	return 0;
 }
 
 void omni_identity_wipe(struct omni_identity *id)
@@ -68,16 +83,13 @@ static ssize_t read_all(int fd, char *buf, size_t len)
 	return (ssize_t)got;
 }
 
+/* A seed in our own form. */
 static int parse_line(struct omni_key *seed, char *text, size_t len, const char *path,
 		      struct omni_err *err)
 {
-	if (len < LINE_LEN && memcmp(text, MAGIC, OMNI_MIN(len, MAGIC_LEN)) == 0)
+	if (len < LINE_LEN)
 		return omni_fail(err, -ENODATA, "identity %s: truncated (%zu bytes of %zu)", path,
 				 len, FILE_LEN);
-	if (len < LINE_LEN || memcmp(text, MAGIC, MAGIC_LEN) != 0)
-		return omni_fail(err, -EINVAL,
-				 "identity %s: not an identity file (must begin with \"%s\")", path,
-				 MAGIC);
 	if (len > FILE_LEN || (len == FILE_LEN && text[LINE_LEN] != '\n'))
 		return omni_fail(err, -EINVAL, "identity %s: more than one line of %zu characters",
 				 path, LINE_LEN);
@@ -88,10 +100,43 @@ static int parse_line(struct omni_key *seed, char *text, size_t len, const char 
 	return 0;
 }
 
+/* A private key of WireGuard's, alone in its line. -EINVAL: it is none. */
+static int parse_wireguard(struct omni_key *secret, char *text, size_t len)
+{
+	if (len < SEED_TEXT_LEN || len > SEED_TEXT_LEN + 1 ||
+	    (len > SEED_TEXT_LEN && text[SEED_TEXT_LEN] != '\n'))
+		return -EINVAL;
+	text[SEED_TEXT_LEN] = '\0';
+	return omni_key_parse(secret, text);
+}
+
+static int take_text(struct omni_identity *id, char *text, size_t len, const char *path,
+		     struct omni_err *err)
+{
+	struct omni_key key;
+	int rc;
+
+	if (memcmp(text, MAGIC, OMNI_MIN(len, MAGIC_LEN)) == 0) {
+		rc = parse_line(&key, text, len, path, err);
+		if (rc == 0)
+			omni_identity_from_seed(id, &key);
+	} else if (parse_wireguard(&key, text, len) == 0) {
+		rc = omni_identity_from_wireguard(id, &key);
+		if (rc != 0)
+			omni_fail(err, rc, "identity %s: the private key is all zero", path);
+	} else {
+		rc = omni_fail(err, -EINVAL,
+			       "identity %s: not an identity file (must begin with \"%s\", or "
+			       "hold a WireGuard private key alone)",
+			       path, MAGIC);
+	}
+	omni_wipe(&key, sizeof(key));
+	return rc;
+}
+
 int omni_identity_load(struct omni_identity *id, const char *path, struct omni_err *err)
 {
 	char text[FILE_LEN + 1]; /* room to see that a file is too long */
-	struct omni_key seed;
 	ssize_t len;
 	int fd, rc;
 
@@ -109,13 +154,10 @@ int omni_identity_load(struct omni_identity *id, const char *path, struct omni_e
 		len = read_all(fd, text, sizeof(text));
 		rc = len < 0 ? omni_fail(err, (int)len, "identity %s: %s", path,
 					 strerror((int)-len))
-			     : parse_line(&seed, text, (size_t)len, path, err);
+			     : take_text(id, text, (size_t)len, path, err);
 	}
 	close(fd);
-	if (rc == 0)
-		omni_identity_from_seed(id, &seed);
 	omni_wipe(text, sizeof(text));
-	omni_wipe(&seed, sizeof(seed));
 	return rc;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The identity of a box: an Ed25519 seed in a file of one line, "omni-identity-v1 BASE64SEED",
- * and the keys that follow from it. Control thread only (file access).
+ * and the keys that follow from it; or a private key of WireGuard's, in base64 alone, from which
+ * no key to sign with follows. Control thread only (file access).
  */
 #ifndef OMNI_IDENTITY_H
 #define OMNI_IDENTITY_H
@@ -10,12 +11,17 @@
 #include <omni_crypto.h>
 
 struct omni_identity {
+	bool has_sign; /* else the first two are all zero: no Nucleus, no record */
 	struct omni_sign_secret sign_secret; /* Ed25519: seed and public key */
 	struct omni_key sign_public;
 	struct omni_dh_pair dh; /* X25519, derived: the static key of Noise, and the box's name */
 };
 
 void omni_identity_from_seed(struct omni_identity *id, const struct omni_key *seed);
+
+/* From an X25519 private key. 0; -EINVAL: it is all zero, and so is id. */
+int omni_identity_from_wireguard(struct omni_identity *id,
+				 const struct omni_key *secret) OMNI_MUST_CHECK;
 
 /*
  * Read the file at path. The last part of path may not be a symbolic link; the file must be a

@@ -90,7 +90,8 @@ SPOILED = [
     ("cluster names no port", lambda c: c["clusters"][CLUSTER].update(ports=["host9"]), ["host9"]),
     ("bad VIP", lambda c: c["clusters"][CLUSTER].update(vip="10.200.0.300"), ["vip", "expected"]),
     ("bad cipher", lambda c: c["clusters"][CLUSTER].update(cipher="rot13"), ["cipher", "expected"]),
-    ("mode l3 is later", lambda c: c["clusters"][CLUSTER].update(mode="l3"), ["mode"]),
+    ("unknown mode", lambda c: c["clusters"][CLUSTER].update(mode="l4"), ["mode", "l2 or l3"]),
+    ("relay in l2", lambda c: c["clusters"][CLUSTER].update(relay=True), ["relay", "mode: l3"]),
     ("secret and open", lambda c: c["clusters"][CLUSTER].update(open=True), ["open", "secret"]),
     ("no secret, not open, no peers", lambda c: c["clusters"][CLUSTER].pop("secret-file"),
      ["omnictl gensecret", "open"]),
@@ -233,6 +234,41 @@ def test_gensecret():
     out = [subprocess.run([program("omnictl"), "gensecret"], capture_output=True, text=True,
                           check=True).stdout.strip() for _ in range(2)]
     assert out[0] != out[1] and len(out[0]) >= 43
+
+
+def omnictl(*argv, text=""):
+    return subprocess.run([program("omnictl"), *argv], capture_output=True, text=True, input=text,
+                          timeout=10)
+
+
+def test_wireguard_keys(tmp_path):
+    """What wg makes of our keys, and we of its."""
+    ours = omnictl("genkey").stdout.strip()
+    theirs = subprocess.run(["wg", "genkey"], capture_output=True, text=True,
+                            check=True).stdout.strip()
+    for key in ours, theirs:
+        want = subprocess.run(["wg", "pubkey"], capture_output=True, text=True, input=key,
+                              check=True).stdout
+        assert omnictl("pubkey", text=key + "\n").stdout == want
+        path = tmp_path / "key"
+        path.write_text(key + "\n", encoding="ascii")
+        path.chmod(0o644)
+        assert "chmod 600" in omnictl("pubkey", str(path)).stderr
+        path.chmod(0o600)
+        assert omnictl("pubkey", str(path)).stdout == want
+    for bad in "", "AAAA", theirs[:-2], "A" * 43 + "=", theirs + theirs:
+        assert omnictl("pubkey", text=bad).returncode == 1, bad
+    psk = [omnictl("genpsk").stdout.strip() for _ in range(2)]
+    assert psk[0] != psk[1] and len(psk[0]) == 44
+
+
+def test_a_wireguard_key_as_identity(one, conf, tmp_path):
+    """It starts nothing but WireGuard."""
+    path = tmp_path / "key"
+    path.write_text(omnictl("genkey").stdout, encoding="ascii")
+    path.chmod(0o600)
+    conf["identity"] = str(path)
+    refused(one, conf, "holds a WireGuard key", "dpdk-omni --init")
 
 
 def test_mode_nucleus_is_the_nucleus():

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* L3 clusters and WireGuard peers in the file. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -190,12 +191,40 @@ static void l3_keys_are_read(void **state)
 	omni_config_free(config);
 }
 
+/* What a box cannot do that has no identity but a WireGuard key. */
+static void wireguard_keys_serve_wireguard_alone(void **state)
+{
+	static const struct bad wrong[] = {
+		{HEAD "clusters: { c: { open: true } }\n", "cluster c is L2"},
+		{HEAD L3 "} }\n", "cluster c is open"},
+		{HEAD "clusters: { c: { mode: l3, secret: 0123456789abcdef } }\n", "has a secret"},
+		{HEAD L3_PEERS "   p: { key: " KEY_A ", dialect: omni }\n", "peer p of cluster c"},
+		{HEAD L3_PEERS "   p: { key: " KEY_A " }\nnucleus: [ h:1 ]\n", "for a Nucleus"},
+		{HEAD L3_PEERS "   p: { key: " KEY_A " }\n", NULL},
+	};
+	struct omni_config *config;
+	struct omni_err err;
+
+	(void)state;
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(wrong); i++) {
+		config = parse(wrong[i].text, &err);
+		assert_non_null(config);
+		err.text[0] = '\0';
+		assert_int_equal(omni_config_check_wireguard(config, &err),
+				 wrong[i].message != NULL ? -EINVAL : 0);
+		if (wrong[i].message != NULL && strstr(err.text, wrong[i].message) == NULL)
+			fail_msg("\"%s\" does not say \"%s\"", err.text, wrong[i].message);
+		omni_config_free(config);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(contradictions_are_told_where_and_why),
 		cmocka_unit_test(l3_clusters_have_defaults),
 		cmocka_unit_test(l3_keys_are_read),
+		cmocka_unit_test(wireguard_keys_serve_wireguard_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

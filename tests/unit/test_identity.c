@@ -151,6 +151,33 @@ static void not_an_identity(void **state)
 	}
 }
 
+static void wireguard_keys(void **state)
+{
+	static const char secret[] = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+	static const char public[] = "j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8=";
+	char line[64], text[OMNI_KEY_B64_LEN];
+	struct omni_identity id;
+
+	(void)state;
+	for (int feed = 0; feed < 2; feed++) {
+		snprintf(line, sizeof(line), "%s%s", secret, feed ? "\n" : "");
+		put(line, strlen(line), 0600);
+		assert_int_equal(omni_identity_load(&id, path, NULL), 0);
+		assert_false(id.has_sign);
+		assert_true(omni_is_zero_ct(&id.sign_secret, sizeof(id.sign_secret)));
+		assert_string_equal(omni_key_text(text, &id.dh.public), public);
+		assert_int_equal(id.dh.secret.b[31], 0x5f);
+	}
+	put(line, strlen(line), 0640);
+	refused(-EACCES, "chmod 600");
+	snprintf(line, sizeof(line), "%s\nmore", secret);
+	put(line, strlen(line), 0600);
+	refused(-EINVAL, "not an identity file");
+	snprintf(line, sizeof(line), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n");
+	put(line, strlen(line), 0600);
+	refused(-EINVAL, "all zero");
+}
+
 static void not_a_file(void **state)
 {
 	char other[80];
@@ -343,6 +370,7 @@ int main(void)
 		cmocka_unit_test_teardown(owner, clear),
 		cmocka_unit_test_teardown(truncated, clear),
 		cmocka_unit_test_teardown(not_an_identity, clear),
+		cmocka_unit_test_teardown(wireguard_keys, clear),
 		cmocka_unit_test_teardown(not_a_file, clear),
 		cmocka_unit_test(identities_as_python_has_them),
 		cmocka_unit_test(clusters_as_python_has_them),
