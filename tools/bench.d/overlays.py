@@ -47,29 +47,35 @@ def give_address(link, side, name, mtu=None):
     ip("-n", ns, "link", "set", name, "up")
 
 
+def wireguard_go(link, side, key, other):
+    """wireguard-go on one side with a private key, towards the public key of the other side."""
+    if shutil.which("wg") is None:
+        raise BenchError("package wireguard-tools is missing")
+    # The control sockets of both lie in one folder, whatever the namespace.
+    name = f"wg{os.getpid() % 10000000}{side}"
+    process = link.lab.start(link.ns[side], ["wireguard-go", "-f", name],
+                             env={"LOG_LEVEL": "error"})
+    device(link, side, name)
+    until("wireguard-go's socket", 5,
+          lambda: os.path.exists(f"/var/run/wireguard/{name}.sock"))
+    command("ip", "netns", "exec", link.ns[side], "wg", "set", name, "listen-port", "51820",
+            "private-key", write(link.path(f"wg-{side}"), key + "\n"), "peer", other, "endpoint",
+            f"{link.address[OTHER[side]]}:51820", "allowed-ips", f"{ADDRESS[OTHER[side]]}/32")
+    give_address(link, side, name, 1420)
+    return process
+
+
+def wg_public(key):
+    return command("wg", "pubkey", text=key)
+
+
 class WireGuardGo:
     package, binary, layer = "wireguard-go", "wireguard-go", "L3"
     note = "ChaCha20-Poly1305; MTU 1420"
 
     def start(self, link):
-        if shutil.which("wg") is None:
-            raise BenchError("package wireguard-tools is missing")
         keys = {s: command("wg", "genkey") for s in "ab"}
-        programs = []
-        for s in "ab":
-            # The control sockets of both lie in one folder, whatever the namespace.
-            name = f"wg{os.getpid() % 10000000}{s}"
-            programs.append(link.lab.start(link.ns[s], ["wireguard-go", "-f", name],
-                                           env={"LOG_LEVEL": "error"}))
-            device(link, s, name)
-            until("wireguard-go's socket", 5,
-                  lambda name=name: os.path.exists(f"/var/run/wireguard/{name}.sock"))
-            command("ip", "netns", "exec", link.ns[s], "wg", "set", name, "listen-port", "51820",
-                    "private-key", write(link.path(f"wg-{s}"), keys[s] + "\n"), "peer",
-                    command("wg", "pubkey", text=keys[OTHER[s]]), "endpoint",
-                    f"{link.address[OTHER[s]]}:51820", "allowed-ips", f"{ADDRESS[OTHER[s]]}/32")
-            give_address(link, s, name, 1420)
-        return programs
+        return [wireguard_go(link, s, keys[s], wg_public(keys[OTHER[s]])) for s in "ab"]
 
 
 class Nebula:

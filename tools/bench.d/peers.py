@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """peers: TCP, UDP and ping over one veth pair: bare, through dpdk-omni, through other overlays."""
-from overlays import ADDRESS, OVERLAYS, OTHER, give_address, install, version
+from overlays import (ADDRESS, OVERLAYS, OTHER, command, give_address, install, version, wg_public,
+                      wireguard_go)
 
 from gateways import UDP_PORT, Gateway, RpcError, peer, refused
 from lab import BenchError, Lab, Meter, RigError, TopoError, say, until, wanted
@@ -9,15 +10,17 @@ from probes import iperf, ping, reach
 from report import percentile
 
 UPLINKS = ("udp", "af_xdp")
+DIALECTS = ("omni", "wireguard")
 PAGES = 512  # of 2 MB, for both dpdk-testpmd
 VETH = {"a": "10.98.0.1", "b": "10.98.0.2"}
 METRICS = (("TCP", "Gb/s"), ("UDP 1300 B", "Gb/s"), ("UDP 64 B", "Mpps"), ("ping p50", "us"),
            ("ping p99", "us"), ("CPU, TCP", "s/GB"))
 HELP = """\
 peers      iperf3 (TCP, UDP of 1300 and of 64 bytes) and ping over one veth pair: bare, through
-           dpdk-omni (L2, TAP to TAP, each uplink driver), through dpdk-testpmd over the same AF_XDP
-           and TAP ports without a tunnel, and through wireguard-go, nebula, tinc, fastd, n2n and
-           OpenVPN as Debian packages them (installed if they are missing)"""
+           dpdk-omni (L2, TAP to TAP, each uplink driver; L3, TUN to TUN, in both dialects; one
+           of them and wireguard-go), through dpdk-testpmd over the same AF_XDP and TAP ports
+           without a tunnel, and through wireguard-go, nebula, tinc, fastd, n2n and OpenVPN as
+           Debian packages them (installed if they are missing)"""
 
 
 class Link:
@@ -57,6 +60,51 @@ class Omni:
         gw["a"].wait_peer()
         self.note = f"{gw['a'].cipher()}; MTU 1500; idle: adaptive"
         return [g.process for g in gw.values()]
+
+
+class OmniL3(Omni):
+    """Two gateways that route, with a TUN each that carries the address."""
+    layer = "L3"
+
+    def __init__(self, driver, dialect):
+        super().__init__(driver)
+        self.dialect = dialect
+
+    def ports(self):
+        return {"uplink0": {"driver": self.driver, "interface": "up0"},
+                "host0": {"driver": "tun", "interface": "omni0", "address": "vip"}}
+
+    def configure(self, g, side, other):
+        o = OTHER[side]
+        member = {"key": other, "endpoint": f"{VETH[o]}:{UDP_PORT}", "dialect": self.dialect,
+                  "vip": ADDRESS[o]}
+        g.start(g.config(self.ports(), {"port": "uplink0", "listen": UDP_PORT}, ["host0"],
+                         {o: member}, vip=f"{ADDRESS[side]}/24", mode="l3"))
+
+    def start(self, link):
+        gw = {s: Gateway(link.lab, f"omni-{s}", link.ns[s], "0@(0-1),1@(0-1)") for s in "ab"}
+        for s, g in gw.items():
+            self.configure(g, s, gw[OTHER[s]].identity.key)
+        for g in gw.values():
+            g.ready()
+        reach(link.ns["a"], ADDRESS["b"])
+        self.note = f"{self.dialect}, {gw['a'].cipher()}; idle: adaptive"
+        return [g.process for g in gw.values()]
+
+
+class OmniAndWireGuardGo(OmniL3):
+    """A gateway on one side, wireguard-go on the other."""
+    note = "ChaCha20-Poly1305; MTU 1420; a gateway sends to wireguard-go, which runs on one side"
+    package = "wireguard-go"
+
+    def __init__(self):
+        super().__init__("udp", "wireguard")
+
+    def start(self, link):
+        key = command("wg", "genkey")
+        g = Gateway(link.lab, "omni-a", link.ns["a"], "0@(0-1),1@(0-1)")
+        self.configure(g, "a", wg_public(key))
+        return [g.ready().process, wireguard_go(link, "b", key, g.identity.key)]
 
 
 class Testpmd:
@@ -127,8 +175,11 @@ def subjects(options):
     for driver in UPLINKS:
         omni = Omni(driver)
         found[f"dpdk-omni, {driver}"] = omni.why_not() or omni
+    for dialect in DIALECTS:
+        found[f"dpdk-omni, udp, L3, {dialect}"] = OmniL3("udp", dialect)
     found["dpdk-testpmd, af_xdp"] = Testpmd()
     install()
+    found["dpdk-omni and wireguard-go"] = OmniAndWireGuardGo()
     for name, kind in OVERLAYS.items():
         number = version(kind.package)
         title = f"{name} {number.split('-')[0]}" if number else name
