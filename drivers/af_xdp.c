@@ -397,13 +397,14 @@ static void xdp_stats(struct omni_port *port, struct omni_port_stats *s)
 	s->rx_bytes = c.rx_bytes;
 	s->tx_frames = c.tx_frames;
 	s->tx_bytes = c.tx_bytes;
-	s->rx_dropped = k.rx_dropped + k.rx_ring_full;
+	s->rx_dropped = k.rx_dropped + k.rx_ring_full + xdp_filter_limited(p->filter);
 	s->tx_dropped = c.tx_no_buffer + c.tx_bad_len + k.tx_invalid_descs;
 	driver_extra(s, "xdp_rx_dropped", k.rx_dropped);
 	driver_extra(s, "xdp_rx_ring_full", k.rx_ring_full);
 	driver_extra(s, "xdp_fill_ring_empty", k.rx_fill_ring_empty_descs);
 	driver_extra(s, "xdp_rx_invalid", k.rx_invalid_descs);
 	driver_extra(s, "xdp_tx_invalid", k.tx_invalid_descs);
+	driver_extra(s, "rx_flood_limited", xdp_filter_limited(p->filter));
 	driver_extra(s, "rx_no_buffer", c.rx_no_buffer);
 	driver_extra(s, "tx_copied", c.tx_copied);
 	driver_extra(s, "tx_no_buffer", c.tx_no_buffer);

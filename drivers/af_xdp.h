@@ -96,6 +96,8 @@ struct xdp_filter *xdp_filter_open(const struct omni_port_conf *conf, unsigned i
 /* Frames of a receive queue go to the socket from here on. 0 or -errno. */
 int xdp_filter_add(struct xdp_filter *filter, uint32_t queue, int fd);
 int xdp_filter_set_mac(struct xdp_filter *filter, const uint8_t mac[6]);
+/* Handshakes that it dropped in floods of them. */
+uint64_t xdp_filter_limited(const struct xdp_filter *filter);
 void xdp_filter_close(struct xdp_filter *filter);
 
 #endif

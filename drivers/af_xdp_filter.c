@@ -21,11 +21,12 @@ extern const size_t omni_xdp_object_len;
 /* A link of a process that just ended may take the kernel some milliseconds. */
 #define ATTACH_TRIES 100
 #define ATTACH_PAUSE_US 5000
+#define CPUS_MAX 1024
 
 struct xdp_filter {
 	struct bpf_object *object;
 	int link; /* -1: none */
-	int xsks, ports, mac;
+	int xsks, ports, mac, limited;
 	bool all; /* the port has the interface for itself */
 };
 
@@ -56,6 +57,7 @@ static int load(struct xdp_filter *f, const struct omni_port_conf *conf)
 	f->xsks = bpf_object__find_map_fd_by_name(f->object, "omni_xsks");
 	f->ports = bpf_object__find_map_fd_by_name(f->object, "omni_ports");
 	f->mac = bpf_object__find_map_fd_by_name(f->object, "omni_mac");
+	f->limited = bpf_object__find_map_fd_by_name(f->object, "omni_limited");
 	for (unsigned int i = 0; i < conf->n_udp_ports; i++) {
 		uint16_t port = rte_cpu_to_be_16(conf->udp_ports[i]);
 
@@ -127,6 +129,20 @@ fail:
 	xdp_filter_close(f);
 	rte_errno = -rc;
 	return NULL;
+}
+
+uint64_t xdp_filter_limited(const struct xdp_filter *filter)
+{
+	const uint32_t zero = 0;
+	int cpus = libbpf_num_possible_cpus();
+	uint64_t value[CPUS_MAX], sum = 0;
+
+	if (filter == NULL || cpus <= 0 || cpus > CPUS_MAX ||
+	    bpf_map_lookup_elem(filter->limited, &zero, value) < 0)
+		return 0;
+	for (int i = 0; i < cpus; i++)
+		sum += value[i];
+	return sum;
 }
 
 int xdp_filter_add(struct xdp_filter *filter, uint32_t queue, int fd)

@@ -145,13 +145,15 @@ static void stats(struct omni_port *port, struct omni_port_stats *out)
 	out->rx_bytes = c.rx_bytes;
 	out->tx_frames = c.tx_frames;
 	out->tx_bytes = c.tx_bytes;
-	out->rx_dropped = c.rx_truncated + c.rx_bad + udp_sockets_dropped(p);
+	out->rx_dropped =
+		c.rx_truncated + c.rx_bad + udp_sockets_dropped(p) + udp_filter_limited(p->filter);
 	out->tx_dropped =
 		c.tx_too_long + c.tx_no_route + c.tx_no_source + c.tx_denied + c.tx_failed;
 	driver_extra(out, "rx_no_buffer", c.rx_no_buffer);
 	driver_extra(out, "rx_truncated", c.rx_truncated);
 	driver_extra(out, "rx_bad", c.rx_bad);
 	driver_extra(out, "rx_filtered", udp_filter_dropped(p->filter));
+	driver_extra(out, "rx_flood_limited", udp_filter_limited(p->filter));
 	driver_extra(out, "rx_copied", c.rx_copied);
 	driver_extra(out, "rx_joined", c.rx_joined);
 	driver_extra(out, "rx_failed", c.rx_failed);

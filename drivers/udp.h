@@ -164,6 +164,8 @@ struct udp_port {
 struct udp_filter *udp_filter_open(void);
 void udp_filter_attach(const struct udp_filter *filter, int fd);
 uint64_t udp_filter_dropped(struct udp_filter *filter);
+/* Handshakes in a flood of them, of sources that sent one a moment ago. */
+uint64_t udp_filter_limited(struct udp_filter *filter);
 void udp_filter_close(struct udp_filter *filter);
 
 /*

@@ -17,7 +17,7 @@ extern const size_t omni_udp_object_len;
 
 struct udp_filter {
 	struct bpf_object *object;
-	int program, dropped;
+	int program, dropped, limited;
 	int cpus;
 	uint64_t value[]; /* of each CPU, as read last */
 };
@@ -44,6 +44,7 @@ static int load(struct udp_filter *f)
 		return rc;
 	f->program = bpf_program__fd(bpf_object__find_program_by_name(f->object, "omni_udp"));
 	f->dropped = bpf_object__find_map_fd_by_name(f->object, "omni_dropped");
+	f->limited = bpf_object__find_map_fd_by_name(f->object, "omni_limited");
 	return 0;
 }
 
@@ -65,16 +66,26 @@ void udp_filter_attach(const struct udp_filter *f, int fd)
 		(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &f->program, sizeof(f->program));
 }
 
-uint64_t udp_filter_dropped(struct udp_filter *f)
+static uint64_t sum_of(struct udp_filter *f, int map)
 {
 	const uint32_t zero = 0;
 	uint64_t sum = 0;
 
-	if (f == NULL || bpf_map_lookup_elem(f->dropped, &zero, f->value) < 0)
+	if (bpf_map_lookup_elem(map, &zero, f->value) < 0)
 		return 0;
 	for (int i = 0; i < f->cpus; i++)
 		sum += f->value[i];
 	return sum;
+}
+
+uint64_t udp_filter_dropped(struct udp_filter *f)
+{
+	return f != NULL ? sum_of(f, f->dropped) : 0;
+}
+
+uint64_t udp_filter_limited(struct udp_filter *f)
+{
+	return f != NULL ? sum_of(f, f->limited) : 0;
 }
 
 void udp_filter_close(struct udp_filter *f)

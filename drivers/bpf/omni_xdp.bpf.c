@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
  * The filter in front of an AF_XDP port: UDP datagrams to one of our ports and to this host go
- * to the socket of their receive queue; everything else, and every doubt, goes to the kernel. A
- * port without UDP ports has the interface for itself: every frame goes to the socket.
+ * to the socket of their receive queue; everything else, and every doubt, goes to the kernel.
+ * Floods of handshakes are thinned out. A port without UDP ports has the interface for itself:
+ * every frame goes to the socket.
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -14,6 +15,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "flood.bpf.h"
+
+#define DATA_BIT 0x80
 #define AF_INET 2
 #define AF_INET6 10
 #define IP_FRAGMENT 0x3fff /* more fragments, or an offset */
@@ -75,37 +79,58 @@ static __always_inline int is_local(struct xdp_md *ctx, struct bpf_fib_lookup *f
 	return rc == BPF_FIB_LKUP_RET_NOT_FWDED || rc == BPF_FIB_LKUP_RET_FWD_DISABLED;
 }
 
-static __always_inline int is_ours_v4(struct xdp_md *ctx, const void *at, const void *end)
+enum verdict {
+	NOT_OURS,
+	OURS,
+	TOO_MUCH,
+};
+
+/* A datagram for us; source is its sender. */
+static __always_inline enum verdict judge(const struct udphdr *udp, const void *end,
+					  const struct flood_source *source)
+{
+	const __u8 *type = (const void *)(udp + 1);
+
+	if ((const void *)(type + 1) > end || *type >= DATA_BIT || *type == TYPE_WG_DATA)
+		return OURS;
+	return flood_refuses(source) ? TOO_MUCH : OURS;
+}
+
+static __always_inline enum verdict is_ours_v4(struct xdp_md *ctx, const void *at, const void *end)
 {
 	const struct iphdr *ip = at;
 	struct bpf_fib_lookup fib = {.family = AF_INET};
+	struct flood_source source = {};
 	const struct udphdr *udp;
 
 	if ((const void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
-		return 0;
+		return NOT_OURS;
 	if (ip->protocol != IPPROTO_UDP || (ip->frag_off & bpf_htons(IP_FRAGMENT)))
-		return 0;
+		return NOT_OURS;
 	udp = at + ip->ihl * 4;
 	if ((const void *)(udp + 1) > end || !is_our_port(udp))
-		return 0;
+		return NOT_OURS;
 	fib.ipv4_src = ip->saddr;
 	fib.ipv4_dst = ip->daddr;
-	return is_local(ctx, &fib);
+	source.word[0] = ip->saddr;
+	return is_local(ctx, &fib) ? judge(udp, end, &source) : NOT_OURS;
 }
 
-static __always_inline int is_ours_v6(struct xdp_md *ctx, const void *at, const void *end)
+static __always_inline enum verdict is_ours_v6(struct xdp_md *ctx, const void *at, const void *end)
 {
 	const struct ipv6hdr *ip = at;
 	struct bpf_fib_lookup fib = {.family = AF_INET6};
+	struct flood_source source;
 	const struct udphdr *udp = (const void *)(ip + 1);
 
 	if ((const void *)(udp + 1) > end || ip->version != 6 || ip->nexthdr != IPPROTO_UDP)
-		return 0;
+		return NOT_OURS;
 	if (!is_our_port(udp))
-		return 0;
+		return NOT_OURS;
 	__builtin_memcpy(fib.ipv6_src, &ip->saddr, sizeof(fib.ipv6_src));
 	__builtin_memcpy(fib.ipv6_dst, &ip->daddr, sizeof(fib.ipv6_dst));
-	return is_local(ctx, &fib);
+	__builtin_memcpy(source.word, &ip->saddr, sizeof(source.word));
+	return is_local(ctx, &fib) ? judge(udp, end, &source) : NOT_OURS;
 }
 
 SEC("xdp")
@@ -115,7 +140,7 @@ int omni_xdp(struct xdp_md *ctx)
 	const struct ethhdr *eth = data;
 	const __u32 zero = 0;
 	const struct mac *mac = bpf_map_lookup_elem(&omni_mac, &zero);
-	int ours = 0;
+	enum verdict verdict = NOT_OURS;
 
 	if (!mac || (const void *)(eth + 1) > end)
 		return XDP_PASS;
@@ -124,10 +149,13 @@ int omni_xdp(struct xdp_md *ctx)
 	if (!is_our_mac(mac, eth))
 		return XDP_PASS;
 	if (eth->h_proto == bpf_htons(ETH_P_IP))
-		ours = is_ours_v4(ctx, eth + 1, end);
+		verdict = is_ours_v4(ctx, eth + 1, end);
 	else if (eth->h_proto == bpf_htons(ETH_P_IPV6))
-		ours = is_ours_v6(ctx, eth + 1, end);
-	return ours ? bpf_redirect_map(&omni_xsks, ctx->rx_queue_index, XDP_PASS) : XDP_PASS;
+		verdict = is_ours_v6(ctx, eth + 1, end);
+	if (verdict == TOO_MUCH)
+		return XDP_DROP;
+	return verdict == OURS ? bpf_redirect_map(&omni_xsks, ctx->rx_queue_index, XDP_PASS)
+			       : XDP_PASS;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -2,6 +2,7 @@
 /* The filter on the sockets of a udp port, over loopback. */
 #include <netinet/udp.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,16 +56,21 @@ static int end(void **state)
 	return eal_teardown(state);
 }
 
-static uint64_t filtered(void)
+static uint64_t counter(const char *name)
 {
 	struct omni_port_stats s;
 
 	omni_port_read_stats(port, &s);
 	for (unsigned int i = 0; i < s.n_extra; i++)
-		if (strcmp(s.extra[i].name, "rx_filtered") == 0)
+		if (strcmp(s.extra[i].name, name) == 0)
 			return s.extra[i].value;
 	fail_msg("no such counter");
 	return 0;
+}
+
+static uint64_t filtered(void)
+{
+	return counter("rx_filtered");
 }
 
 /* A datagram of len bytes that begins with type, in segments of size (0: whole). */
@@ -121,10 +127,105 @@ static void impossible_datagrams_wake_nobody(void **state)
 	assert_int_equal(filtered(), OMNI_ARRAY_SIZE(bad));
 }
 
+/* ---- Floods ---- */
+
+#define MANY 4000 /* as drivers/bpf/flood.bpf.h has it */
+#define INITIATION 0x01
+#define INITIATION_LEN 148
+#define WG_DATA 0x04
+
+/* One datagram from 127.0.0.host. */
+static void throw_from(int fd, uint8_t host, uint8_t type)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons(udp_port),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	uint8_t bytes[INITIATION_LEN] = {type};
+	struct iovec iov = {bytes, sizeof(bytes)};
+	union {
+		struct cmsghdr align;
+		uint8_t b[CMSG_SPACE(sizeof(struct in_pktinfo))];
+	} control = {0};
+	struct msghdr msg = {.msg_name = &to,
+			     .msg_namelen = sizeof(to),
+			     .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	struct in_pktinfo from = {.ipi_spec_dst.s_addr = htonl(0x7f000000U | host)};
+
+	control.align.cmsg_level = SOL_IP;
+	control.align.cmsg_type = IP_PKTINFO;
+	control.align.cmsg_len = CMSG_LEN(sizeof(from));
+	memcpy(CMSG_DATA(&control.align), &from, sizeof(from));
+	assert_int_equal(sendmsg(fd, &msg, 0), sizeof(bytes));
+}
+
+static unsigned int take_all(void)
+{
+	struct rte_mbuf *in[64];
+	unsigned int got = 0, n;
+
+	while ((n = omni_port_rx(port, 0, in, 64)) > 0) {
+		rte_pktmbuf_free_bulk(in, n);
+		got += n;
+	}
+	return got;
+}
+
+/* So many from one source, counted on one CPU; returns those that came through. */
+static unsigned int flood_from(int fd, uint8_t host, unsigned int n)
+{
+	unsigned int got = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		throw_from(fd, host, INITIATION);
+		if (i % 64 == 63)
+			got += take_all();
+	}
+	return got + take_all();
+}
+
+static void floods_of_handshakes_are_thinned_out(void **state)
+{
+	struct udp_filter *filter = udp_filter_open();
+	cpu_set_t one, all;
+	uint16_t from;
+	int fd = free_socket(&from);
+
+	(void)state;
+	if (filter == NULL)
+		skip();
+	udp_filter_close(filter);
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+	/* As many as an honest reconnect may make, of one address. */
+	assert_int_equal(flood_from(fd, 2, MANY / 4), MANY / 4);
+	assert_int_equal(counter("rx_flood_limited"), 0);
+	/* Then too many: each source is heard once. */
+	assert_in_range(flood_from(fd, 2, 3 * MANY), MANY / 2, MANY + 1);
+	assert_in_range(counter("rx_flood_limited"), 2 * MANY - 1, 3 * MANY);
+	assert_int_equal(flood_from(fd, 3, 100), 1);
+	/* Data passes. */
+	for (int i = 0; i < 10; i++)
+		throw_from(fd, 2, WG_DATA);
+	for (int i = 0; i < 10; i++)
+		throw_from(fd, 3, 0x80);
+	assert_int_equal(take_all(), 20);
+	/* And when it is over, everybody is heard again. */
+	usleep(250000);
+	assert_int_equal(flood_from(fd, 2, 50), 50);
+	assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(impossible_datagrams_wake_nobody),
+		cmocka_unit_test(floods_of_handshakes_are_thinned_out),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
