@@ -201,6 +201,7 @@ int tap_open_as(struct omni_port *port, const struct omni_port_conf *conf, struc
 		 ask_offloads(p, conf->no_offload));
 	port->info.segments = p->join;
 	port->info.raw_ip = link != NULL;
+	port->info.mac_is_far = link == NULL;
 	tap_refresh(port);
 	return 0;
 }

@@ -51,6 +51,7 @@ struct omni_config_port *config_add_port(struct omni_config *config)
 	port = &config->ports[config->n_ports++];
 	port->queues = 0;
 	port->cluster = -1;
+	port->routes_table = OMNI_CONFIG_TABLE_UNSET;
 	return port;
 }
 
@@ -108,6 +109,23 @@ static void give_vip_to_tap(struct omni_config *config, const struct omni_config
 	}
 }
 
+/* What a host's interface has from its L3 cluster, unless it was told otherwise. */
+static void finish_port(const struct omni_config *config, struct omni_config_port *port)
+{
+	const struct omni_config_cluster *cluster =
+		port->cluster >= 0 ? &config->clusters[port->cluster] : NULL;
+	bool routes = cluster != NULL && cluster->mode == OMNI_MODE_L3 && omni_config_is_host(port);
+
+	if (port->carries == OMNI_ADDRESS_UNSET)
+		port->carries = OMNI_ADDRESS_NONE;
+	if (routes && port->mtu == 0)
+		port->mtu = cluster->mtu != 0 ? cluster->mtu : OMNI_WG_MTU_DEFAULT;
+	if (port->routes_table == OMNI_CONFIG_TABLE_UNSET)
+		port->routes_table = routes && port->carries != OMNI_ADDRESS_NONE
+					     ? OMNI_CONFIG_TABLE_MAIN
+					     : OMNI_CONFIG_TABLE_NONE;
+}
+
 void config_finish(struct omni_config *config)
 {
 	bool rooms = false;
@@ -129,8 +147,7 @@ void config_finish(struct omni_config *config)
 	for (unsigned int i = 0; i < config->n_ports; i++) {
 		struct omni_config_port *port = &config->ports[i];
 
-		if (port->carries == OMNI_ADDRESS_UNSET)
-			port->carries = OMNI_ADDRESS_NONE;
+		finish_port(config, port);
 		if (port->cluster < 0 && i != config->underlay.port)
 			config_warn(config, "port %s is in no cluster", port->name);
 	}

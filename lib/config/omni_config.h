@@ -54,7 +54,10 @@
 #define OMNI_CONFIG_MSS_MAX 9176
 #define OMNI_CONFIG_DSCP_COPY 0xff
 #define OMNI_CONFIG_ROUTES 131072
-#define OMNI_CONFIG_PREFIXES_MAX 4096 /* in one list */
+#define OMNI_CONFIG_TABLE_NONE 0	   /* the kernel is told no routes */
+#define OMNI_CONFIG_TABLE_MAIN 254	   /* its main table */
+#define OMNI_CONFIG_TABLE_UNSET UINT32_MAX /* never in a loaded configuration */
+#define OMNI_CONFIG_PREFIXES_MAX 4096	   /* in one list */
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16
@@ -96,10 +99,13 @@ struct omni_config_port {
 	char socket[OMNI_CONFIG_SOCKET_LEN]; /* memif, vhost, virtio-user */
 	char device[OMNI_CONFIG_DEVICE_LEN]; /* pci: its address; ethdev: devargs */
 	uint32_t memif_id;
-	bool server;			      /* with socket: listen instead of connect */
-	bool no_offload;		      /* tap, tun, vhost, virtio-user */
-	enum omni_config_address carries;     /* tap, tun */
-	struct omni_prefix address;	      /* of OMNI_ADDRESS_OWN */
+	bool server;	 /* with socket: listen instead of connect */
+	bool no_offload; /* tap, tun, vhost, virtio-user */
+	/* tap, tun; OWN also: any port of an L3 cluster, whose own address that is */
+	enum omni_config_address carries;
+	struct omni_prefix address; /* of OMNI_ADDRESS_OWN */
+	/* L3, tap and tun: the kernel's table that gets routes to what is behind peers */
+	uint32_t routes_table;
 	struct omni_config_generate generate; /* null */
 	int cluster;			      /* index; -1: the underlay's, or in no cluster */
 };

@@ -224,6 +224,20 @@ static int check_port(const struct doc *d, const yaml_node_t *node,
 				"port %s has driver tun, which carries IP packets and no Ethernet, "
 				"expected driver tap or mode: l3 in cluster %s",
 				port->name, cluster->name);
+	if (cluster->mode == OMNI_MODE_L3)
+		return 0;
+	if (port->routes_table != OMNI_CONFIG_TABLE_UNSET)
+		return doc_fail(
+			d, node,
+			"port %s has the key \"routes\", expected it to be left out or mode: "
+			"l3 in cluster %s",
+			port->name, cluster->name);
+	if (!omni_config_is_host(port) && port->carries == OMNI_ADDRESS_OWN)
+		return doc_fail(
+			d, node,
+			"port %s has an address, but no interface of the kernel's to carry it, "
+			"expected driver tap or mode: l3 in cluster %s",
+			port->name, cluster->name);
 	return 0;
 }
 

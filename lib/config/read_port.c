@@ -20,6 +20,7 @@ enum {
 	P_DEVICE,
 	P_DEVARGS,
 	P_ADDRESS,
+	P_ROUTES,
 	P_GENERATE,
 	P_OFFLOAD,
 	P_COUNT,
@@ -34,27 +35,33 @@ struct driver {
 };
 
 static const struct driver drivers[] = {
-	{"af_xdp", BIT(P_INTERFACE) | BIT(P_MODE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_INTERFACE)},
+	{"af_xdp", BIT(P_INTERFACE) | BIT(P_MODE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS),
+	 BIT(P_INTERFACE)},
 	{"udp", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU), 0},
 	{"auto", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_INTERFACE)},
 	{"tap",
 	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) |
+		 BIT(P_ROUTES) | BIT(P_OFFLOAD),
+	 BIT(P_INTERFACE)},
+	{"tun",
+	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS) | BIT(P_ROUTES) |
 		 BIT(P_OFFLOAD),
 	 BIT(P_INTERFACE)},
-	{"tun", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS) | BIT(P_OFFLOAD),
-	 BIT(P_INTERFACE)},
-	{"memif", BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC),
+	{"memif",
+	 BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) |
+		 BIT(P_ADDRESS),
 	 BIT(P_SOCKET)},
-	{"vhost", BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_OFFLOAD),
+	{"vhost",
+	 BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_OFFLOAD) | BIT(P_ADDRESS),
 	 BIT(P_SOCKET)},
 	{"virtio-user",
 	 BIT(P_SOCKET) | BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) |
-		 BIT(P_OFFLOAD),
+		 BIT(P_OFFLOAD) | BIT(P_ADDRESS),
 	 0},
-	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVICE)},
-	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_DEVARGS)},
-	{"null", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_GENERATE), 0},
-	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC), 0},
+	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS), BIT(P_DEVICE)},
+	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS), BIT(P_DEVARGS)},
+	{"null", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_GENERATE) | BIT(P_ADDRESS), 0},
+	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS), 0},
 };
 
 #define DRIVERS "af_xdp, udp, auto, tap, tun, memif, vhost, virtio-user, pci, ethdev, null or ring"
@@ -133,6 +140,26 @@ static int parse_carries(void *target, const char *text, struct omni_err *err)
 	return value_address(&port->address, text, err);
 }
 
+static int parse_table(void *target, const char *text, struct omni_err *err)
+{
+	uint32_t *table = target;
+	uint64_t n;
+
+	if (strcmp(text, "auto") == 0)
+		*table = OMNI_CONFIG_TABLE_MAIN;
+	else if (strcmp(text, "off") == 0)
+		*table = OMNI_CONFIG_TABLE_NONE;
+	else if (text[0] < '0' || text[0] > '9')
+		return omni_fail(err, -EINVAL,
+				 "\"%s\" is not known, expected auto, off or the number of a table",
+				 text);
+	else if (value_number(&n, text, 1, OMNI_CONFIG_TABLE_UNSET - 1, err) != 0)
+		return -EINVAL;
+	else
+		*table = (uint32_t)n;
+	return 0;
+}
+
 #define AT(member) offsetof(struct omni_config_port, member)
 
 static const struct field fields[P_COUNT] = {
@@ -148,6 +175,7 @@ static const struct field fields[P_COUNT] = {
 	[P_DEVICE] = {"device", FIELD_TEXT, AT(device), value_device},
 	[P_DEVARGS] = {"devargs", FIELD_TEXT, AT(device), value_device},
 	[P_ADDRESS] = {"address", FIELD_TEXT, 0, parse_carries},
+	[P_ROUTES] = {"routes", FIELD_TEXT, AT(routes_table), parse_table},
 	[P_GENERATE] = {"generate", FIELD_NODE},
 	[P_OFFLOAD] = {"offload", FIELD_WORD, AT(no_offload), parse_offload},
 };
@@ -173,6 +201,11 @@ static int check_driver(const struct doc *d, const yaml_node_t *node,
 					"port %s: driver %s needs the key \"%s\", expected it here",
 					port->name, driver->name, fields[i].name);
 	}
+	if (port->carries == OMNI_ADDRESS_VIP && !omni_config_is_host(port))
+		return doc_fail(d, found[P_ADDRESS].value,
+				"port %s: the VIP is carried by an interface of driver tap or tun, "
+				"expected ADDRESS/LENGTH or none",
+				port->name);
 	if (strcmp(driver->name, "virtio-user") == 0 &&
 	    (found[P_SOCKET].key != NULL) == (found[P_INTERFACE].key != NULL))
 		return doc_fail(d, node,

@@ -2,7 +2,7 @@
 /* Clusters: their keys, what they offer in handshakes, their ports, and who is flooded to. */
 #include <rte_errno.h>
 
-#include "ctl_priv.h"
+#include "l3.h"
 
 static_assert(OMNI_CONFIG_MSS_OFF == OMNI_MSS_OFF && OMNI_CONFIG_MSS_AUTO == OMNI_MSS_AUTO,
 	      "the configuration's numbers are the workers'");
@@ -79,6 +79,8 @@ static int cluster_init(struct omni_ctl *ctl, struct ctl_cluster *c,
 		rc = set_ciphers(ctl, c, err);
 	if (rc == 0)
 		rc = attach_ports(ctl, c, err);
+	if (rc == 0)
+		rc = ctl_l3_init(ctl, c, err);
 	if (rc < 0)
 		return rc;
 	/* Of the cluster's budget each worker has an equal share. */
@@ -123,6 +125,7 @@ void ctl_clusters_fini(struct omni_ctl *ctl)
 
 		while ((peer = TAILQ_FIRST(&c->peers)) != NULL)
 			ctl_peer_remove(ctl, peer, OMNI_CLOSE_LEAVING);
+		ctl_l3_fini(ctl, c);
 		for (unsigned int p = 0; p < c->n_ports; p++)
 			atomic_store(&ctl->conf.bridges->of_port[c->port[p]], OMNI_BRIDGE_NONE);
 		omni_keytree_wipe(&c->tree);

@@ -5,7 +5,7 @@
 
 #include <rte_errno.h>
 
-#include "ctl_priv.h"
+#include "l3.h"
 
 #define DRAIN_EVERY_MS 10
 
@@ -58,6 +58,8 @@ static int build(struct omni_ctl *ctl, struct omni_err *err)
 		rc = ctl_nexthop_init(ctl, err);
 	if (rc == 0)
 		rc = ctl_clusters_init(ctl, err);
+	if (rc == 0)
+		rc = ctl_kernel_init(ctl, err);
 	if (rc == 0)
 		rc = ctl_nucleus_init(ctl, err);
 	return rc;
@@ -256,6 +258,7 @@ void omni_ctl_free(struct omni_ctl *ctl)
 	ctl->running = false;
 	ctl->stopping = true;
 	ctl_nucleus_fini(ctl);
+	ctl_kernel_fini(ctl);
 	ctl_clusters_fini(ctl);
 	ctl_nexthop_fini(ctl);
 	ctl_names_fini(ctl);

@@ -117,6 +117,7 @@ struct ctl_cluster {
 	uint32_t n_sessions; /* peers with a key to send with */
 	bool flood_dirty;    /* the flood list is to be published again */
 	bool mesh_full;	     /* limits.mesh was met, and said so */
+	struct ctl_l3 *l3;   /* l3.h; NULL: an L2 cluster */
 };
 
 int ctl_clusters_init(struct omni_ctl *ctl, struct omni_err *err);
@@ -421,6 +422,18 @@ int ctl_vip_check(struct omni_ctl *ctl, const struct ctl_cluster *c, const struc
 void ctl_vip_set(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *vip, bool held);
 void ctl_vip_clear(struct omni_ctl *ctl, struct ctl_peer *peer);
 
+/* ---- L3 clusters: l3.c (more in l3.h) ---- */
+
+struct ctl_l3;
+int ctl_l3_init(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *err);
+void ctl_l3_fini(struct omni_ctl *ctl, struct ctl_cluster *c);
+/* Ports were looked at: MAC addresses and links may be others. */
+void ctl_l3_ports(struct omni_ctl *ctl);
+/* Somebody claims vip, or does so no more: route it to whose it is. */
+void ctl_l3_vip(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_ip *vip);
+/* Where datagrams go is another address: look at the kernel's routes again. */
+void ctl_kernel_touch(struct omni_ctl *ctl);
+
 /* ---- Timers: timers.c ---- */
 
 /* Everything that time asks for; CTL_TICK_MS apart. */
@@ -488,7 +501,7 @@ bool ctl_lanes_is_far(const struct ctl_peer *peer, const struct omni_endpoint *e
 
 /* ---- Sending: send.c ---- */
 
-/* Path to remote; its mtu is the first link's: 0, -EAGAIN, -ENETUNREACH. */
+/* Path to remote; its mtu is the first link's: 0, -EAGAIN, -ENETUNREACH, -ELOOP. */
 int ctl_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote, struct omni_path *path);
 /* The way back of a punted datagram, by its own outer headers. mtu OMNI_PATH_MTU_DEFAULT. */
 void ctl_reflect(const struct omni_ctl *ctl, const struct rte_mbuf *m, struct omni_path *path);
@@ -521,7 +534,7 @@ void ctl_nexthop_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
 /*
  * Port, MACs and our own address towards remote, and the port's MTU in path->mtu:
  * omni_path_build. 0; -EAGAIN: the neighbour is being asked for, ctl_nexthop_changed follows;
- * -ENETUNREACH.
+ * -ENETUNREACH; -ELOOP: the way leads into a port of ours.
  */
 int ctl_nexthop_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote,
 			struct omni_path *path);
@@ -629,6 +642,7 @@ struct omni_ctl {
 	struct ctl_nexthops *nexthops;
 	struct ctl_names *names;
 	struct ctl_nucleus *nucleus;
+	struct ctl_kernel *kernel; /* kernel_routes.c */
 	struct omni_mgmt *mgmt;
 };
 

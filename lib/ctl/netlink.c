@@ -116,6 +116,7 @@ static int on_route(const struct nlmsghdr *h, void *arg)
 	if (h->nlmsg_type != RTM_NEWROUTE)
 		return MNL_CB_OK;
 	route->type = rtm->rtm_type;
+	route->dst_len = rtm->rtm_dst_len;
 	mnl_attr_for_each(a, h, sizeof(*rtm))
 	{
 		size_t len = mnl_attr_get_payload_len(a);
@@ -164,6 +165,28 @@ int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned 
 		mnl_attr_put_u32(h, RTA_OIF, ifindex);
 	rc = request(nl, &buf, h, on_route, route);
 	return rc == -EHOSTUNREACH || rc == -ENODEV ? -ENETUNREACH : rc;
+}
+
+int netlink_route_change(struct mnl_socket *nl, bool add, const struct omni_prefix *prefix,
+			 unsigned int ifindex, uint32_t table)
+{
+	union buffer buf;
+	struct nlmsghdr *h = mnl_nlmsg_put_header(&buf);
+	struct rtmsg *rtm;
+
+	h->nlmsg_type = add ? RTM_NEWROUTE : RTM_DELROUTE;
+	h->nlmsg_flags = (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0));
+	rtm = mnl_nlmsg_put_extra_header(h, sizeof(*rtm));
+	rtm->rtm_family = omni_ip_is_v4(&prefix->ip) ? AF_INET : AF_INET6;
+	rtm->rtm_dst_len = prefix->len;
+	rtm->rtm_table = table <= UINT8_MAX ? (uint8_t)table : RT_TABLE_UNSPEC;
+	rtm->rtm_protocol = RTPROT_STATIC;
+	rtm->rtm_scope = RT_SCOPE_LINK;
+	rtm->rtm_type = RTN_UNICAST;
+	put_ip(h, RTA_DST, &prefix->ip);
+	mnl_attr_put_u32(h, RTA_OIF, ifindex);
+	mnl_attr_put_u32(h, RTA_TABLE, table);
+	return request(nl, &buf, h, NULL, NULL);
 }
 
 /* ---- Neighbours ---- */

@@ -17,7 +17,8 @@ struct netlink_route {
 	struct omni_ip gateway; /* none: on the link */
 	struct omni_ip source;	/* preferred; none: not said */
 	unsigned int ifindex;
-	uint8_t type; /* RTN_* */
+	uint8_t type;	 /* RTN_* */
+	uint8_t dst_len; /* bits of the route that matched; with match_only */
 };
 
 struct netlink_neigh {
@@ -45,6 +46,13 @@ void netlink_close(struct mnl_socket *nl); /* NULL is fine */
  */
 int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned int ifindex,
 		      bool match_only, struct netlink_route *route);
+
+/*
+ * Add a route to prefix out of an interface, or take ours away again. 0, -EEXIST where somebody
+ * else's is there, -ESRCH where there is none, other -errno.
+ */
+int netlink_route_change(struct mnl_socket *nl, bool add, const struct omni_prefix *prefix,
+			 unsigned int ifindex, uint32_t table);
 
 /* -ENOENT: the kernel has no such entry. */
 int netlink_neigh_get(struct mnl_socket *nl, unsigned int ifindex, const struct omni_ip *ip,

@@ -240,7 +240,31 @@ static bool any_source(const struct ctl_nexthops *nh, bool v4, struct omni_ip *s
 	return false;
 }
 
-static int route_read(struct ctl_nexthops *nh, struct hop *h, struct netlink_route *route)
+static bool is_our_port(const struct omni_ctl *ctl, unsigned int ifindex)
+{
+	for (uint16_t id = 0; id < OMNI_PORTS_MAX; id++) {
+		const struct omni_port *port = omni_port_get(ctl->conf.ports, id);
+
+		if (port != NULL && id != ctl->uplink && port->info.ifindex == ifindex)
+			return true;
+	}
+	return false;
+}
+
+/* The tunnel's own datagrams would enter the tunnel. */
+static void warn_loop(struct omni_ctl *ctl, const struct hop *h, unsigned int ifindex)
+{
+	char ip[OMNI_IP_TEXT_LEN], name[IF_NAMESIZE];
+
+	ctl_count(ctl, OMNI_STAT_ctl_routing_loop);
+	if (!h->warned)
+		omni_log_warn(LOG_CTL, "routing loop: the way to an address leads into the overlay",
+			      "address=%s interface=%s", omni_ip_text(ip, &h->ip),
+			      if_indextoname(ifindex, name) != NULL ? name : "?");
+}
+
+static int route_read(const struct ctl_nexthops *nh, const struct hop *h,
+		      struct netlink_route *route)
 {
 	unsigned int ifindex = nh->port->info.ifindex;
 	struct netlink_route match;
@@ -266,8 +290,9 @@ static int route_read(struct ctl_nexthops *nh, struct hop *h, struct netlink_rou
 	return 0;
 }
 
-static void hop_look(struct ctl_nexthops *nh, struct hop *h, uint64_t now)
+static void hop_look(struct omni_ctl *ctl, struct hop *h, uint64_t now)
 {
+	struct ctl_nexthops *nh = ctl->nexthops;
 	struct netlink_route route;
 
 	if (h->routes == nh->routes && (h->reached || now - h->looked_ns < NEIGH_ASK_NS))
@@ -275,6 +300,14 @@ static void hop_look(struct ctl_nexthops *nh, struct hop *h, uint64_t now)
 	h->looked_ns = now;
 	h->routes = nh->routes;
 	h->reached = route_read(nh, h, &route) == 0;
+	h->looped = h->reached && nh->port->info.ifindex == 0 && is_our_port(ctl, route.ifindex);
+	if (h->looped) {
+		warn_loop(ctl, h, route.ifindex);
+		h->warned = true;
+		h->reached = false;
+		hop_via(nh, h, NULL);
+		return;
+	}
 	if (!h->reached) {
 		warn_elsewhere(nh, h);
 		hop_via(nh, h, NULL);
@@ -324,9 +357,9 @@ int ctl_nexthop_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote
 		TAILQ_REMOVE(&nh->idle, h, entry);
 		TAILQ_INSERT_TAIL(&nh->idle, h, entry);
 	}
-	hop_look(nh, h, now);
+	hop_look(ctl, h, now);
 	if (!h->reached)
-		return -ENETUNREACH;
+		return h->looped ? -ELOOP : -ENETUNREACH;
 	if (nh->port->info.kernel_routes)
 		return kernel_path(ctl, h, remote, path);
 	if (h->via == NULL)
@@ -387,15 +420,7 @@ static bool on_underlay(const struct omni_ctl *ctl, unsigned int ifindex)
 {
 	unsigned int own = ctl->nexthops->port->info.ifindex;
 
-	if (own != 0)
-		return ifindex == own;
-	for (uint16_t id = 0; id < OMNI_PORTS_MAX; id++) {
-		const struct omni_port *port = omni_port_get(ctl->conf.ports, id);
-
-		if (port != NULL && port->info.ifindex == ifindex)
-			return false;
-	}
-	return true;
+	return own != 0 ? ifindex == own : !is_our_port(ctl, ifindex);
 }
 
 unsigned int ctl_nexthop_addresses(struct omni_ctl *ctl, struct omni_ip *out, unsigned int max)

@@ -33,6 +33,7 @@ struct hop {
 	struct omni_ip ip, source;
 	uint32_t routes; /* generation of the routes that this follows from; 0: none yet */
 	uint32_t held;
+	bool looped; /* but it leads into a port of ours */
 	bool warned;
 	uint64_t wanted_ns, looked_ns;
 };

@@ -124,6 +124,7 @@ void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
 		hold(ctl, ep);
 		release(ctl, &peer->endpoint);
 		peer->endpoint = *ep;
+		ctl_kernel_touch(ctl);
 		ctl_roam_end(peer);
 	}
 	peer->endpoint_confirmed = confirmed;

@@ -178,6 +178,7 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 	if (!omni_ip_is_none(&conf->vip)) {
 		ctl_vip_set(ctl, peer, &conf->vip, peer->vip_held);
 		peer->vip_bound = true;
+		ctl_l3_vip(ctl, c, &conf->vip);
 	}
 	ctl_peer_look_up(ctl, peer);
 	return 0;

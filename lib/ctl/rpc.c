@@ -229,6 +229,9 @@ bool rpc_no_way(struct omni_ctl *ctl, const struct omni_endpoint *ep, char out[R
 	if (rc == -EAGAIN)
 		snprintf(out, RPC_TEXT_LEN, "the next hop towards %s does not answer",
 			 omni_endpoint_text(at, ep));
+	else if (rc == -ELOOP)
+		snprintf(out, RPC_TEXT_LEN, "the way to %s leads into the overlay itself",
+			 omni_endpoint_text(at, ep));
 	else if (rc != 0)
 		snprintf(out, RPC_TEXT_LEN, "no route to %s out of the underlay",
 			 omni_endpoint_text(at, ep));

@@ -43,8 +43,10 @@ static json_t *port_json(const struct omni_config_port *p)
 		json_object_set_new(o, "mtu", json_integer(p->mtu));
 	if (p->has_mac)
 		json_object_set_new(o, "mac", rpc_mac(p->mac));
-	if (omni_config_is_host(p))
+	if (omni_config_is_host(p) || p->carries == OMNI_ADDRESS_OWN)
 		json_object_set_new(o, "address", address_json(p));
+	if (omni_config_is_host(p))
+		json_object_set_new(o, "routes_table", json_integer(p->routes_table));
 	if (strcmp(p->driver, "memif") == 0) {
 		json_object_set_new(o, "socket", json_string(p->socket));
 		json_object_set_new(o, "id", json_integer(p->memif_id));

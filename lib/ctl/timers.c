@@ -5,7 +5,7 @@
  */
 #include <inttypes.h>
 
-#include "ctl_priv.h"
+#include "l3.h"
 
 #define SECONDS(s) ((uint64_t)(s)*OMNI_NS_PER_S)
 #define LOOK_NS OMNI_NS_PER_S		       /* at the counters of a peer with a session */
@@ -248,6 +248,7 @@ static void each_second(struct omni_ctl *ctl, uint64_t now)
 		return;
 	ctl->aged_s = now_s;
 	look_at_ports(ctl);
+	ctl_l3_ports(ctl);
 	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
 		const struct ctl_cluster *c = &ctl->cluster[i];
 
@@ -308,6 +309,7 @@ void ctl_tick(struct omni_ctl *ctl)
 	if (ctl->nucleus != NULL)
 		ctl_nucleus_tick(ctl, now);
 	each_second(ctl, now);
+	ctl_kernel_tick(ctl, now);
 	ctl_state_tick(ctl);
 	ctl_clusters_flush(ctl);
 	(void)omni_rcu_poll(ctl->conf.rcu);

@@ -3,7 +3,7 @@
  * Who has a VIP (docs/protocol.md, "Identity"): a binding in the configuration; else the key
  * with a live confirmed session; else the key whose record came first and is still valid.
  */
-#include "ctl_priv.h"
+#include "l3.h"
 
 enum rank {
 	CLAIMS, /* and no more: holds nothing */
@@ -74,7 +74,8 @@ int ctl_vip_check(struct omni_ctl *ctl, const struct ctl_cluster *c, const struc
 
 	if (omni_ip_is_none(vip))
 		return 0;
-	if (omni_ip_equal(vip, &c->vip) || is_derived_from_another(c, vip, claimant))
+	if (omni_ip_equal(vip, &c->vip) || ctl_l3_is_ours(c, vip) ||
+	    is_derived_from_another(c, vip, claimant))
 		return -EADDRINUSE;
 	if (holder != NULL && holder->vip_bound)
 		return omni_ip_equal(&holder->vip, vip) ? 0 : -EADDRINUSE;
@@ -86,10 +87,13 @@ int ctl_vip_check(struct omni_ctl *ctl, const struct ctl_cluster *c, const struc
 
 void ctl_vip_clear(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
+	struct omni_ip was = peer->vip;
+
 	if (peer->has_vip)
 		ctl_index_del(&ctl->peers_by_vip, &peer->by_vip);
 	peer->has_vip = peer->vip_held = false;
 	peer->vip = (struct omni_ip){0};
+	ctl_l3_vip(ctl, peer->cluster, &was);
 }
 
 void ctl_vip_set(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *vip, bool held)
@@ -106,4 +110,5 @@ void ctl_vip_set(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_
 	peer->has_vip = true;
 	peer->vip = *vip;
 	peer->vip_held = held;
+	ctl_l3_vip(ctl, peer->cluster, vip);
 }

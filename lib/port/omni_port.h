@@ -78,6 +78,7 @@ struct omni_port_info {
 	uint16_t mtu;	      /* largest IP packet */
 	uint16_t frame_max;   /* largest frame received, bytes from the Ethernet header on */
 	uint8_t mac[6];	      /* zero where the port has none */
+	bool mac_is_far;      /* it is that of the other side: the kernel's of a tap */
 	unsigned int ifindex; /* kernel's side; 0: none */
 	bool link_up;
 	/*
@@ -93,6 +94,11 @@ struct omni_port_info {
 	 * neighbours, and no frames but IPv4 and IPv6.
 	 */
 	bool raw_ip;
+	/*
+	 * Our address on its link, where hosts send packets of an L3 cluster to. It is mac, but for
+	 * taps, whose mac is the kernel's side's, and for ports that have none.
+	 */
+	uint8_t l3_mac[6];
 	bool segments; /* transmit takes TCP segments whole: chains that omni_is_segment() tells */
 };
 

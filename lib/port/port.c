@@ -47,6 +47,39 @@ static int free_id(const struct omni_port_table *table)
 	return -ENOSPC;
 }
 
+static bool is_zero(const uint8_t mac[6])
+{
+	static const uint8_t zero[6];
+
+	return memcmp(mac, zero, sizeof(zero)) == 0;
+}
+
+/* Locally administered, and the same at each start. */
+static void make_mac(uint8_t mac[6], const char *name)
+{
+	uint32_t hash = 2166136261U; /* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619U;
+	mac[0] = 0x06;
+	mac[1] = 0;
+	memcpy(mac + 2, &hash, sizeof(hash));
+}
+
+/* Another one than the other side's, made from it. */
+static void set_l3_mac(struct omni_port *port)
+{
+	uint8_t mac[6];
+
+	memcpy(mac, port->info.mac, sizeof(mac));
+	if (is_zero(mac))
+		make_mac(mac, port->name);
+	else if (port->info.mac_is_far)
+		mac[0] = (mac[0] | 0x02) ^ 0x04;
+	if (memcmp(port->info.l3_mac, mac, sizeof(mac)) != 0)
+		memcpy(port->info.l3_mac, mac, sizeof(mac)); /* workers read it */
+}
+
 static int open_at(struct omni_port *port, const struct omni_port_conf *conf, struct omni_err *err)
 {
 	int rc = port->ops->open(port, conf, port->pool, err);
@@ -54,6 +87,7 @@ static int open_at(struct omni_port *port, const struct omni_port_conf *conf, st
 	if (rc < 0)
 		return rc;
 	port->queues = port->info.queues;
+	set_l3_mac(port);
 	rc = check_frame(port, err);
 	if (rc < 0)
 		port->ops->close(port);
@@ -139,4 +173,5 @@ void omni_port_refresh(struct omni_port *port)
 {
 	if (port->ops->refresh != NULL)
 		port->ops->refresh(port);
+	set_l3_mac(port);
 }

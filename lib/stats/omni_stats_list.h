@@ -103,6 +103,10 @@
 	X(ctl_handshakes_done, "handshakes completed") \
 	X(ctl_crossed, "crossing initiations resolved") \
 	X(ctl_keys_wiped, "keys wiped at the end of their life") \
+	X(ctl_routing_loop, "ways to an address not taken: they led into the overlay itself") \
+	X(ctl_routes_full, "routes left out: no room in the table (limits: routes)") \
+	X(ctl_routes_swallowing, "kernel routes left out: the tunnel's own datagrams would have followed them") \
+	X(ctl_kernel_routes_refused, "routes that the kernel did not take or give back") \
 	X(ctl_unreachable, "datagram not sent: no route or no neighbour") \
 	X(ctl_no_mbuf, "datagram not sent: buffer pool exhausted") \
 	X(ctl_ring_full, "datagram not sent: the worker's ring was full") \

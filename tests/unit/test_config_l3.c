@@ -86,6 +86,18 @@ static const struct bad bad[] = {
 	 "10:73: peer p: 10.0.0.1/32 leads to ourselves already, expected every address"},
 	{HEAD L3_PEERS "   p: { key: " KEY_A " }\n d: { peers: { q: { key: " KEY_A " } } }\n",
 	 "10:16: peer q of cluster d has the key of peer p of cluster c, expected another"},
+	{"ports:\n up: { driver: udp }\n t: { driver: tap, interface: t, routes: main }\n"
+	 "underlay: { port: up }\nclusters: {}\n",
+	 "3:42: routes: \"main\" is not known, expected auto, off or the number of a table"},
+	{"ports:\n up: { driver: udp }\n t: { driver: tap, interface: t, routes: auto }\n"
+	 "underlay: { port: up }\nclusters: { c: { open: true, ports: [ t ] } }\n",
+	 "5:39: port t has the key \"routes\", expected it to be left out or mode: l3 in cluster c"},
+	{"ports:\n up: { driver: udp }\n m: { driver: ring, address: 10.0.0.1/8 }\n"
+	 "underlay: { port: up }\nclusters: { c: { open: true, ports: [ m ] } }\n",
+	 "5:39: port m has an address, but no interface of the kernel's to carry it, expected"},
+	{"ports:\n up: { driver: udp }\n m: { driver: ring, address: vip }\n"
+	 "underlay: { port: up }\nclusters: {}\n",
+	 "3:30: port m: the VIP is carried by an interface of driver tap or tun, expected"},
 	{HEAD "limits: { routes: 64 }\nclusters: { c: { open: true, mode: l3, addresses: " TEN_8
 	      " } }\n",
 	 "6:11: clusters: 81 routes are more than limits: routes, expected at most 64"},
@@ -218,6 +230,37 @@ static void wireguard_keys_serve_wireguard_alone(void **state)
 	}
 }
 
+static void hosts_interfaces_follow_their_cluster(void **state)
+{
+	struct omni_config *config;
+	struct omni_err err;
+
+	(void)state;
+	config = parse("ports:\n up: { driver: udp }\n t: { driver: tun, interface: t }\n"
+		       " u: { driver: tun, interface: u, address: none, mtu: 900 }\n"
+		       " v: { driver: tap, interface: v, routes: 51820 }\n"
+		       " w: { driver: tap, interface: w, address: 10.1.0.1/24, routes: off }\n"
+		       " x: { driver: tap, interface: x }\n"
+		       " m: { driver: ring, address: 10.2.0.1/16 }\n"
+		       "underlay: { port: up }\nclusters:\n"
+		       " c: { open: true, mode: l3, mtu: 1300, ports: [ t, u, v, w, m ] }\n"
+		       " d: { open: true, ports: [ x ] }\n",
+		       &err);
+	if (config == NULL)
+		fail_msg("%s", err.text);
+	assert_int_equal(config->ports[1].routes_table, 254);
+	assert_int_equal(config->ports[1].mtu, 1300);
+	assert_int_equal(config->ports[2].routes_table, 0);
+	assert_int_equal(config->ports[2].mtu, 900);
+	assert_int_equal(config->ports[3].routes_table, 51820);
+	assert_int_equal(config->ports[4].routes_table, 0);
+	assert_int_equal(config->ports[5].routes_table, 0);
+	assert_int_equal(config->ports[5].mtu, 0);
+	assert_int_equal(config->ports[6].carries, OMNI_ADDRESS_OWN);
+	assert_prefix(&config->ports[6].address, "10.2.0.1/16");
+	omni_config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +268,7 @@ int main(void)
 		cmocka_unit_test(l3_clusters_have_defaults),
 		cmocka_unit_test(l3_keys_are_read),
 		cmocka_unit_test(wireguard_keys_serve_wireguard_alone),
+		cmocka_unit_test(hosts_interfaces_follow_their_cluster),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,31 @@ static void route_by_another_interface_is_none(void **state)
 	sh("ip route del default dev other");
 }
 
+/* Where the kernel routes what the sockets send, and a port of ours is the way. */
+static void a_way_into_the_overlay_is_none(void **state)
+{
+	static struct omni_port overlay;
+	struct omni_path path;
+
+	(void)state;
+	overlay = (struct omni_port){.ops = &ops, .name = "tun", .id = 1};
+	overlay.info.ifindex = if_nametoindex("other");
+	ports.slot[1] = &overlay;
+	port.info.ifindex = 0;
+	port.info.kernel_routes = true;
+	start();
+	wait_for("192.0.2.2:51820", 0, &path);
+	sh("ip route add 203.0.113.0/24 dev other");
+	wait_for("203.0.113.9:51820", -ELOOP, &path);
+	assert_true(ctl->stats.count[OMNI_STAT_ctl_routing_loop] > 0);
+	/* The peer's own link is none of ours. */
+	sh("ip route add 203.0.113.9/32 via 192.0.2.2 dev u0");
+	wait_for("203.0.113.9:51820", 0, &path);
+	sh("ip route del 203.0.113.9/32");
+	sh("ip route del 203.0.113.0/24");
+	ports.slot[1] = NULL;
+}
+
 static void our_address_changes(void **state)
 {
 	struct omni_ip ip[8];
@@ -352,6 +377,7 @@ int main(void)
 		T(neighbour_on_the_link),
 		T(address_behind_a_gateway),
 		T(route_by_another_interface_is_none),
+		T(a_way_into_the_overlay_is_none),
 		T(our_address_changes),
 		T(neighbour_changes),
 		T(many_addresses_are_bounded),

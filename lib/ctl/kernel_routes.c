@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Routes of the kernel over our tap and tun ports: what the workers' table sends to others, the
+ * host's own packets have to come to us for. A default route is never set, nor one that would
+ * swallow the datagrams that carry the tunnel.
+ */
+#include <linux/rtnetlink.h>
+
+#include "l3.h"
+#include "netlink.h"
+
+#define CALM_NS OMNI_NS_PER_S /* between two looks at a large table */
+#define SMALL 1024	      /* routes of a table that is looked at in every tick */
+#define CHANGES_MAX 1024      /* requests in one tick */
+
+/* Sorted prefixes. */
+struct set {
+	struct omni_prefix *at;
+	uint32_t n, room;
+	bool failed;
+};
+
+/* One port. */
+struct kernel_port {
+	struct ctl_cluster *cluster;
+	const struct ctl_l3_port *port;
+	struct set have;
+	bool told_default, told_swallow, told_refused;
+};
+
+struct ctl_kernel {
+	struct mnl_socket *nl;
+	struct kernel_port *port;
+	unsigned int n_ports;
+	uint32_t version; /* of the workers' table, as last acted on */
+	bool dirty;
+	uint64_t looked_ns;
+};
+
+/* ---- Sets ---- */
+
+static int compare(const void *a, const void *b)
+{
+	const struct omni_prefix *x = a, *y = b;
+	int c = memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
+
+	return c != 0 ? c : (int)x->len - (int)y->len;
+}
+
+static void set_add(struct set *s, const struct omni_prefix *prefix)
+{
+	if (s->n == s->room) {
+		uint32_t room = s->room * 2 + 64;
+		struct omni_prefix *more = realloc(s->at, room * sizeof(*more));
+
+		s->failed |= more == NULL;
+		if (more == NULL)
+			return;
+		s->at = more;
+		s->room = room;
+	}
+	s->at[s->n++] = *prefix;
+}
+
+static void set_sort(struct set *s)
+{
+	if (s->n > 1)
+		qsort(s->at, s->n, sizeof(s->at[0]), compare);
+}
+
+/* ---- What there should be ---- */
+
+struct want {
+	struct omni_ctl *ctl;
+	struct kernel_port *kp;
+	struct set set;
+};
+
+/* Does it lead to somebody else than the host behind this port? */
+static bool leads_away(const struct want *w, omni_dest dest)
+{
+	const struct omni_adjacency *a;
+
+	switch (omni_dest_kind(dest)) {
+	case OMNI_DEST_PEER:
+	case OMNI_DEST_ASK:
+		return true;
+	case OMNI_DEST_PORT:
+		return omni_dest_index(dest) != w->kp->port->id;
+	case OMNI_DEST_HOST:
+		a = omni_fib_adjacency(w->ctl->conf.fib, dest);
+		return a != NULL && a->port != w->kp->port->id;
+	default:
+		return false;
+	}
+}
+
+/* The kernel made a route to the subnet of each address itself. */
+static bool is_on_link(const struct kernel_port *kp, const struct omni_prefix *prefix)
+{
+	const struct omni_config_port *conf = kp->port->conf;
+	struct omni_prefix own;
+
+	if (conf->carries == OMNI_ADDRESS_OWN)
+		return ctl_prefix_covers(&conf->address, prefix);
+	for (unsigned int i = 0;
+	     conf->carries == OMNI_ADDRESS_VIP && i <= kp->cluster->conf->n_addresses &&
+	     ctl_l3_address(kp->cluster, i, &own);
+	     i++)
+		if (ctl_prefix_covers(&own, prefix))
+			return true;
+	return false;
+}
+
+static void told_default(struct kernel_port *kp)
+{
+	if (kp->told_default)
+		return;
+	kp->told_default = true;
+	omni_log_info(LOG_CTL,
+		      "a peer has all addresses: the kernel's default route is left to you",
+		      "cluster=%s port=%s", kp->cluster->conf->name, kp->port->conf->name);
+}
+
+static int on_route(const struct omni_fib_entry *e, void *arg)
+{
+	struct want *w = arg;
+	struct omni_prefix prefix = ctl_prefix_masked(&e->prefix);
+
+	if (e->cluster != w->kp->cluster->number || !leads_away(w, e->dest))
+		return 0;
+	if (prefix.len == 0)
+		told_default(w->kp);
+	else if (!is_on_link(w->kp, &prefix))
+		set_add(&w->set, &prefix);
+	return 0;
+}
+
+/* ---- What there must not be ---- */
+
+/* A route that is longer than the one by which the kernel reaches ip now takes its place. */
+static bool swallows(const struct ctl_kernel *k, const struct omni_prefix *prefix,
+		     const struct omni_ip *ip, unsigned int ifindex)
+{
+	struct netlink_route route;
+
+	if (!omni_prefix_contains(prefix, ip))
+		return false;
+	if (netlink_route_get(k->nl, ip, 0, true, &route) != 0)
+		return true;
+	return route.ifindex == ifindex || route.dst_len < prefix->len;
+}
+
+static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const struct omni_ip *ip)
+{
+	const struct omni_port *port = omni_port_get(w->ctl->conf.ports, w->kp->port->id);
+	char prefix[OMNI_PREFIX_TEXT_LEN], text[OMNI_IP_TEXT_LEN];
+	uint32_t n = 0;
+
+	if (ctl_l3_lookup(w->ctl, w->kp->cluster, ip) == OMNI_DEST_MISS)
+		return;
+	for (uint32_t i = 0; i < w->set.n; i++) {
+		if (!swallows(k, &w->set.at[i], ip, port->info.ifindex)) {
+			w->set.at[n++] = w->set.at[i];
+			continue;
+		}
+		ctl_count(w->ctl, OMNI_STAT_ctl_routes_swallowing);
+		if (!w->kp->told_swallow)
+			omni_log_warn(LOG_CTL,
+				      "kernel route left out: it would swallow the tunnel's own "
+				      "datagrams",
+				      "port=%s prefix=%s endpoint=%s", w->kp->port->conf->name,
+				      omni_prefix_text(prefix, &w->set.at[i]),
+				      omni_ip_text(text, ip));
+		w->kp->told_swallow = true;
+	}
+	w->set.n = n;
+}
+
+/* Only where the kernel routes our datagrams, by whatever interface it likes. */
+static void check_underlay(struct want *w, const struct ctl_kernel *k)
+{
+	const struct omni_port *up = omni_port_get(w->ctl->conf.ports, w->ctl->uplink);
+
+	if (up == NULL || !up->info.kernel_routes || up->info.ifindex != 0)
+		return;
+	for (unsigned int i = 0; i < w->ctl->n_clusters; i++) {
+		const struct ctl_peer *peer;
+
+		TAILQ_FOREACH (peer, &w->ctl->cluster[i].peers, entry)
+			if (peer->endpoint.port != 0)
+				drop_swallowing(w, k, &peer->endpoint.ip);
+	}
+}
+
+/* ---- The difference ---- */
+
+static void change(struct omni_ctl *ctl, struct kernel_port *kp, bool add,
+		   const struct omni_prefix *prefix, unsigned int ifindex)
+{
+	int rc = netlink_route_change(ctl->kernel->nl, add, prefix, ifindex,
+				      kp->port->conf->routes_table);
+	char text[OMNI_PREFIX_TEXT_LEN];
+
+	if (rc == 0 || (!add && rc == -ESRCH))
+		return;
+	ctl_count(ctl, OMNI_STAT_ctl_kernel_routes_refused);
+	if (add && !kp->told_refused)
+		omni_log_warn(LOG_CTL, "the kernel refused a route",
+			      "port=%s prefix=%s error=\"%s\"", kp->port->conf->name,
+			      omni_prefix_text(text, prefix), strerror(-rc));
+	kp->told_refused |= add;
+}
+
+/* Both are sorted; true where changes are left for the next tick. */
+static bool apply(struct omni_ctl *ctl, struct kernel_port *kp, const struct set *want,
+		  unsigned int ifindex)
+{
+	unsigned int budget = CHANGES_MAX;
+	struct set now = {0};
+	uint32_t h = 0, n = 0;
+
+	while (h < kp->have.n || n < want->n) {
+		int c = h == kp->have.n ? 1
+			: n == want->n	? -1
+					: compare(&kp->have.at[h], &want->at[n]);
+
+		if (c == 0) {
+			set_add(&now, &want->at[n]);
+		} else if (budget == 0) {
+			if (c < 0) /* stays for now */
+				set_add(&now, &kp->have.at[h]);
+		} else {
+			budget--;
+			change(ctl, kp, c > 0, c > 0 ? &want->at[n] : &kp->have.at[h], ifindex);
+			if (c > 0) /* what was refused is not asked for again */
+				set_add(&now, &want->at[n]);
+		}
+		h += c <= 0;
+		n += c >= 0;
+	}
+	free(kp->have.at);
+	kp->have = now;
+	return budget == 0;
+}
+
+static bool sync_port(struct omni_ctl *ctl, struct kernel_port *kp)
+{
+	const struct omni_port *port = omni_port_get(ctl->conf.ports, kp->port->id);
+	struct want w = {.ctl = ctl, .kp = kp};
+	bool more = false;
+
+	if (port == NULL || port->info.ifindex == 0 || !kp->port->up)
+		return false;
+	omni_fib_walk(ctl->conf.fib, on_route, &w);
+	check_underlay(&w, ctl->kernel);
+	set_sort(&w.set);
+	if (!w.set.failed)
+		more = apply(ctl, kp, &w.set, port->info.ifindex);
+	free(w.set.at);
+	return more;
+}
+
+void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now)
+{
+	struct ctl_kernel *k = ctl->kernel;
+	uint32_t version;
+	bool more = false;
+
+	if (k == NULL)
+		return;
+	version = omni_fib_version(ctl->conf.fib);
+	if ((version == k->version && !k->dirty) ||
+	    (omni_fib_count(ctl->conf.fib) > SMALL && now - k->looked_ns < CALM_NS))
+		return;
+	k->version = version;
+	k->looked_ns = now;
+	for (unsigned int i = 0; i < k->n_ports; i++)
+		more |= sync_port(ctl, &k->port[i]);
+	k->dirty = more;
+}
+
+void ctl_kernel_touch(struct omni_ctl *ctl)
+{
+	if (ctl->kernel != NULL)
+		ctl->kernel->dirty = true;
+}
+
+void ctl_kernel_port_up(struct omni_ctl *ctl, uint16_t port)
+{
+	for (unsigned int i = 0; ctl->kernel != NULL && i < ctl->kernel->n_ports; i++)
+		if (ctl->kernel->port[i].port->id == port)
+			ctl->kernel->port[i].have.n = 0;
+	ctl_kernel_touch(ctl);
+}
+
+/* ---- Begin and end ---- */
+
+static void add_ports(struct ctl_kernel *k, struct ctl_cluster *c)
+{
+	for (unsigned int i = 0; c->l3 != NULL && i < c->l3->n_ports; i++)
+		if (c->l3->port[i].has_kernel_routes)
+			k->port[k->n_ports++] =
+				(struct kernel_port){.cluster = c, .port = &c->l3->port[i]};
+}
+
+int ctl_kernel_init(struct omni_ctl *ctl, struct omni_err *err)
+{
+	struct ctl_kernel *k = calloc(1, sizeof(*k));
+
+	if (k != NULL)
+		k->port = calloc(OMNI_PORTS_MAX, sizeof(*k->port));
+	ctl->kernel = k;
+	if (k == NULL || k->port == NULL)
+		return omni_fail(err, -ENOMEM, "no memory for routes of the kernel");
+	for (unsigned int i = 0; i < ctl->n_clusters; i++)
+		add_ports(k, &ctl->cluster[i]);
+	k->dirty = true;
+	if (k->n_ports == 0) {
+		ctl_kernel_fini(ctl);
+		return 0;
+	}
+	k->nl = netlink_open(0);
+	if (k->nl == NULL)
+		return omni_fail(err, -errno, "cannot set routes (netlink): %s", strerror(errno));
+	return 0;
+}
+
+void ctl_kernel_fini(struct omni_ctl *ctl)
+{
+	struct ctl_kernel *k = ctl->kernel;
+
+	if (k == NULL)
+		return;
+	for (unsigned int i = 0; k->port != NULL && i < k->n_ports; i++)
+		free(k->port[i].have.at);
+	netlink_close(k->nl);
+	free(k->port);
+	free(k);
+	ctl->kernel = NULL;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * L3 clusters: whose an address is. Routes to ourselves, to our ports and to members' VIPs in the
+ * workers' table, and what the kernel is told of it where one of our ports is a kernel interface.
+ */
+#ifndef CTL_L3_H
+#define CTL_L3_H
+
+#include "ctl_priv.h"
+
+/* A port of an L3 cluster. */
+struct ctl_l3_port {
+	const struct omni_config_port *conf;
+	uint16_t id;
+	bool up;
+	omni_dest side;		/* tap: the kernel's interface; MISS: not known or none */
+	uint8_t side_mac[6];	/* of it */
+	bool has_kernel_routes; /* the kernel is told what is routed to others */
+};
+
+struct ctl_l3 {
+	struct ctl_l3_port port[OMNI_BRIDGE_PORTS_MAX];
+	unsigned int n_ports;
+	bool asks; /* a Nucleus is asked for members: by addresses in `ask` */
+	struct omni_prefix ask;
+};
+
+/* The route to one address. */
+static inline struct omni_prefix ctl_l3_host(const struct omni_ip *ip)
+{
+	return (struct omni_prefix){.ip = *ip, .len = omni_ip_is_v4(ip) ? 32 : 128};
+}
+
+static inline omni_dest ctl_l3_peer_dest(const struct ctl_peer *peer)
+{
+	return omni_dest_make(OMNI_DEST_PEER, peer->pub->index, peer->pub->generation);
+}
+
+static inline omni_dest ctl_l3_port_dest(const struct omni_port *port)
+{
+	return omni_dest_make(OMNI_DEST_PORT, port->id, port->generation);
+}
+
+/* With zeros behind its length. */
+struct omni_prefix ctl_prefix_masked(const struct omni_prefix *prefix);
+/* Every address of inner lies in outer. */
+bool ctl_prefix_covers(const struct omni_prefix *outer, const struct omni_prefix *inner);
+
+/* Where packets to ip go; OMNI_DEST_MISS. */
+omni_dest ctl_l3_lookup(const struct omni_ctl *ctl, const struct ctl_cluster *c,
+			const struct omni_ip *ip);
+
+/*
+ * Our address number i, with the length of its subnet: the VIP, then those beside it, then those
+ * of ports. False where there are fewer.
+ */
+bool ctl_l3_address(const struct ctl_cluster *c, unsigned int i, struct omni_prefix *out);
+/* One of them? */
+bool ctl_l3_is_ours(const struct ctl_cluster *c, const struct omni_ip *ip);
+/* The port of that id in the cluster; NULL. */
+struct ctl_l3_port *ctl_l3_port_of(struct ctl_cluster *c, uint16_t id);
+
+/* ---- kernel_routes.c ---- */
+
+int ctl_kernel_init(struct omni_ctl *ctl, struct omni_err *err);
+void ctl_kernel_fini(struct omni_ctl *ctl);
+/* Bring the kernel's routes over our ports in line with the workers'. */
+void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now);
+/* The interface of a port came up: the kernel has forgotten its routes. */
+void ctl_kernel_port_up(struct omni_ctl *ctl, uint16_t port);
+
+#endif
