@@ -62,6 +62,12 @@ static bool in_ipv6(struct segment *s, uint8_t *ip, uint32_t room)
 	return true;
 }
 
+static bool in_packet(struct segment *s, uint8_t *ip, uint32_t len)
+{
+	s->around = 0;
+	return ip[0] >> 4 == 6 ? in_ipv6(s, ip, len) : in_ipv4(s, ip, len);
+}
+
 static bool find_tcp(struct segment *s, uint8_t *eth, uint32_t len)
 {
 	uint16_t type = omni_load_be16(eth + 12);
@@ -135,8 +141,21 @@ static uint32_t most_for(const struct omni_worker *w, const struct omni_keypair 
 	if (path == NULL)
 		return UINT32_MAX;
 	mtu = path->tcp_mtu != 0 ? path->tcp_mtu : path->mtu;
-	around += path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_DATA_OVERHEAD + TCP_HDR_LEN;
+	around += path->hdr_len - OMNI_ETHER_HDR_LEN + overhead_of(kp) + TCP_HDR_LEN;
 	return mtu > around ? mtu - around : UINT32_MAX;
+}
+
+/* The same of an L3 cluster, where packets between members may have less. */
+static uint32_t most_packet(const struct omni_worker *w, const struct omni_keypair *kp,
+			    uint32_t around)
+{
+	const struct omni_l3 *l3 = omni_fib_cluster(w->conf.fib, kp->cluster);
+	uint32_t most = most_for(w, kp, around);
+
+	around += TCP_HDR_LEN;
+	if (most == UINT32_MAX || l3 == NULL || l3->mtu <= around)
+		return most;
+	return OMNI_MIN(most, l3->mtu - around);
 }
 
 /* A flooded frame's copy becomes the peer's own: the others go over other paths. */
@@ -148,11 +167,29 @@ static void make_own(struct rte_mbuf *m)
 	meta->src = NULL;
 }
 
-static bool clamp(const struct omni_worker *w, struct rte_mbuf *m)
+static bool clamp_tcp(const struct segment *s, uint32_t most)
+{
+	uint32_t hdr_len = s->len >= TCP_HDR_LEN ? (s->tcp[12] >> 4) * 4U : 0;
+
+	return hdr_len > TCP_HDR_LEN && hdr_len <= s->len && (s->tcp[TCP_FLAGS] & TCP_SYN) != 0 &&
+	       clamp_options(s->tcp, hdr_len, most);
+}
+
+static bool clamp_packet(const struct omni_worker *w, struct rte_mbuf *m)
+{
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	const struct omni_keypair *kp = omni_meta(m)->kp;
+	struct segment s;
+
+	return kp != NULL && may_be_syn_packet(ip) && in_packet(&s, ip, rte_pktmbuf_data_len(m)) &&
+	       clamp_tcp(&s, most_packet(w, kp, s.around));
+}
+
+static bool clamp_frame(const struct omni_worker *w, struct rte_mbuf *m)
 {
 	struct omni_meta *meta = omni_meta(m);
 	bool elsewhere = (meta->flags & OMNI_META_FROM_PEER) == 0 && meta->src != NULL;
-	uint32_t len = rte_pktmbuf_data_len(m), hdr_len;
+	uint32_t len = rte_pktmbuf_data_len(m);
 	struct segment s;
 
 	/* From a local port to local ports, no path is in between. */
@@ -161,12 +198,8 @@ static bool clamp(const struct omni_worker *w, struct rte_mbuf *m)
 		return false;
 	if (elsewhere)
 		make_own(m);
-	if (!find_tcp(&s, rte_pktmbuf_mtod(m, uint8_t *), len) || s.len < TCP_HDR_LEN ||
-	    (s.tcp[TCP_FLAGS] & TCP_SYN) == 0)
-		return false;
-	hdr_len = (s.tcp[12] >> 4) * 4U;
-	return hdr_len > TCP_HDR_LEN && hdr_len <= s.len &&
-	       clamp_options(s.tcp, hdr_len, most_for(w, meta->kp, s.around));
+	return find_tcp(&s, rte_pktmbuf_mtod(m, uint8_t *), len) &&
+	       clamp_tcp(&s, most_for(w, meta->kp, s.around));
 }
 
 unsigned int omni_node_clamp(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
@@ -174,7 +207,8 @@ unsigned int omni_node_clamp(struct omni_worker *w, struct rte_mbuf **m, unsigne
 	unsigned int clamped = 0;
 
 	for (unsigned int i = 0; i < n; i++)
-		clamped += clamp(w, m[i]);
+		clamped += (omni_meta(m[i])->flags & OMNI_META_L3) != 0 ? clamp_packet(w, m[i])
+									: clamp_frame(w, m[i]);
 	count(w, OMNI_STAT_mss_clamped, clamped);
 	stage_end(w, OMNI_STAGE_clamp, n);
 	return n;

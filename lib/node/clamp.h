@@ -23,6 +23,15 @@ static inline bool is_tag(uint16_t type)
 	return type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ;
 }
 
+/* The same of an IP packet, which begins at ip. */
+static inline bool may_be_syn_packet(const uint8_t *ip)
+{
+	if (ip[0] >> 4 == 6)
+		return ip[6] == IP_PROTO_TCP ? (ip[40 + TCP_FLAGS] & TCP_SYN) != 0
+					     : ip[6] == 0 || ip[6] == 43 || ip[6] == 60;
+	return ip[9] == IP_PROTO_TCP && (ip[0] != 0x45 || (ip[20 + TCP_FLAGS] & TCP_SYN) != 0);
+}
+
 /*
  * May this be a TCP segment with SYN? Never wrongly no, but where headers are optional, yes. eth
  * is followed by 24 readable bytes behind the shortest frame.

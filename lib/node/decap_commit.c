@@ -60,9 +60,10 @@ struct run {
 	struct omni_keypair *kp;
 	struct omni_lane_rx *lane;
 	uint64_t frames, bytes;
-	bool ours;    /* the lane */
-	bool payload; /* not keepalives and control messages alone */
-	bool known;   /* the peer lives: messages from elsewhere than path are reported */
+	bool ours;     /* the lane */
+	bool payload;  /* not keepalives and control messages alone */
+	uint8_t flags; /* of what passes on */
+	bool known;    /* the peer lives: messages from elsewhere than path are reported */
 	const struct omni_path *path;
 };
 
@@ -73,6 +74,9 @@ static void begin_run(const struct omni_worker *w, struct run *r, struct omni_ke
 
 	*r = (struct run){.kp = kp, .lane = lane};
 	r->ours = omni_lane_claim(lane, w->conf.id);
+	r->flags = OMNI_META_FROM_PEER;
+	if (w->conf.fib != NULL && omni_fib_cluster(w->conf.fib, kp->cluster) != NULL)
+		r->flags |= OMNI_META_L3;
 	r->known = peer != NULL;
 	if (likely(peer != NULL))
 		r->path = atomic_load_explicit(&peer->path, memory_order_acquire);
@@ -107,8 +111,8 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 }
 
 /* By kind: what passes on, KEEP; PUNT; or why not. len: of the plain text. */
-static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *meta,
-				unsigned int len)
+static inline unsigned int sort(struct omni_worker *w, const struct run *r,
+				const struct omni_meta *meta, unsigned int len)
 {
 	const struct omni_keypair *kp = meta->kp;
 
@@ -124,6 +128,8 @@ static inline unsigned int sort(struct omni_worker *w, const struct omni_meta *m
 		w->has_fragments = true;
 		return KEEP;
 	case OMNI_KIND_SEGMENT:
+		if (unlikely((r->flags & OMNI_META_L3) != 0))
+			return OMNI_STAT_drop_l3_segment;
 		w->has_pieces = true;
 		return KEEP;
 	case OMNI_KIND_CONTROL:
@@ -146,7 +152,7 @@ static inline unsigned int commit(struct omni_worker *w, struct run *r, struct o
 	r->frames++;
 	r->bytes += len;
 	r->payload |= meta->kind <= OMNI_KIND_FRAGMENT || meta->kind == OMNI_KIND_SEGMENT;
-	return sort(w, meta, len);
+	return sort(w, r, meta, len);
 }
 
 unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
@@ -155,7 +161,7 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 	struct run run = {.kp = NULL};
 	unsigned int left = 0;
 
-	w->has_bundles = w->has_fragments = w->has_pieces = false;
+	w->has_bundles = w->has_fragments = w->has_pieces = w->has_l3 = false;
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
 		struct omni_lane_rx *lane = &meta->kp->rx[meta->lane];
@@ -183,7 +189,8 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 		m[i]->pkt_len = meta->payload_len;
 		meta->peer = meta->kp->peer;
 		meta->cluster = meta->kp->cluster;
-		meta->flags = OMNI_META_FROM_PEER;
+		meta->flags = run.flags;
+		w->has_l3 |= (run.flags & OMNI_META_L3) != 0;
 		m[left++] = m[i];
 	}
 	end_run(w, &run);

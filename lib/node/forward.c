@@ -9,7 +9,7 @@
 /* A cluster may flood this part of a second's budget at once, and a burst at least. */
 #define FLOOD_BURST_SHIFT 3
 
-static void want_key(struct omni_worker *w, const struct omni_peer *peer)
+void omni_node_want_key(struct omni_worker *w, const struct omni_peer *peer)
 {
 	const struct omni_event ev = {
 		.type = OMNI_EVENT_WANT_KEY,
@@ -24,22 +24,6 @@ static void want_key(struct omni_worker *w, const struct omni_peer *peer)
 	omni_node_event(w, &ev);
 }
 
-/* What encap_prepare and the stages before it want to know. */
-static inline void set_out(struct omni_worker *w, struct rte_mbuf *m, const struct omni_peer *peer,
-			   struct omni_keypair *kp, const uint8_t *src, uint32_t len)
-{
-	struct omni_meta *meta = omni_meta(m);
-
-	meta->kp = kp;
-	meta->src = src;
-	meta->peer = peer->index;
-	meta->kind = OMNI_KIND_FRAME;
-	if (w->bundling && len <= OMNI_NODE_BUNDLE_FRAME_MAX)
-		w->n_short++; /* most of them get no headers of their own */
-	else
-		fetch_front(m);
-}
-
 unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct omni_peer *peer,
 			       const uint8_t *src, uint32_t len)
 {
@@ -47,7 +31,7 @@ unsigned int omni_node_address(struct omni_worker *w, struct rte_mbuf *m, struct
 	const struct omni_path *path = atomic_load_explicit(&peer->path, memory_order_acquire);
 
 	if (unlikely(kp == NULL || (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)) {
-		want_key(w, peer);
+		omni_node_want_key(w, peer);
 		return OMNI_STAT_drop_no_key;
 	}
 	if (unlikely(path == NULL))

@@ -87,6 +87,90 @@ static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 		to_everybody(w);
 }
 
+/* One burst of packets of L3 clusters. */
+static void route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n, enum route_pass pass)
+{
+	if (n == 0)
+		return;
+	w->pass = pass;
+	w->bundling = may_bundle(w, m[0]);
+	n = omni_node_route(w, m, n);
+	if (unlikely(w->any_syn))
+		omni_node_clamp(w, m, n);
+	omni_node_tx(w, w->local.m, w->local.n);
+	w->local.n = 0;
+	cut_to_peers(w, m, n);
+}
+
+/* What route took aside becomes packets that are routed once more: messages, and fragments. */
+static void route_again(struct omni_worker *w)
+{
+	struct rte_mbuf *out[BURST];
+	unsigned int n;
+
+	w->any_syn = false;
+	if (w->icmp.n > 0) {
+		n = omni_node_icmp(w, w->icmp.m, w->icmp.n);
+		memcpy(out, w->icmp.m, n * sizeof(out[0]));
+		w->icmp.n = 0;
+		route(w, out, n, ROUTE_OWN);
+	}
+	w->chop_at = w->chop_off = 0;
+	while ((n = omni_node_ip_fragment(w, out, BURST)) > 0)
+		route(w, out, n, ROUTE_PIECES);
+	w->chop.n = 0;
+}
+
+static void route_all(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+		      enum route_pass pass)
+{
+	route(w, m, n, pass);
+	if (unlikely(w->icmp.n > 0 || w->chop.n > 0))
+		route_again(w);
+}
+
+/* Packets of peers. */
+static void route_checked(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	n = omni_node_source_check(w, m, n);
+	if (unlikely(w->any_syn))
+		omni_node_clamp(w, m, n);
+	route_all(w, m, n, ROUTE_FIRST);
+}
+
+/* The packets among frames and packets of peers; returns how many frames are left in m. */
+static unsigned int route_packets(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mbuf *packet[BURST];
+	unsigned int packets = 0, left = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		if (likely((omni_meta(m[i])->flags & OMNI_META_L3) != 0))
+			packet[packets++] = m[i];
+		else
+			m[left++] = m[i];
+	}
+	route_checked(w, packet, packets);
+	return left;
+}
+
+/* Packets that waited. */
+static void from_hold(struct omni_worker *w)
+{
+	struct rte_mbuf *m[BURST];
+	unsigned int n;
+
+	omni_node_hold_expire(w);
+	if (unlikely(w->icmp.n > 0))
+		route_again(w);
+	if (likely(!omni_node_hold_due(w)))
+		return;
+	while ((n = omni_node_hold_again(w, m, BURST)) > 0) {
+		w->any_syn = true; /* nobody looked at them in this turn */
+		route_all(w, m, n, w->pass);
+	}
+}
+
 /* The same, where whole segments may be among them. */
 static void bridge_segments(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
@@ -108,6 +192,10 @@ static void unbundle_to_bridge(struct omni_worker *w, struct rte_mbuf **m, unsig
 	w->split.at = 0;
 	w->split.frames = 0;
 	while ((n = omni_node_unbundle(w, out, BURST)) > 0) {
+		if (w->has_l3)
+			n = route_packets(w, out, n);
+		if (n == 0)
+			continue;
 		if (unlikely(w->has_pieces))
 			bridge_segments(w, out, n);
 		else
@@ -133,9 +221,15 @@ static void from_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int 
 	}
 	if (n == 0)
 		return;
-	if (w->has_bundles)
+	if (w->has_bundles) {
 		unbundle_to_bridge(w, m, n);
-	else if (w->has_pieces)
+		return;
+	}
+	if (w->has_l3)
+		n = route_packets(w, m, n);
+	if (n == 0)
+		return;
+	if (w->has_pieces)
 		bridge_segments(w, m, n);
 	else
 		bridge(w, m, n);
@@ -195,6 +289,11 @@ static unsigned int from_workers(struct omni_worker *w)
 	return n;
 }
 
+static bool is_l3(const struct omni_worker *w, uint16_t cluster)
+{
+	return w->conf.fib != NULL && omni_fib_cluster(w->conf.fib, cluster) != NULL;
+}
+
 static unsigned int burst_from_local(struct omni_worker *w)
 {
 	struct rte_mbuf *m[BURST];
@@ -203,7 +302,9 @@ static unsigned int burst_from_local(struct omni_worker *w)
 	if (n == 0)
 		return 0;
 	count(w, OMNI_STAT_local_rx, n);
-	if (w->rx.port->info.segments)
+	if (is_l3(w, w->rx.cluster))
+		route_all(w, m, omni_node_ip_input(w, m, n), ROUTE_FIRST);
+	else if (w->rx.port->info.segments)
 		bridge_segments(w, m, n);
 	else
 		bridge(w, m, n);
@@ -267,6 +368,7 @@ unsigned int omni_node_turn(struct omni_worker *w)
 	n += from_workers(w);
 	n += from_uplink(w);
 	n += from_locals(w);
+	from_hold(w);
 	omni_node_reassemble_expire(w);
 	omni_node_gather_expire(w);
 	omni_node_tx_flush(w);
@@ -296,7 +398,12 @@ unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queu
 
 uint64_t omni_node_deadline(const struct omni_worker *w)
 {
-	uint64_t a = omni_node_reassemble_deadline(w), b = omni_node_gather_deadline(w);
+	const uint64_t at[] = {omni_node_reassemble_deadline(w), omni_node_gather_deadline(w),
+			       omni_node_hold_deadline(w)};
+	uint64_t first = 0;
 
-	return a == 0 || (b != 0 && b < a) ? b : a;
+	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(at); i++)
+		if (first == 0 || (at[i] != 0 && at[i] < first))
+			first = at[i];
+	return first;
 }

@@ -41,8 +41,17 @@
 /* TCP segments in pieces at once, of one worker; also given up after that time. */
 #define OMNI_GATHER_MAX 16
 
-/* Mbufs of its pool that a worker may hold between two turns (reassembly, gathering). */
-#define OMNI_NODE_HELD_MAX (OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX)
+/*
+ * Packets that wait for a key, a member or a neighbour: of one worker, of them those to addresses
+ * that no peer has, those to one destination; and how long.
+ */
+#define OMNI_HOLD_MAX 256
+#define OMNI_HOLD_STRANGERS_MAX 128
+#define OMNI_HOLD_DEST_MAX 8
+#define OMNI_HOLD_TIMEOUT_MS 5000
+
+/* Mbufs of its pool that a worker may hold between two turns. */
+#define OMNI_NODE_HELD_MAX (OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX + OMNI_HOLD_MAX)
 
 /* Workers of one process: a lane each beside control's. */
 #define OMNI_NODE_WORKERS_MAX (OMNI_LANES_MAX - 1)

@@ -14,6 +14,7 @@
 #include <omni_chain.h>
 #include <omni_cursor.h>
 #include <omni_node.h>
+#include <omni_sum.h>
 #include <omni_wire.h>
 
 #define BURST OMNI_NODE_BURST
@@ -55,6 +56,14 @@ struct flood_budget {
 
 struct reassembly; /* reassemble.c */
 struct segments;   /* gather.c, split.c */
+struct hold;	   /* hold.c */
+
+/* What route is given. */
+enum route_pass {
+	ROUTE_FIRST,  /* packets from elsewhere */
+	ROUTE_OWN,    /* messages that icmp made */
+	ROUTE_PIECES, /* fragments that ip_fragment made */
+};
 
 struct omni_worker {
 	struct omni_worker_conf conf;
@@ -81,6 +90,7 @@ struct omni_worker {
 	struct burst flood;		 /* to everybody in the cluster */
 	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
 	bool has_pieces;		 /* the same, of whole segments */
+	bool has_l3;			 /* the same, of L3 clusters */
 	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
 	bool any_syn;			 /* clamp is to look at this burst */
 	bool bundling;			 /* short frames to peers in this burst may be bundled */
@@ -101,6 +111,16 @@ struct omni_worker {
 		unsigned int n, at;
 		unsigned int off, frames; /* of the bundle at `at`: where to go on, how many */
 	} split;			  /* unbundle */
+
+	/* Packets of L3 clusters that route took aside, and what it says about them. */
+	enum route_pass pass;
+	struct burst icmp, chop;
+	uint8_t icmp_why[BURST]; /* enum icmp_cause */
+	uint16_t icmp_mtu[BURST], chop_mtu[BURST];
+	unsigned int chop_at; /* ip_fragment: where it goes on */
+	uint32_t chop_off;
+	uint64_t icmp_credit, icmp_tsc; /* as in struct flood_budget */
+	struct hold *hold;
 
 	uint16_t ip_id;
 	uint64_t tx_pending;   /* ports that have frames in txq */
@@ -135,6 +155,12 @@ stage_fn omni_node_gather;
 stage_fn omni_node_split;    /* fills m from w->segments, again and again until 0 */
 stage_fn omni_node_unbundle; /* fills m from w->split, again and again until 0 */
 stage_fn omni_node_punt;     /* takes all */
+stage_fn omni_node_ip_input; /* sideways: control */
+stage_fn omni_node_source_check;
+stage_fn omni_node_route; /* passes packets to peers; sideways: w->local, icmp, chop, hold */
+stage_fn omni_node_icmp;
+stage_fn omni_node_ip_fragment; /* fills m from w->chop, again and again until 0 */
+stage_fn omni_node_hold_again;	/* fills m and w->pass from the queue, again and again until 0 */
 stage_fn omni_node_learn;
 stage_fn omni_node_forward; /* passes frames to peers; sideways: w->local, w->flood */
 stage_fn omni_node_clamp;
@@ -173,6 +199,16 @@ void omni_node_gather_expire(struct omni_worker *w);
 uint64_t omni_node_gather_deadline(const struct omni_worker *w);
 int omni_node_segments_init(struct omni_worker *w);
 void omni_node_segments_fini(struct omni_worker *w);
+
+/*
+ * Packets that wait: are they to be tried again? Those whose time is over go to w->icmp, which has
+ * room. TSC at which to come again; 0: nobody waits.
+ */
+bool omni_node_hold_due(struct omni_worker *w);
+void omni_node_hold_expire(struct omni_worker *w);
+uint64_t omni_node_hold_deadline(const struct omni_worker *w);
+int omni_node_hold_init(struct omni_worker *w);
+void omni_node_hold_fini(struct omni_worker *w);
 
 /* m is the last of many frames from w->rx to one peer: the port may give their segments whole. */
 void omni_node_split_ask(struct omni_worker *w, struct rte_mbuf *m);
@@ -319,6 +355,25 @@ static inline void fetch_front(struct rte_mbuf *m)
 	__builtin_prefetch(front, 1);
 	__builtin_prefetch(front + RTE_CACHE_LINE_SIZE, 1);
 }
+
+/* What encap_prepare and the stages before it want to know of a frame or packet to a peer. */
+static inline void set_out(struct omni_worker *w, struct rte_mbuf *m, const struct omni_peer *peer,
+			   struct omni_keypair *kp, const uint8_t *src, uint32_t len)
+{
+	struct omni_meta *meta = omni_meta(m);
+
+	meta->kp = kp;
+	meta->src = src;
+	meta->peer = peer->index;
+	meta->kind = OMNI_KIND_FRAME;
+	if (w->bundling && len <= OMNI_NODE_BUNDLE_FRAME_MAX)
+		w->n_short++; /* most of them get no headers of their own */
+	else
+		fetch_front(m);
+}
+
+/* Have control make a key: once a second and peer. */
+void omni_node_want_key(struct omni_worker *w, const struct omni_peer *peer);
 
 /*
  * Ready m, a frame of len bytes, for a peer: sets peer, kp, kind, src and the mark for

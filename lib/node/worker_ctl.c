@@ -38,7 +38,7 @@ struct omni_worker *omni_node_worker_create(const struct omni_worker_conf *conf)
 	w->hz = rte_get_tsc_hz();
 	w->want_s = omni_node_zalloc(conf, "omni_want", conf->peers->size * sizeof(*w->want_s));
 	if (w->want_s == NULL || omni_node_reassemble_init(w) != 0 ||
-	    omni_node_segments_init(w) != 0)
+	    omni_node_segments_init(w) != 0 || omni_node_hold_init(w) != 0)
 		goto fail;
 	return w;
 fail:
@@ -51,6 +51,7 @@ void omni_node_worker_free(struct omni_worker *w)
 {
 	if (w == NULL)
 		return;
+	omni_node_hold_fini(w);
 	omni_node_segments_fini(w);
 	omni_node_reassemble_fini(w);
 	rte_free(w->want_s);

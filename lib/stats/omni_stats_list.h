@@ -31,7 +31,14 @@
 	X(keepalives_received, "keepalives received") \
 	X(punted_handshake, "handshake datagrams passed to control") \
 	X(punted_control, "authenticated control messages passed to control") \
+	X(punted_link, "ARP and neighbour discovery passed to control") \
 	X(control_sent, "datagrams that control sent") \
+	X(ip_fragments_sent, "IPv4 fragments made because a packet exceeded what was ahead") \
+	X(held, "packets that waited for a key, a member or a neighbour") \
+	X(icmp_echoed, "pings of our addresses answered") \
+	X(icmp_sent, "ICMP errors sent about packets that ended here") \
+	X(icmp_limited, "ICMP errors not sent because of their rate limit") \
+	X(icmp_withheld, "ICMP errors not sent because the packet gets none, or we have no address") \
 	X(handed_datagrams, "datagrams handed to the worker that owns their lane") \
 	X(handed_frames, "frames handed to a worker that has a queue of their port") \
 	/* classify */ \
@@ -72,6 +79,27 @@
 	X(drop_flood_budget, "broadcast or unknown frame over the cluster's flood budget") \
 	X(drop_nobody, "broadcast or unknown frame with nobody to send it to") \
 	X(drop_link_local, "frame to the bridge group addresses 01:80:c2:00:00:00-0f") \
+	/* ip_input, source_check, route */ \
+	X(drop_not_our_mac, "frame on an L3 port that is for another station") \
+	X(drop_not_routed, "frame on an L3 port that is neither IP nor ARP") \
+	X(drop_l3_segment, "whole TCP segment in an L3 cluster, where none are carried") \
+	X(drop_bad_ip, "packet whose IP header contradicts itself or its length") \
+	X(drop_ip_checksum, "packet whose IPv4 header checksum is wrong") \
+	X(drop_ip_source, "packet with a source address that no host can have") \
+	X(drop_ip_dest, "packet to an address that no host can have") \
+	X(drop_ip_link_local, "packet with a link-local address that would leave its link") \
+	X(drop_multicast, "packet to a multicast or broadcast address; L3 clusters carry none") \
+	X(drop_source_address, "packet from a peer that its source address does not belong to") \
+	X(drop_ttl, "packet whose time to live or hop limit was used up") \
+	X(drop_no_route, "packet to an address without a route") \
+	X(drop_rejected, "packet to an address where nobody is to be found") \
+	X(drop_relay_refused, "packet from a peer to a peer in a cluster that does not relay") \
+	X(drop_same_peer, "packet from a peer to an address of the same peer") \
+	X(drop_too_big, "packet longer than what is ahead that must not be cut") \
+	X(drop_not_served, "packet to an address of ours that is no ping") \
+	X(drop_no_neighbour, "packet to a host whose link address is known no more") \
+	X(drop_held_full, "packet refused because too many wait, or too many for its destination") \
+	X(drop_held_timeout, "packet that waited in vain") \
 	/* encap */ \
 	X(drop_no_peer, "frame to a peer that has gone") \
 	X(drop_no_key, "frame to a peer without a session") \
@@ -153,6 +181,12 @@
 	X(unbundle, "bundles to frames") \
 	X(punt, "hand over to control") \
 	X(split, "whole TCP segments to frames, where they cannot stay so") \
+	X(ip_input, "link and IP headers of packets from L3 ports") \
+	X(source_check, "source addresses of packets from peers") \
+	X(route, "hops, and destinations by longest prefix") \
+	X(icmp, "answers to packets that end here") \
+	X(ip_fragment, "IPv4 packets to fragments") \
+	X(hold, "packets that wait") \
 	X(learn, "source MAC addresses") \
 	X(forward, "destination lookup") \
 	X(replicate, "copies for every peer and port") \

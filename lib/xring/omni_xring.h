@@ -47,6 +47,7 @@ struct omni_meta {
 #define OMNI_META_HANDED 0x08	 /* in an inbox: a datagram to open; without: a finished frame */
 #define OMNI_META_WG 0x10	 /* a datagram in WireGuard's dialect */
 #define OMNI_META_L3 0x20	 /* an IP packet of an L3 cluster */
+#define OMNI_META_HOST 0x02	 /* L3, from a local port: its host's own link, which is no hop */
 #define OMNI_META_ECN_SHIFT 6	 /* decap: two bits, the outer header's ECN field */
 #define OMNI_META_OFFSET 96	 /* the last 32 bytes of struct rte_mbuf's dynamic field area */
 
@@ -66,25 +67,27 @@ int omni_meta_register(void);
 /* ---- Events, worker to control ---- */
 
 enum omni_event_type {
-	OMNI_EVENT_CONFIRM,  /* first authenticated data on a key marked UNCONFIRMED */
-	OMNI_EVENT_LEARN,    /* unknown source MAC */
-	OMNI_EVENT_MOVE,     /* known source MAC came from elsewhere */
-	OMNI_EVENT_ROAM,     /* authenticated datagram from another address than the path's */
-	OMNI_EVENT_WANT_KEY, /* a frame had no key to leave with */
-	OMNI_EVENT_BROKEN,   /* a piece of a whole segment is missing */
-	OMNI_EVENT_WORN,     /* a key has reached OMNI_GCM_BLOCKS_REKEY or _STOP */
+	OMNI_EVENT_CONFIRM,	   /* first authenticated data on a key marked UNCONFIRMED */
+	OMNI_EVENT_LEARN,	   /* unknown source MAC */
+	OMNI_EVENT_MOVE,	   /* known source MAC came from elsewhere */
+	OMNI_EVENT_ROAM,	   /* authenticated datagram from another address than the path's */
+	OMNI_EVENT_WANT_KEY,	   /* a frame had no key to leave with */
+	OMNI_EVENT_BROKEN,	   /* a piece of a whole segment is missing */
+	OMNI_EVENT_WORN,	   /* a key has reached OMNI_GCM_BLOCKS_REKEY or _STOP */
+	OMNI_EVENT_WANT_ROUTE,	   /* L3: a packet waits for the member with the address `from` */
+	OMNI_EVENT_WANT_NEIGHBOUR, /* the same, for a host on the port `dest` */
 };
 
 struct omni_event {
 	uint8_t type;
 	uint8_t lane;
 	uint16_t cluster;
-	uint32_t peer, peer_gen;   /* all but LEARN and MOVE */
-	uint32_t datagram_len;	   /* ROAM: UDP payload length of the datagram seen */
-	uint64_t session_id;	   /* CONFIRM, ROAM, WORN: our local id */
-	uint64_t mac;		   /* LEARN, MOVE: low 48 bits, as in omni_fdb_key */
-	uint64_t dest;		   /* LEARN, MOVE: omni_dest of where it was seen */
-	struct omni_endpoint from; /* ROAM: address it came from */
+	uint32_t peer, peer_gen; /* all but LEARN and MOVE */
+	uint32_t datagram_len;	 /* ROAM: UDP payload length of the datagram seen */
+	uint64_t session_id;	 /* CONFIRM, ROAM, WORN: our local id */
+	uint64_t mac;		 /* LEARN, MOVE: low 48 bits, as in omni_fdb_key */
+	uint64_t dest; /* LEARN, MOVE: where it was seen; WANT_ROUTE, _NEIGHBOUR: the route's */
+	struct omni_endpoint from; /* ROAM: address it came from; WANT_ROUTE, WANT_NEIGHBOUR */
 	uint8_t zero[6];
 };
 

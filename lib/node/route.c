@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * route: by the longest prefix of the destination. Packets to peers pass on, ready for encap; those
+ * to local ports leave in w->local, with their link header in front; in w->icmp those that end
+ * here, in w->chop those of IPv4 that are cut. What nobody can be sent now waits in hold.
+ */
+#include "hold.h"
+
+#define V4_DEST 16
+#define V6_DEST 24
+#define LINK_LEN 16 /* a link header in one store, from two bytes before it on */
+
+/* The way to a destination, looked up once for the packets that follow each other to it. */
+struct way {
+	omni_dest dest;
+	const struct omni_l3 *l3;
+	uint16_t cluster;
+	bool raw;      /* the port's other side is a host, and the link no hop */
+	uint32_t most; /* bytes of a packet that goes as it is */
+	struct omni_peer *peer;
+	struct omni_keypair *kp;      /* NULL: nothing can be sent to the peer */
+	const struct omni_port *port; /* NULL: and nobody on the port is known */
+	uint8_t link[2][LINK_LEN];    /* IPv4's and IPv6's */
+};
+
+static void to_peer_way(const struct omni_worker *w, struct way *way)
+{
+	struct omni_peer *peer = peer_get(w, omni_dest_index(way->dest), omni_dest_gen(way->dest));
+	const struct omni_path *path;
+	struct omni_keypair *kp;
+
+	if (unlikely(peer == NULL || peer->cluster != way->cluster))
+		return;
+	way->peer = peer;
+	kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
+	path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (unlikely(kp == NULL || path == NULL ||
+		     (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0))
+		return;
+	way->kp = kp;
+	way->most = room_for(path, kp);
+	if (way->l3->mtu != 0)
+		way->most = OMNI_MIN(way->most, way->l3->mtu);
+}
+
+static void to_mac(const struct omni_worker *w, struct way *way, uint32_t id, const uint8_t *mac)
+{
+	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
+
+	if (unlikely(port == NULL || domain_of_port(w, port->id) != way->cluster))
+		return;
+	way->port = port;
+	way->raw = port->info.raw_ip;
+	way->most = port->info.mtu;
+	for (unsigned int v6 = 0; v6 < 2; v6++) {
+		memcpy(way->link[v6] + 2, mac != NULL ? mac : port->info.mac, 6);
+		memcpy(way->link[v6] + 8, port->info.mac, 6);
+		omni_store_be16(way->link[v6] + 14, v6 != 0 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+	}
+}
+
+/* Without a link layer there are no neighbours: whoever it is, is there. */
+static void to_link_way(const struct omni_worker *w, struct way *way)
+{
+	uint32_t id = omni_dest_index(way->dest);
+	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
+
+	if (port != NULL && port->generation == omni_dest_gen(way->dest) && port->info.raw_ip)
+		to_mac(w, way, id, NULL);
+}
+
+static void to_host_way(const struct omni_worker *w, struct way *way)
+{
+	const struct omni_adjacency *host = omni_fib_adjacency(w->conf.fib, way->dest);
+
+	if (likely(host != NULL))
+		to_mac(w, way, host->port, host->mac);
+}
+
+static inline void find_way(const struct omni_worker *w, struct way *way, omni_dest dest,
+			    const struct omni_l3 *l3, uint16_t cluster)
+{
+	if (likely(way->dest == dest && way->cluster == cluster))
+		return;
+	*way = (struct way){.dest = dest, .cluster = cluster, .l3 = l3};
+	switch (omni_dest_kind(dest)) {
+	case OMNI_DEST_PEER:
+		to_peer_way(w, way);
+		break;
+	case OMNI_DEST_PORT:
+		to_link_way(w, way);
+		break;
+	case OMNI_DEST_HOST:
+		to_host_way(w, way);
+		break;
+	default:
+		break;
+	}
+}
+
+void omni_node_tell(struct omni_worker *w, struct rte_mbuf *m, enum icmp_cause cause, uint32_t mtu)
+{
+	w->icmp_why[w->icmp.n] = (uint8_t)cause;
+	w->icmp_mtu[w->icmp.n] = (uint16_t)OMNI_MIN(mtu, UINT16_MAX);
+	w->icmp.m[w->icmp.n++] = m;
+}
+
+/* m ends here, which its sender hears; what we made ourselves ends in silence. */
+static unsigned int tell(struct omni_worker *w, struct rte_mbuf *m, enum icmp_cause cause,
+			 uint32_t mtu, enum omni_stat why)
+{
+	if (w->pass != ROUTE_FIRST)
+		return why;
+	count(w, why, 1);
+	omni_node_tell(w, m, cause, mtu);
+	return PUNT;
+}
+
+/* One hop less; false where that was the last one. RFC 1624. */
+static inline bool take_hop(uint8_t *ip, bool v6)
+{
+	uint32_t sum;
+
+	if (v6) {
+		if (unlikely(ip[7] <= 1))
+			return false;
+		ip[7]--;
+		return true;
+	}
+	if (unlikely(ip[8] <= 1))
+		return false;
+	ip[8]--;
+	sum = omni_load_be16(ip + 10) + 0x100U;
+	omni_store_be16(ip + 10, (uint16_t)(sum + (sum >= 0xffff)));
+	return true;
+}
+
+/* Too long for what is ahead, of which most bytes go: by IPv4's routers it may be cut. */
+static unsigned int cut_or_tell(struct omni_worker *w, struct rte_mbuf *m, uint32_t most)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (is_v6(ip))
+		return tell(w, m, ICMP_TOO_BIG, OMNI_MAX(most, IPV6_MTU_MIN),
+			    OMNI_STAT_drop_too_big);
+	if ((omni_load_be16(ip + 6) & IPV4_DONT_FRAGMENT) != 0)
+		return tell(w, m, ICMP_TOO_BIG, most, OMNI_STAT_drop_too_big);
+	if (w->pass == ROUTE_PIECES)
+		return OMNI_STAT_drop_too_long;
+	w->chop_mtu[w->chop.n] = (uint16_t)OMNI_MIN(most, UINT16_MAX);
+	w->chop.m[w->chop.n++] = m;
+	return PUNT;
+}
+
+/* May the overlay carry it in pieces, rather than IP? IPv6's minimum must come through. */
+static bool may_fragment(const struct way *way, const uint8_t *ip, uint32_t len)
+{
+	uint32_t whole = way->kp->frame_max;
+
+	if ((way->kp->features & OMNI_FEATURE_FRAGMENTS) == 0 ||
+	    way->kp->dialect == OMNI_DIALECT_WIREGUARD)
+		return false;
+	if (way->l3->mtu != 0)
+		whole = OMNI_MIN(whole, way->l3->mtu);
+	if (is_v6(ip))
+		return len <= IPV6_MTU_MIN && len <= way->kp->frame_max;
+	return len <= whole && (omni_load_be16(ip + 6) & IPV4_DONT_FRAGMENT) == 0;
+}
+
+static unsigned int long_to_peer(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	uint32_t len = rte_pktmbuf_data_len(m);
+
+	if (!may_fragment(way, rte_pktmbuf_mtod(m, const uint8_t *), len))
+		return cut_or_tell(w, m, way->most);
+	set_out(w, m, way->peer, way->kp, NULL, len);
+	omni_meta(m)->flags |= OMNI_META_CUT;
+	w->must_cut = true;
+	return KEEP;
+}
+
+/* From a peer to a peer: where the cluster relays, and never back. */
+static unsigned int may_relay(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	const struct omni_meta *meta = omni_meta(m);
+
+	if (omni_dest_make(OMNI_DEST_PEER, meta->peer, meta->kp->peer_gen) == way->dest)
+		return OMNI_STAT_drop_same_peer;
+	return way->l3->relay ? KEEP : tell(w, m, ICMP_POLICY, 0, OMNI_STAT_drop_relay_refused);
+}
+
+static inline unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	struct omni_meta *meta = omni_meta(m);
+	uint32_t len = rte_pktmbuf_data_len(m);
+	unsigned int why;
+
+	if (unlikely((meta->flags & OMNI_META_FROM_PEER) != 0)) {
+		why = may_relay(w, m, way);
+		if (why != KEEP)
+			return why;
+	}
+	if (likely(w->pass == ROUTE_FIRST && (meta->flags & OMNI_META_HOST) == 0) &&
+	    unlikely(!take_hop(ip, is_v6(ip))))
+		return tell(w, m, ICMP_TTL, 0, OMNI_STAT_drop_ttl);
+	if (unlikely(len > way->most))
+		return long_to_peer(w, m, way);
+	set_out(w, m, way->peer, way->kp, NULL, len);
+	return KEEP;
+}
+
+static inline unsigned int to_port(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
+	struct omni_meta *meta = omni_meta(m);
+	bool v6 = is_v6(ip);
+
+	if (w->pass == ROUTE_FIRST) {
+		if (unlikely(way->raw && way->port->id == meta->port &&
+			     (meta->flags & OMNI_META_FROM_PEER) == 0))
+			return OMNI_STAT_drop_same_port;
+		if (likely(!way->raw) && unlikely(!take_hop(ip, v6)))
+			return tell(w, m, ICMP_TTL, 0, OMNI_STAT_drop_ttl);
+	}
+	if (unlikely(rte_pktmbuf_data_len(m) > way->most))
+		return cut_or_tell(w, m, way->most);
+	if (unlikely(rte_pktmbuf_headroom(m) < LINK_LEN))
+		return OMNI_STAT_drop_too_long;
+	memcpy(ip - LINK_LEN, way->link[v6], LINK_LEN);
+	m->data_off -= OMNI_ETHER_HDR_LEN;
+	m->data_len += OMNI_ETHER_HDR_LEN;
+	m->pkt_len += OMNI_ETHER_HDR_LEN;
+	meta->port = way->port->id;
+	w->local.m[w->local.n++] = m;
+	return PUNT;
+}
+
+static struct omni_ip dest_ip(const uint8_t *ip)
+{
+	struct omni_ip a;
+
+	if (is_v6(ip))
+		memcpy(a.b, ip + V6_DEST, sizeof(a.b));
+	else {
+		uint32_t v4;
+
+		memcpy(&v4, ip + V4_DEST, sizeof(v4));
+		a = omni_ip_from_v4(v4);
+	}
+	return a;
+}
+
+static unsigned int wait_for(struct omni_worker *w, struct rte_mbuf *m, const struct way *way,
+			     enum omni_event_type type)
+{
+	struct wanted wanted = {.dest = way->dest, .cluster = way->cluster};
+
+	if (type == OMNI_EVENT_WANT_KEY)
+		omni_node_want_key(w, way->peer);
+	else
+		wanted.ip = dest_ip(rte_pktmbuf_mtod(m, const uint8_t *));
+	return omni_node_hold(w, m, &wanted, type);
+}
+
+/* To a peer without a key or an address, or where members may be that we do not know. */
+static unsigned int to_nobody_yet(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	bool ask = omni_dest_kind(way->dest) == OMNI_DEST_ASK;
+	unsigned int why = KEEP;
+
+	if ((omni_meta(m)->flags & OMNI_META_FROM_PEER) != 0)
+		why = may_relay(w, m, way);
+	if (why != KEEP)
+		return why;
+	if (!ask && way->peer == NULL)
+		return tell(w, m, ICMP_HOST, 0, OMNI_STAT_drop_no_peer);
+	return wait_for(w, m, way, ask ? OMNI_EVENT_WANT_ROUTE : OMNI_EVENT_WANT_KEY);
+}
+
+static unsigned int to_unknown_host(struct omni_worker *w, struct rte_mbuf *m,
+				    const struct way *way)
+{
+	uint32_t id = omni_dest_index(way->dest);
+	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
+
+	if (port == NULL || port->generation != omni_dest_gen(way->dest) ||
+	    domain_of_port(w, port->id) != way->cluster)
+		return tell(w, m, ICMP_HOST, 0, OMNI_STAT_drop_port_gone);
+	return wait_for(w, m, way, OMNI_EVENT_WANT_NEIGHBOUR);
+}
+
+/* Neither a peer with a key nor a host on a link. */
+static unsigned int elsewhere(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	bool from_peer = (omni_meta(m)->flags & OMNI_META_FROM_PEER) != 0;
+
+	switch (omni_dest_kind(way->dest)) {
+	case OMNI_DEST_PEER:
+	case OMNI_DEST_ASK:
+		return to_nobody_yet(w, m, way);
+	case OMNI_DEST_PORT:
+		return to_unknown_host(w, m, way);
+	case OMNI_DEST_HOST:
+		return tell(w, m, ICMP_HOST, 0, OMNI_STAT_drop_no_neighbour);
+	case OMNI_DEST_SELF:
+		if (w->pass != ROUTE_FIRST)
+			return OMNI_STAT_drop_not_served;
+		omni_node_tell(w, m, ICMP_SELF, 0);
+		return PUNT;
+	case OMNI_DEST_REJECT:
+		return tell(w, m, ICMP_HOST, 0, OMNI_STAT_drop_rejected);
+	default:
+		/* A host hears what it does of WireGuard's interface. */
+		return tell(w, m, from_peer ? ICMP_NET : ICMP_HOST, 0, OMNI_STAT_drop_no_route);
+	}
+}
+
+/* RFC 4291, section 2.5.6: such packets stay on their link, which a raw port and its peers are. */
+static bool leaves_link(const struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	const struct omni_meta *meta = omni_meta(m);
+
+	if ((meta->flags & OMNI_META_FROM_PEER) != 0)
+		return !way->raw;
+	return (meta->flags & OMNI_META_HOST) == 0 && w->pass == ROUTE_FIRST;
+}
+
+static bool is_link_local(const uint8_t *v6)
+{
+	return v6[0] == 0xfe && (v6[1] & 0xc0) == 0x80;
+}
+
+/* Where no route leads, whatever the table says: KEEP, or why. */
+static inline unsigned int check_dest(const struct omni_worker *w, struct rte_mbuf *m,
+				      const uint8_t *ip, const struct way *way)
+{
+	if (likely(!is_v6(ip))) {
+		if (unlikely(ip[V4_DEST] >= 224))
+			return OMNI_STAT_drop_multicast;
+		return likely(ip[V4_DEST] != 0 && ip[V4_DEST] != 127)
+			       ? KEEP
+			       : (unsigned int)OMNI_STAT_drop_ip_dest;
+	}
+	if (unlikely(ip[V6_DEST] == 0xff))
+		return OMNI_STAT_drop_multicast;
+	if (unlikely(is_v6_special(ip + V6_DEST)))
+		return OMNI_STAT_drop_ip_dest;
+	if (unlikely(is_link_local(ip + V6_DEST) || is_link_local(ip + 8)) &&
+	    leaves_link(w, m, way))
+		return OMNI_STAT_drop_ip_link_local;
+	return KEEP;
+}
+
+static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	unsigned int why = check_dest(w, m, rte_pktmbuf_mtod(m, const uint8_t *), way);
+
+	if (unlikely(why != KEEP))
+		return why;
+	if (way->kp != NULL)
+		return to_peer(w, m, way);
+	return likely(way->port != NULL) ? to_port(w, m, way) : elsewhere(w, m, way);
+}
+
+/* The n packets of m, which are of one cluster; those to peers go to out. */
+static unsigned int route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+			  struct rte_mbuf **out)
+{
+	uint16_t cluster = omni_meta(m[0])->cluster;
+	const struct omni_l3 *l3 = omni_fib_cluster(w->conf.fib, cluster);
+	struct way way = {.cluster = OMNI_BRIDGE_NONE};
+	unsigned int left = 0;
+	struct lookups to;
+
+	if (likely(l3 != NULL))
+		look_up(w, cluster, m, n, V4_DEST, V6_DEST, &to);
+	for (unsigned int i = 0; i < n; i++) {
+		unsigned int why = OMNI_STAT_drop_no_cluster;
+
+		if (likely(l3 != NULL)) {
+			bool v6 = is_v6(rte_pktmbuf_mtod(m[i], const uint8_t *));
+
+			find_way(w, &way, dest_of(&to, i, v6), l3, cluster);
+			why = place(w, m[i], &way);
+		}
+		if (likely(why == KEEP))
+			out[left++] = m[i];
+		else if (why != PUNT)
+			omni_node_drop(w, m[i], why);
+	}
+	return left;
+}
+
+unsigned int omni_node_route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	unsigned int left = 0;
+
+	w->must_cut = false;
+	w->n_short = 0;
+	for (unsigned int i = 0, run; i < n; i += run) {
+		run = same_cluster(m + i, n - i);
+		left += route(w, m + i, run, m + left);
+	}
+	stage_end(w, OMNI_STAGE_route, n);
+	return left;
+}
