@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
@@ -157,11 +158,37 @@ static int identity_obtain(struct gateway *gw, struct omni_err *err)
 	return rc;
 }
 
+/* A UDP port that nobody has, where the configuration names none. */
+static int listen_obtain(struct gateway *gw, struct omni_err *err)
+{
+	struct sockaddr_in6 sa = {.sin6_family = AF_INET6};
+	socklen_t len = sizeof(sa);
+	int fd, rc = 0;
+
+	if (gw->config->underlay.listen != 0)
+		return 0;
+	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 && errno == EAFNOSUPPORT) {
+		sa.sin6_family = AF_INET; /* the port stands in the same place */
+		fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	}
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&sa, sizeof(sa)) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) != 0)
+		rc = omni_fail(err, -errno, "no UDP port is free: %s", strerror(errno));
+	else
+		gw->config->underlay.listen = ntohs(sa.sin6_port);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 /* What can be known to be wrong before DPDK starts, which cannot be tried twice. */
 static int prepare(struct gateway *gw, struct omni_err *err)
 {
 	int rc = identity_obtain(gw, err);
 
+	if (rc == 0)
+		rc = listen_obtain(gw, err);
 	return rc < 0 ? rc : gateway_ports_check(gw, err);
 }
 

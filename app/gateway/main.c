@@ -78,6 +78,8 @@ static int act(struct omni_cli *cli, const struct omni_cli_split *split)
 		printf("dpdk-omni %s\n", OMNI_VERSION);
 		return EXIT_SUCCESS;
 	case OMNI_CLI_TEST:
+		for (unsigned int i = 0; i < config->n_warnings; i++)
+			fprintf(stderr, "dpdk-omni: %s\n", config->warnings[i]);
 		printf("%s: configuration is good\n",
 		       config->path[0] != '\0' ? config->path : "flags");
 		return EXIT_SUCCESS;

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "omnictl.h"
+#include "wg.h"
 
 #define IDENTITY "/etc/omni/identity.key"
 
@@ -227,6 +228,16 @@ static enum exit_status run_pubkey(int argc, char **argv)
 	return local_pubkey(isatty(STDIN_FILENO) ? IDENTITY : NULL);
 }
 
+static enum exit_status run_wg(int argc, char **argv)
+{
+	if (argc == 0)
+		return usage("wg what?", "");
+	if (strcmp(argv[0], "import") == 0)
+		return argc == 2 || argc == 3 ? wg_import(argv[1], argc == 3 ? argv[2] : NULL)
+					      : usage("wg import takes FILE.conf [DIR]", "");
+	return usage("no such command: wg ", argv[0]);
+}
+
 static enum exit_status dispatch(const struct request *r, int argc, char **argv)
 {
 	bool first = false;
@@ -241,6 +252,8 @@ static enum exit_status dispatch(const struct request *r, int argc, char **argv)
 		return argc == 1 ? local_genkey() : usage("does not fit here: ", argv[1]);
 	if (strcmp(argv[0], "pubkey") == 0)
 		return run_pubkey(argc, argv);
+	if (strcmp(argv[0], "wg") == 0)
+		return run_wg(argc - 1, argv + 1);
 	if (strcmp(argv[0], "stats") == 0)
 		return run_stats(r, argc - 1, argv + 1);
 	if (strcmp(argv[0], "call") == 0)

@@ -9,6 +9,7 @@
 
 #include <omni_cli.h>
 #include <omni_secret.h>
+#include <omni_wg_quick.h>
 
 #include "config.h"
 #include "flags.h"
@@ -16,6 +17,7 @@
 
 static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},
+	{"wg", required_argument, NULL, 'w'},
 	{"test", no_argument, NULL, 't'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'V'},
@@ -40,16 +42,16 @@ static const struct option options[] = {
 /* Everything that was said, before it is put together. */
 struct said {
 	bool help, version, init, test;
-	const char *config, *identity, *socket, *log_level;
+	const char *config, *wg, *identity, *socket, *log_level;
 	struct flags flags;
 };
 
 /* Options that answer without DPDK and so may stand alone, without "--". */
 static bool is_alone(const char *arg)
 {
-	static const char *const alone[] = {"--help",	 "-h",	   "--version", "--init",
-					    "--test",	 "-t",	   "--config",	"--mode",
-					    "--config=", "--mode="};
+	static const char *const alone[] = {"--help",	 "-h",	    "--version", "--init",
+					    "--test",	 "-t",	    "--config",	 "--mode",
+					    "--config=", "--mode=", "--wg",	 "--wg="};
 
 	for (size_t i = 0; i < OMNI_ARRAY_SIZE(alone); i++) {
 		size_t len = strlen(alone[i]);
@@ -148,6 +150,8 @@ static int take_option(struct said *said, int c, const char *name, char *arg, st
 	switch (c) {
 	case 'c':
 		return set_once(&said->config, "config", arg, err);
+	case 'w':
+		return set_once(&said->wg, "wg", arg, err);
 	case 'I':
 		return set_once(&said->identity, "identity", arg, err);
 	case 'S':
@@ -220,6 +224,18 @@ static const char *find_file(char path[OMNI_CONFIG_PATH_LEN], struct omni_err *e
 	return NULL;
 }
 
+static struct omni_config *from_wg(const char *path, struct omni_err *err)
+{
+	struct omni_wg_quick *wg = omni_wg_quick_load(path, err);
+	struct omni_config *config;
+
+	if (wg == NULL)
+		return NULL;
+	config = omni_config_from_wg_quick(wg, path, err);
+	omni_wg_quick_free(wg);
+	return config;
+}
+
 static struct omni_config *get_config(const struct said *said, struct omni_err *err)
 {
 	char path[OMNI_CONFIG_PATH_LEN];
@@ -227,6 +243,8 @@ static struct omni_config *get_config(const struct said *said, struct omni_err *
 
 	if (flags_any(&said->flags))
 		return flags_build(&said->flags, err);
+	if (said->wg != NULL)
+		return from_wg(said->wg, err);
 	if (file == NULL)
 		file = find_file(path, err);
 	return file != NULL ? omni_config_load(file, err) : NULL;
@@ -252,7 +270,7 @@ static int decide_init(struct omni_cli *cli, const struct said *said, struct omn
 	struct omni_err why;
 
 	cli->action = OMNI_CLI_INIT;
-	if (said->config != NULL || said->test || flags_any(&said->flags))
+	if (said->config != NULL || said->wg != NULL || said->test || flags_any(&said->flags))
 		return omni_fail(err, -EINVAL,
 				 "--init goes with --identity only, expected no other option");
 	if (value_path(cli->identity,
@@ -275,6 +293,13 @@ static int decide(struct omni_cli *cli, const struct said *said, struct omni_err
 		return omni_fail(err, -EINVAL,
 				 "--%s does not go with a file (%s), expected one or the other",
 				 flag, said->config);
+	if (said->wg != NULL && (said->config != NULL || flag != NULL || said->identity != NULL))
+		return omni_fail(err, -EINVAL,
+				 "--%s does not go with --wg (%s), expected one or the other",
+				 said->config != NULL ? "config"
+				 : flag != NULL	      ? flag
+						      : "identity",
+				 said->wg);
 	cli->action = said->test ? OMNI_CLI_TEST : OMNI_CLI_RUN;
 	cli->config = get_config(said, err);
 	if (cli->config == NULL || override(cli->config, said, err) != 0)

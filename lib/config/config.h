@@ -3,6 +3,8 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include <sys/types.h>
+
 #include <omni_config.h>
 
 /*
@@ -12,6 +14,12 @@
  */
 int config_read_closed_file(const char *path, const char *what, char *out, size_t room,
 			    struct omni_err *err);
+
+/*
+ * The bytes and the mode of a regular file of at most OMNI_CONFIG_FILE_MAX; NULL with a sentence
+ * in err. The caller wipes and frees.
+ */
+char *config_read_file(const char *path, size_t *len, mode_t *mode, struct omni_err *err);
 
 /* Clear the host bits. */
 void config_mask(struct omni_prefix *prefix);

@@ -288,8 +288,7 @@ static bool has_inline_secret(const char *text, size_t len)
 	return memmem(text, len, "secret:", 7) != NULL;
 }
 
-/* The file's bytes; NULL with a sentence in err. The caller wipes and frees. */
-static char *read_file(const char *path, size_t *len, bool *exposed, struct omni_err *err)
+char *config_read_file(const char *path, size_t *len, mode_t *mode, struct omni_err *err)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	FILE *file = fd >= 0 ? fdopen(fd, "r") : NULL;
@@ -308,7 +307,7 @@ static char *read_file(const char *path, size_t *len, bool *exposed, struct omni
 	if (text != NULL) {
 		setvbuf(file, NULL, _IONBF, 0);
 		*len = fread(text, 1, (size_t)st.st_size, file);
-		*exposed = (st.st_mode & 077) != 0 && has_inline_secret(text, *len);
+		*mode = st.st_mode;
 		if (ferror(file)) {
 			omni_fail(err, -EIO, "%s: cannot be read", path);
 			free(text);
@@ -327,7 +326,8 @@ struct omni_config *omni_config_load(const char *path, struct omni_err *err)
 	const char *slash = strrchr(path, '/');
 	char dir[OMNI_CONFIG_PATH_LEN];
 	struct omni_config *config;
-	bool exposed = false;
+	mode_t mode = 0;
+	bool exposed;
 	size_t len = 0;
 	char *text;
 
@@ -336,9 +336,10 @@ struct omni_config *omni_config_load(const char *path, struct omni_err *err)
 		errno = ENAMETOOLONG;
 		return NULL;
 	}
-	text = read_file(path, &len, &exposed, err);
+	text = config_read_file(path, &len, &mode, err);
 	if (text == NULL)
 		return NULL;
+	exposed = (mode & 077) != 0 && has_inline_secret(text, len);
 	snprintf(dir, sizeof(dir), "%.*s", slash != NULL ? (int)(slash - path + 1) : 0, path);
 	config = parse(text, len, path, dir, err);
 	omni_wipe(text, len);

@@ -26,7 +26,7 @@
 #define OMNI_CONFIG_NUCLEUS_MAX 8
 #define OMNI_CONFIG_SECRET_MAX 1024
 #define OMNI_CONFIG_FILE_MAX (16 * 1024 * 1024)
-#define OMNI_CONFIG_WARNINGS_MAX 8
+#define OMNI_CONFIG_WARNINGS_MAX 16
 #define OMNI_CONFIG_WARNING_LEN 192
 
 /* Where a configuration lies when nobody names one, in this order; the second under $HOME. */
@@ -57,7 +57,7 @@
 #define OMNI_CONFIG_TABLE_NONE 0	   /* the kernel is told no routes */
 #define OMNI_CONFIG_TABLE_MAIN 254	   /* its main table */
 #define OMNI_CONFIG_TABLE_UNSET UINT32_MAX /* never in a loaded configuration */
-#define OMNI_CONFIG_PREFIXES_MAX 4096	   /* in one list */
+#define OMNI_CONFIG_PREFIXES_MAX 65536	   /* in one list */
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16
@@ -119,7 +119,7 @@ struct omni_config_next_hop {
 
 struct omni_config_underlay {
 	unsigned int port; /* index in ports */
-	uint16_t listen;   /* UDP, host order */
+	uint16_t listen;   /* UDP, host order; 0: any free one */
 	bool udp_checksum; /* on IPv4 too, whoever has to make it */
 	bool no_lane_ports;
 	uint16_t first_lane_port; /* of as many as there are workers; 0: any free ones */

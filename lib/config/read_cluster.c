@@ -354,7 +354,9 @@ int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_confi
 		return -EINVAL;
 	if (found[C_DENY].key != NULL && check_denied(d, found[C_DENY].value, cluster) != 0)
 		return -EINVAL;
-	if (cluster->secret == NULL && !cluster->open && cluster->n_peers == 0)
+	/* peers: {} in an L3 cluster: they come while it runs. */
+	if (cluster->secret == NULL && !cluster->open && cluster->n_peers == 0 &&
+	    (cluster->mode == OMNI_MODE_L2 || found[C_PEERS].key == NULL))
 		return doc_fail(d, node,
 				"cluster %s has no secret, is not open and lists no peers, "
 				"expected secret-file: (omnictl gensecret makes a secret), "

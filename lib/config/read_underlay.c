@@ -69,7 +69,7 @@ static int parse_lane_ports(void *target, const char *text, struct omni_err *err
 
 static const struct field fields[U_COUNT] = {
 	[U_PORT] = {"port", FIELD_NODE},
-	[U_LISTEN] = {"listen", FIELD_U16, offsetof(struct omni_config_underlay, listen), NULL, 1,
+	[U_LISTEN] = {"listen", FIELD_U16, offsetof(struct omni_config_underlay, listen), NULL, 0,
 		      UINT16_MAX},
 	[U_ADDRESS] = {"address", FIELD_TEXT, 0, parse_address},
 	[U_NEXT_HOP] = {"next-hop", FIELD_NODE},

@@ -32,7 +32,7 @@ LAYERS = {
 # Programs wire things together, so they see everything except for these, which stay small.
 APPS = {
     "nucleus": "nucleus noise signal replay crypto wire base",
-    "omnictl": "crypto wire base",
+    "omnictl": "config crypto wire base",
 }
 
 # Libraries that know nothing of DPDK: they run in the Nucleus, in tools and in plain tests.

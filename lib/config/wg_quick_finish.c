@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* A wg-quick file as a whole: keys, names, and each prefix at the last peer that claims it. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <omni_secret.h>
+
+#include "wg_quick.h"
+
+#define GONE UINT8_MAX /* length of a prefix that a later peer took */
+
+static void printable(char *text)
+{
+	/* What a file holds must not steer a terminal. */
+	for (char *p = text; *p != '\0'; p++) {
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	}
+}
+
+int wg_fail(const struct wg_reader *r, const char *fmt, ...)
+{
+	char text[OMNI_ERR_TEXT_LEN];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printable(text);
+	return omni_fail(r->err, -EINVAL, "%s:%zu: %s", r->file, r->line, text);
+}
+
+void wg_note(struct wg_reader *r, const char *fmt, ...)
+{
+	struct omni_wg_quick *wg = r->wg;
+	char text[OMNI_CONFIG_WARNING_LEN - 64];
+	va_list ap;
+
+	/* The last is for who loads the file. */
+	if (wg->n_notes >= OMNI_WG_QUICK_NOTES_MAX - 1)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	printable(text);
+	snprintf(wg->notes[wg->n_notes++], OMNI_CONFIG_WARNING_LEN, "%.32s:%zu: %s", r->file,
+		 r->line, text);
+}
+
+char *wg_trim(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\r\v\f");
+	len = strlen(text);
+	while (len > 0 && strchr(" \t\r\v\f", text[len - 1]) != NULL)
+		text[--len] = '\0';
+	return text;
+}
+
+int wg_check_peer(const struct wg_reader *r)
+{
+	if (!omni_is_zero_ct(&r->peer->key, sizeof(r->peer->key)))
+		return 0;
+	return wg_fail(r, "the [Peer] before this has no PublicKey, expected one");
+}
+
+/* ---- Prefixes ---- */
+
+struct claim {
+	struct omni_prefix *prefix;
+	unsigned int peer;
+};
+
+static int compare_claims(const void *x, const void *y)
+{
+	const struct claim *a = x, *b = y;
+	int c = memcmp(a->prefix->ip.b, b->prefix->ip.b, sizeof(a->prefix->ip.b));
+
+	if (c == 0)
+		c = (int)a->prefix->len - (int)b->prefix->len;
+	return c != 0 ? c : (a->prefix > b->prefix) - (a->prefix < b->prefix);
+}
+
+static bool same(const struct claim *a, const struct claim *b)
+{
+	return a->prefix->len == b->prefix->len && omni_ip_equal(&a->prefix->ip, &b->prefix->ip);
+}
+
+static void compact(struct omni_config_peer *peer)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < peer->n_allowed; i++) {
+		if (peer->allowed[i].len != GONE)
+			peer->allowed[n++] = peer->allowed[i];
+	}
+	peer->n_allowed = n;
+}
+
+/* Of those who claim the same prefix the last one gets it, as with wg. */
+static int settle(struct omni_wg_quick *wg)
+{
+	struct claim *all;
+	size_t n = 0, first = 0;
+
+	for (unsigned int i = 0; i < wg->n_peers; i++)
+		n += wg->peers[i].n_allowed;
+	all = calloc(n + 1, sizeof(*all));
+	if (all == NULL)
+		return -ENOMEM;
+	n = 0;
+	for (unsigned int i = 0; i < wg->n_peers; i++) {
+		for (unsigned int j = 0; j < wg->peers[i].n_allowed; j++)
+			all[n++] = (struct claim){&wg->peers[i].allowed[j], i};
+	}
+	if (n > 1)
+		qsort(all, n, sizeof(*all), compare_claims);
+	for (size_t i = 0; i < n; i = first) {
+		size_t winner = i;
+
+		for (first = i + 1; first < n && same(&all[i], &all[first]); first++)
+			winner = all[first].peer > all[winner].peer ? first : winner;
+		for (size_t j = i; j < first; j++) {
+			if (j != winner)
+				all[j].prefix->len = GONE;
+		}
+	}
+	free(all);
+	for (unsigned int i = 0; i < wg->n_peers; i++)
+		compact(&wg->peers[i]);
+	return 0;
+}
+
+/* ---- Keys and names ---- */
+
+static int compare_keys(const void *x, const void *y)
+{
+	const struct omni_config_peer *const *a = x, *const *b = y;
+
+	return memcmp((*a)->key.b, (*b)->key.b, OMNI_KEY_LEN);
+}
+
+static int compare_names(const void *x, const void *y)
+{
+	const struct omni_config_peer *const *a = x, *const *b = y;
+	int c = strcmp((*a)->name, (*b)->name);
+
+	return c != 0 ? c : (*a > *b) - (*a < *b);
+}
+
+static int check_keys(struct wg_reader *r, struct omni_config_peer **all, size_t n)
+{
+	qsort(all, n, sizeof(struct omni_config_peer *), compare_keys);
+	for (size_t i = 1; i < n; i++) {
+		char text[OMNI_KEY_B64_LEN];
+
+		if (memcmp(&all[i - 1]->key, &all[i]->key, OMNI_KEY_LEN) == 0)
+			return wg_fail(r, "two [Peer] sections have the PublicKey %s, expected one",
+				       omni_key_text(text, &all[i]->key));
+	}
+	return 0;
+}
+
+/* A number for those without a name, and for the later of two with the same. */
+static void give_names(struct omni_wg_quick *wg, struct omni_config_peer **all, size_t n)
+{
+	char last[OMNI_CONFIG_NAME_LEN] = "";
+
+	qsort(all, n, sizeof(struct omni_config_peer *), compare_names);
+	for (size_t i = 0; i < n; i++) {
+		bool numbered = strncmp(all[i]->name, "peer", 4) == 0 || all[i]->name[0] == '\0';
+		bool twice = strcmp(all[i]->name, last) == 0;
+
+		memcpy(last, all[i]->name, sizeof(last));
+		if (numbered || twice)
+			snprintf(all[i]->name, sizeof(all[i]->name), "peer%zu",
+				 (size_t)(all[i] - wg->peers) + 1);
+	}
+}
+
+static void note_default_route(struct wg_reader *r)
+{
+	struct omni_wg_quick *wg = r->wg;
+
+	for (unsigned int i = 0; i < wg->n_peers; i++) {
+		for (unsigned int j = 0; j < wg->peers[i].n_allowed; j++) {
+			char text[OMNI_PREFIX_TEXT_LEN];
+
+			if (wg->peers[i].allowed[j].len != 0)
+				continue;
+			wg_note(r,
+				"AllowedIPs %s: the kernel's default route is not changed; %s "
+				"carries what you route into it",
+				omni_prefix_text(text, &wg->peers[i].allowed[j]), wg->name);
+			return;
+		}
+	}
+}
+
+int wg_finish(struct wg_reader *r)
+{
+	struct omni_wg_quick *wg = r->wg;
+	struct omni_config_peer **all;
+	int rc;
+
+	if (r->section && r->peer != NULL && wg_check_peer(r) != 0)
+		return -EINVAL;
+	if (!r->has_key || omni_is_zero_ct(&wg->key, sizeof(wg->key)))
+		return wg_fail(r, "[Interface] has no PrivateKey, expected one");
+	all = calloc(wg->n_peers + 1, sizeof(*all));
+	if (all == NULL)
+		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
+	for (unsigned int i = 0; i < wg->n_peers; i++)
+		all[i] = &wg->peers[i];
+	rc = check_keys(r, all, wg->n_peers);
+	if (rc == 0)
+		give_names(wg, all, wg->n_peers);
+	free(all);
+	if (rc == 0 && settle(wg) != 0)
+		rc = omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
+	if (rc == 0)
+		note_default_route(r);
+	return rc;
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""Files of wg-quick's: dpdk-omni --wg runs them, omnictl wg import writes them as YAML."""
+import os
+import stat
+import subprocess
+
+import pytest
+
+from conftest import drop_rig, make_rig
+from rig import Gateway, program
+from topo import ip
+
+SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+PUBLIC = "j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8="
+PEER = "ISIjJCUmJygpKissLS4vMDEyMzQ1Njc4OTo7PD0+P0A="
+FILE = f"""\
+[Interface]
+Address = 10.7.0.1, fd00:7::1/64
+PrivateKey = {SECRET}
+MTU = 1380
+DNS = 192.0.2.53
+PostUp = touch /tmp/never
+# phone
+[Peer]
+PublicKey = {PEER}
+PresharedKey = {SECRET}
+AllowedIPs = 10.7.0.5/32, 10.20.0.0/16, ::/0
+Endpoint = 192.0.2.77:51820
+PersistentKeepalive = 25
+"""
+NOTES = ("wg0.conf:5: DNS is not applied", "wg0.conf:6: PostUp is not applied",
+         "AllowedIPs ::/0: the kernel's default route is not changed")
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    rig = make_rig(tmp_path_factory, 1, hosts=False)
+    for what in "all", "default":
+        subprocess.run(["ip", "netns", "exec", rig.topo.gw("a"), "sysctl", "-qw",
+                        f"net.ipv6.conf.{what}.disable_ipv6=0"], check=True)
+    yield rig
+    drop_rig(rig)
+
+
+def write(folder, text=FILE, name="wg0.conf"):
+    path = os.path.join(folder, name)
+    with open(path, "w", encoding="ascii") as f:
+        f.write(text)
+    os.chmod(path, 0o600)
+    return path
+
+
+def run(name, *argv):
+    return subprocess.run([program(name), *argv], capture_output=True, text=True, timeout=20)
+
+
+def test_a_file_runs_as_it_is(one, tmp_path):
+    ns = one.topo.gw("a")
+    g = Gateway(one, "a", name="wg")
+    g.argv += ["--wg", write(tmp_path), "--socket", g.socket]
+    one.processes.append(g)
+    g.start()
+    g.ready()
+    status = g.rpc("status")
+    assert status["identity"] == PUBLIC
+    for note in NOTES:
+        assert any(note in w for w in status["warnings"]), status["warnings"]
+    assert ip("-n", ns, "link", "show", "wg0").stdout.count("mtu 1380 ") == 1
+    addresses = ip("-n", ns, "addr", "show", "dev", "wg0").stdout
+    assert "10.7.0.1/32" in addresses and "fd00:7::1/64" in addresses
+    for family in "-4", "-6":
+        assert "default" not in ip("-n", ns, family, "route", "show", "dev", "wg0").stdout
+    sockets = subprocess.run(["ip", "netns", "exec", ns, "ss", "-Hlun"], capture_output=True,
+                             text=True, check=True).stdout
+    assert f":{status['listen']} " in sockets and status["listen"] != 0
+    assert g.stop() == 0
+    assert "wg0" not in ip("-n", ns, "link").stdout
+    assert not os.path.exists("/tmp/never")
+
+
+def test_table_off_leaves_the_kernels_routes_alone(one, tmp_path):
+    ns = one.topo.gw("a")
+    text = FILE.replace("MTU = 1380\n", "Table = off\nListenPort = 51999\n")
+    g = Gateway(one, "a", name="off")
+    g.argv += ["--wg", write(tmp_path, text, "off.conf"), "--socket", g.socket]
+    one.processes.append(g)
+    g.start()
+    g.ready()
+    assert g.rpc("status")["listen"] == 51999
+    assert "10.20.0.0" not in ip("-n", ns, "route", "show", "table", "all").stdout
+    assert "mtu 1420 " in ip("-n", ns, "link", "show", "off").stdout
+    assert g.stop() == 0
+
+
+def test_a_bad_file_starts_nothing(tmp_path):
+    for text, words in (
+            (FILE.replace("MTU", "MTX"), "wg0.conf:4: [Interface] has no key \"MTX\""),
+            (FILE.replace(SECRET, "x"), "wg0.conf:3: PrivateKey: is no key"),
+            (FILE.replace(f"PublicKey = {PEER}\n", ""), "has no PublicKey"),
+            ("", "has no PrivateKey")):
+        p = run("gateway", "--wg", write(tmp_path, text))
+        assert p.returncode == 2 and words in p.stderr, p.stderr
+        assert SECRET not in p.stderr
+    path = write(tmp_path)
+    for more in ("-c", "x.yaml"), ("--identity", "x"), ("--cluster", "x"):
+        p = run("gateway", "--wg", path, *more)
+        assert p.returncode == 2 and "does not go with --wg" in p.stderr
+
+
+def test_import_writes_what_runs(tmp_path):
+    path, out = write(tmp_path), os.path.join(tmp_path, "out")
+    p = run("omnictl", "wg", "import", path, out)
+    assert p.returncode == 0, p.stderr
+    assert sorted(os.listdir(out)) == ["wg0-phone.psk", "wg0.key", "wg0.yaml"]
+    assert sorted(p.stdout.split()) == sorted(os.path.join(out, f) for f in os.listdir(out))
+    for note in NOTES:
+        assert note in p.stderr
+    for name in os.listdir(out):
+        assert stat.S_IMODE(os.stat(os.path.join(out, name)).st_mode) == 0o600
+    yaml_file = os.path.join(out, "wg0.yaml")
+    with open(yaml_file, encoding="utf-8") as f:
+        text = f.read()
+    assert SECRET not in text
+    assert run("gateway", "--test", yaml_file).returncode == 0
+    assert run("omnictl", "pubkey", os.path.join(out, "wg0.key")).stdout.strip() == PUBLIC
+    again = run("omnictl", "wg", "import", path, out)
+    assert again.returncode == 1 and "is not replaced" in again.stderr
+    printed = run("omnictl", "wg", "import", path)
+    assert printed.returncode == 0 and printed.stdout == text
+    assert "wg0-phone.psk" in printed.stderr
+
+
+def test_import_of_a_file_without_peers(tmp_path):
+    path, out = write(tmp_path, FILE.split("# phone")[0]), os.path.join(tmp_path, "out")
+    assert run("omnictl", "wg", "import", path, out).returncode == 0
+    assert run("gateway", "--test", os.path.join(out, "wg0.yaml")).returncode == 0
