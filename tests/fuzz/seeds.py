@@ -12,8 +12,8 @@ from pywire import nucleus  # noqa: E402
 from pywire.keytree import Cluster, Identity  # noqa: E402
 
 
-def vectors():
-    for line in (TESTS / "vectors" / "omni_protocol.txt").read_text().splitlines():
+def vectors(file="omni_protocol.txt"):
+    for line in (TESTS / "vectors" / file).read_text().splitlines():
         if line[0] != "#":
             name, value = line.split(" ")
             yield name, bytes.fromhex(value.replace("-", ""))
@@ -62,11 +62,22 @@ def rpc():
     return {"one": call.encode(), "batch": batch.encode()}
 
 
+def wg():
+    """Messages as they are, and bytes to write over the target's own."""
+    kinds = {"initiation": 0, "response": 1, "initiation_cookie_reply": 2,
+             "response_cookie_reply": 3}
+    out = {name: bytes([kinds[name.removeprefix("psk_")]]) + value
+           for name, value in vectors("wireguard.txt") if name.removeprefix("psk_") in kinds}
+    out |= {f"over_{i}": bytes([0x80 | i, 6, 0]) for i in range(4)}
+    return out
+
+
 def main():
     folder = pathlib.Path(sys.argv[1])
     for target, inputs in (("signal", signal()), ("nucleus", nucleus_steps()), ("rpc", rpc()),
                            ("handshake", {str(i): bytes([i, 0, 2, 1, 1, 1, 1, 5, 234])
-                                          for i in range(4)}), ("config", config())):
+                                          for i in range(4)}), ("config", config()),
+                           ("wg", wg())):
         (folder / target).mkdir(parents=True, exist_ok=True)
         for name, value in inputs.items():
             (folder / target / name).write_bytes(value)
