@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from . import control, data, nucleus
+from . import control, data, nucleus, wireguard, wireguard_peer
 from .keytree import Cluster, Identity
 from .peer import Host, Link
 
@@ -62,3 +62,55 @@ def test_window_edges():
     w = data.Window()
     assert w.mark(0) and not w.mark(0) and w.mark(5000)
     assert not w.mark(5000 - data.WINDOW) and w.mark(5000 - data.WINDOW + 1)
+
+
+@pytest.fixture
+def wireguard_peers():
+    secrets = [os.urandom(32) for _ in "ab"]
+    publics = [wireguard.dh_public(s) for s in secrets]
+    socks = []
+    for _ in secrets:
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("127.0.0.1", 0))
+        socks.append(s)
+    psk = os.urandom(32)
+    a = wireguard_peer.Peer(socks[0], secrets[0], publics[1], socks[1].getsockname(), psk=psk)
+    b = wireguard_peer.Peer(socks[1], secrets[1], publics[0], psk=psk)
+    with a, b:
+        yield a, b
+
+
+def test_wireguard_both_ways(wireguard_peers):
+    a, b = wireguard_peers
+    near = wireguard_peer.Host(a, "10.0.0.1", "fd00::1")
+    far = wireguard_peer.Host(b, "10.0.0.2", "fd00::2")
+    assert a.connect() and b.wait(lambda: b.keepalives == 1)
+    assert near.ping("10.0.0.2") and far.ping("10.0.0.1", 1392) and near.ping("fd00::2", 0)
+    assert b.connect() and a.wait(lambda: a.keepalives == 1)
+    assert far.ping("fd00::1", 1372) and near.ping("10.0.0.2", 1)
+    assert not a.refused and not b.refused
+
+
+def test_wireguard_under_load(wireguard_peers):
+    a, b = wireguard_peers
+    b.under_load = True
+    assert a.connect() and a.cookies == 1 and b.refused["under load"] == 1
+    a.under_load = True     # its answers to responses, this time
+    assert not a.connect(0.5) and b.cookies == 1
+    assert a.connect() and wireguard_peer.Host(a, "10.0.0.1") and not b.refused["mac1"]
+
+
+def test_wireguard_replays(wireguard_peers):
+    a, b = wireguard_peers
+    initiation = a.initiation()
+    a.send_raw(initiation)
+    assert a.wait(lambda: a.pending is None)
+    a.send_raw(initiation)
+    assert b.wait(lambda: b.refused["old timestamp"] == 1)
+    for counter in (9000, 9000, 9000 - 8192, 9000 - 8191, 9000 - 8191):
+        a.send(b"", counter=counter)
+    assert b.wait(lambda: b.refused["replay"] == 3) and b.keepalives == 3   # one confirmed
+    flipped = bytearray(a.session.seal())
+    flipped[-1] ^= 1
+    a.send_raw(bytes(flipped))
+    assert b.wait(lambda: b.refused["tag"] == 1)
