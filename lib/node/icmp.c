@@ -199,19 +199,29 @@ static uint64_t v6_sum(const uint8_t *ip, uint32_t at, uint32_t len)
 	       omni_sum(ip + at, len - at);
 }
 
+/*
+ * Whose word the error is. The kernel behind a tun port takes no packet from there that has an
+ * address of its own, ours, as the source: it hears from whom it spoke to.
+ */
+static bool is_hosts(struct rte_mbuf *m)
+{
+	return (omni_meta(m)->flags & OMNI_META_HOST) != 0;
+}
+
 static bool make_v4_error(struct omni_worker *w, struct rte_mbuf *m, const struct omni_l3 *l3,
 			  struct say say, uint16_t mtu)
 {
 	uint32_t quote = OMNI_MIN((uint32_t)rte_pktmbuf_data_len(m), V4_ERROR_MAX - V4_FRONT);
-	uint8_t to[4], *ip = rte_pktmbuf_mtod(m, uint8_t *), *icmp;
+	uint8_t from[4], to[4], *ip = rte_pktmbuf_mtod(m, uint8_t *), *icmp;
 
+	memcpy(from, is_hosts(m) ? ip + V4_DEST : l3->v4, sizeof(from));
 	memcpy(to, ip + 12, sizeof(to));
 	trim(m, quote);
 	if (!make_front(m, V4_FRONT))
 		return false;
 	ip = rte_pktmbuf_mtod(m, uint8_t *);
 	icmp = ip + OMNI_IPV4_HDR_LEN;
-	memcpy(ip + 12, l3->v4, sizeof(l3->v4));
+	memcpy(ip + 12, from, sizeof(from));
 	memcpy(ip + 16, to, sizeof(to));
 	w->ip_id++;
 	put_v4(w, ip, V4_FRONT + quote, TOS_INTERNETWORK_CONTROL);
@@ -227,15 +237,16 @@ static bool make_v6_error(struct rte_mbuf *m, const struct omni_l3 *l3, struct s
 			  uint32_t mtu)
 {
 	uint32_t quote = OMNI_MIN((uint32_t)rte_pktmbuf_data_len(m), V6_ERROR_MAX - V6_FRONT);
-	uint8_t to[16], *ip = rte_pktmbuf_mtod(m, uint8_t *), *icmp;
+	uint8_t from[16], to[16], *ip = rte_pktmbuf_mtod(m, uint8_t *), *icmp;
 
+	memcpy(from, is_hosts(m) ? ip + V6_DEST : l3->v6, sizeof(from));
 	memcpy(to, ip + 8, sizeof(to));
 	trim(m, quote);
 	if (!make_front(m, V6_FRONT))
 		return false;
 	ip = rte_pktmbuf_mtod(m, uint8_t *);
 	icmp = ip + OMNI_IPV6_HDR_LEN;
-	memcpy(ip + 8, l3->v6, sizeof(l3->v6));
+	memcpy(ip + 8, from, sizeof(from));
 	memcpy(ip + 24, to, sizeof(to));
 	put_v6(ip, V6_FRONT + quote, 0);
 	memset(icmp, 0, ICMP_HDR_LEN);

@@ -5,6 +5,9 @@
 
 #include "worker.h"
 
+/* Where the destination stands in the headers. */
+#define V4_DEST 16
+#define V6_DEST 24
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_ARP 0x0806
 #define ETHERTYPE_IPV6 0x86dd

@@ -6,8 +6,6 @@
  */
 #include "hold.h"
 
-#define V4_DEST 16
-#define V6_DEST 24
 #define LINK_LEN 16 /* a link header in one store, from two bytes before it on */
 
 /* The way to a destination, looked up once for the packets that follow each other to it. */
