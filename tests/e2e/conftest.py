@@ -44,14 +44,19 @@ def fresh_prefix():
 
 
 def make_rig(tmp_path_factory, sites, hosts=True, mtu=1500):
-    topo = Topo(fresh_prefix(), sites, hosts=hosts, mtu=mtu)
+    return raise_rig(tmp_path_factory, Topo(fresh_prefix(), sites, hosts=hosts, mtu=mtu))
+
+
+def raise_rig(tmp_path_factory, topo):
     try:
         topo.up()
         topo.offloads(False)
     except BaseException:
         topo.down()
         raise
-    return Rig(topo, str(tmp_path_factory.mktemp("rig")))
+    rig = Rig(topo, str(tmp_path_factory.mktemp("rig")))
+    rig.number = _count[0]
+    return rig
 
 
 def drop_rig(rig):

@@ -349,7 +349,8 @@ class Rig:
             out.append(f"--- {os.path.basename(p.log)}\n{p.tail(25)}")
         return "\n".join(out)
 
-    def ping(self, ns, addr, count=3, interval=0.1, size=56, deadline=None, pattern=None, wait=2):
+    def ping(self, ns, addr, count=3, interval=0.1, size=56, deadline=None, pattern=None, wait=2,
+             source=None):
         """ping; (sent, received, sorted round-trip times in microseconds)."""
         argv = ["ping", "-n", "-c", str(count), "-i", str(interval), "-s", str(size), "-W",
                 str(wait)]
@@ -357,6 +358,8 @@ class Rig:
             argv += ["-w", str(deadline)]
         if pattern:
             argv += ["-p", pattern]
+        if source:
+            argv += ["-I", source]
         out = self.topo.exec(ns, *argv, addr, check=False, timeout=120).stdout
         times = sorted(float(line.split("time=")[1].split()[0]) * 1000
                        for line in out.splitlines() if "time=" in line)

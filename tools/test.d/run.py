@@ -121,14 +121,24 @@ class Run:
         print("\n".join(said.splitlines()[-40:]))
         self.say(f"FAILED: {title} ({test['result']})")
 
+    def machine(self):
+        """Where the virtual machine of --with-vm lies, for the tests that need it."""
+        if not self.args.with_vm:
+            return {}
+        where, log = os.path.join(BUILDS, "vm"), os.path.join(BUILDS, "vm.log")
+        self.say("a Debian kernel and QEMU for --with-vm")
+        fetched = self.command([os.path.join(TOP, "tests/vm/fetch"), where], log) == 0
+        return {"OMNI_VM": where} if self.one("fetch the virtual machine", fetched) else {}
+
     def pytest(self, where):
         self.say("end-to-end and second-implementation tests (pytest)")
         with tempfile.NamedTemporaryFile(suffix=".xml") as xml_file:
             argv = ["/usr/bin/python3", "-m", "pytest", "--junitxml", xml_file.name]
             if self.args.k:
                 argv += ["-k", self.args.k]
+            env = {"OMNI_BUILD": where, **self.machine()}
             # SIGINT: pytest then still takes its namespaces and processes down.
-            status = self.command(argv, stop=signal.SIGINT, OMNI_BUILD=where)
+            status = self.command(argv, stop=signal.SIGINT, **env)
             try:
                 root = xml.etree.ElementTree.parse(xml_file.name).getroot()
             except xml.etree.ElementTree.ParseError:
@@ -186,6 +196,7 @@ def main():
     ap.add_argument("--quick", action="store_true")
     ap.add_argument("-k", metavar="NAME")
     ap.add_argument("--no-sanitizers", action="store_true")
+    ap.add_argument("--with-vm", action="store_true")
     run = Run(ap.parse_args())
     for s in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(s, interrupted)
