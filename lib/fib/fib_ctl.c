@@ -6,7 +6,9 @@
 
 #include <rte_errno.h>
 
-#include "fib.h"
+#include <omni_cursor.h>
+
+#include "adjacency.h"
 
 struct omni_fib *omni_fib_create(uint32_t routes, uint32_t adjacencies, struct omni_rcu *rcu)
 {
@@ -16,9 +18,7 @@ struct omni_fib *omni_fib_create(uint32_t routes, uint32_t adjacencies, struct o
 		goto fail;
 	fib->rcu = rcu;
 	fib->limit = routes;
-	fib->n_adjacencies = adjacencies;
-	fib->adjacency = calloc(adjacencies, sizeof(*fib->adjacency));
-	if (fib->adjacency == NULL && adjacencies > 0)
+	if (fib_adjacencies_open(fib, adjacencies) < 0)
 		goto fail;
 	return fib;
 fail:
@@ -31,11 +31,10 @@ void omni_fib_free(struct omni_fib *fib)
 {
 	if (fib == NULL)
 		return;
-	for (unsigned int i = 0; i < OMNI_FIB_CLUSTERS_MAX; i++) {
+	for (unsigned int i = 0; i < OMNI_FIB_CLUSTERS_MAX; i++)
 		free(atomic_load(&fib->cluster[i]));
-		free(atomic_load(&fib->routes[i]));
-	}
-	free(fib->adjacency);
+	fib_adjacencies_close(fib);
+	fib_blocks_close(&fib->blocks);
 	free(fib);
 }
 
@@ -64,142 +63,107 @@ int omni_fib_set_cluster(struct omni_fib *fib, uint16_t cluster, const struct om
 	return 0;
 }
 
-static bool same_prefix(const struct omni_prefix *a, const struct omni_prefix *b)
-{
-	return a->len == b->len && omni_ip_is_v4(&a->ip) == omni_ip_is_v4(&b->ip) &&
-	       omni_prefix_contains(a, &b->ip);
-}
-
-static struct routes *copy_routes(const struct routes *old, uint32_t room)
-{
-	struct routes *r = calloc(1, sizeof(*r) + room * sizeof(r->at[0]));
-
-	if (r != NULL && old != NULL) {
-		r->n = old->n;
-		memcpy(r->at, old->at, old->n * sizeof(r->at[0]));
-	}
-	return r;
-}
-
-static void publish(struct omni_fib *fib, uint16_t cluster, struct routes *r)
-{
-	struct routes *old =
-		atomic_exchange_explicit(&fib->routes[cluster], r, memory_order_acq_rel);
-
-	if (old != NULL)
-		omni_rcu_defer(fib->rcu, &old->rcu, free, old);
-	omni_fib_touch(fib);
-}
-
-static uint32_t find(const struct routes *r, const struct omni_prefix *prefix)
-{
-	uint32_t i = 0;
-
-	while (r != NULL && i < r->n && !same_prefix(&r->at[i].prefix, prefix))
-		i++;
-	return i;
-}
-
 static bool is_valid(uint16_t cluster, const struct omni_prefix *prefix)
 {
 	return cluster < OMNI_FIB_CLUSTERS_MAX &&
 	       prefix->len <= (omni_ip_is_v4(&prefix->ip) ? 32 : 128);
 }
 
+static fib_key key_of(const struct omni_ip *ip)
+{
+	if (omni_ip_is_v4(ip))
+		return (fib_key)omni_load_be32(ip->b + 12) << 96;
+	return fib_key_of(omni_load_be64(ip->b), omni_load_be64(ip->b + 8));
+}
+
+/* Constness is the caller's. */
+static _Atomic uint64_t *root_of(const struct omni_fib *fib, uint16_t cluster,
+				 const struct omni_ip *ip)
+{
+	return (_Atomic uint64_t *)(uintptr_t)(omni_ip_is_v4(ip) ? &fib->root[cluster].v4
+								 : &fib->root[cluster].v6);
+}
+
 int omni_fib_set(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
 		 omni_dest dest)
 {
-	const struct routes *old;
-	struct routes *r;
-	uint32_t at, n;
+	int rc;
 
-	if (!is_valid(cluster, prefix))
+	if (!is_valid(cluster, prefix) || dest == OMNI_DEST_MISS)
 		return -EINVAL;
-	old = atomic_load(&fib->routes[cluster]);
-	n = old != NULL ? old->n : 0;
-	at = find(old, prefix);
-	if (at == n && fib->count >= fib->limit)
-		return -ENOSPC;
-	r = copy_routes(old, n + 1);
-	if (r == NULL)
-		return -ENOMEM;
-	if (at == n) {
-		for (at = 0; at < n && r->at[at].prefix.len >= prefix->len; at++)
-			;
-		memmove(&r->at[at + 1], &r->at[at], (n - at) * sizeof(r->at[0]));
-		r->n++;
-		fib->count++;
-	}
-	r->at[at] = (struct omni_fib_entry){.cluster = cluster, .prefix = *prefix, .dest = dest};
-	publish(fib, cluster, r);
+	rc = fib_tree_set(fib, root_of(fib, cluster, &prefix->ip), key_of(&prefix->ip), prefix->len,
+			  dest, fib->count < fib->limit);
+	if (rc < 0)
+		return rc;
+	fib->count += (uint32_t)rc;
+	omni_fib_touch(fib);
 	return 0;
 }
 
 int omni_fib_del(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
 		 omni_dest dest)
 {
-	const struct routes *old;
-	struct routes *r;
-	uint32_t at;
+	int rc;
 
 	if (!is_valid(cluster, prefix))
 		return -ENOENT;
-	old = atomic_load(&fib->routes[cluster]);
-	at = find(old, prefix);
-	if (old == NULL || at == old->n || (dest != OMNI_DEST_MISS && old->at[at].dest != dest))
-		return -ENOENT;
-	r = copy_routes(old, old->n);
-	if (r == NULL)
-		return -ENOMEM;
-	memmove(&r->at[at], &r->at[at + 1], (r->n - at - 1) * sizeof(r->at[0]));
-	r->n--;
+	rc = fib_tree_del(fib, root_of(fib, cluster, &prefix->ip), key_of(&prefix->ip), prefix->len,
+			  dest);
+	if (rc < 0)
+		return rc;
 	fib->count--;
-	publish(fib, cluster, r);
+	omni_fib_touch(fib);
 	return 0;
-}
-
-unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest)
-{
-	const struct routes *old =
-		cluster < OMNI_FIB_CLUSTERS_MAX ? atomic_load(&fib->routes[cluster]) : NULL;
-	struct routes *r = old != NULL ? copy_routes(old, old->n) : NULL;
-	uint32_t n = 0;
-
-	if (r == NULL)
-		return 0;
-	for (uint32_t i = 0; i < old->n; i++)
-		if (old->at[i].dest != dest)
-			r->at[n++] = old->at[i];
-	r->n = n;
-	n = old->n - n;
-	fib->count -= n;
-	publish(fib, cluster, r);
-	return n;
 }
 
 omni_dest omni_fib_get(const struct omni_fib *fib, uint16_t cluster,
 		       const struct omni_prefix *prefix)
 {
-	const struct routes *r;
-	uint32_t at;
-
 	if (!is_valid(cluster, prefix))
 		return OMNI_DEST_MISS;
-	r = atomic_load(&fib->routes[cluster]);
-	at = find(r, prefix);
-	return r != NULL && at < r->n ? r->at[at].dest : OMNI_DEST_MISS;
+	return fib_tree_get(root_of(fib, cluster, &prefix->ip), key_of(&prefix->ip), prefix->len);
+}
+
+/* ---- All routes of a tree ---- */
+
+struct walk {
+	struct omni_fib_entry entry;
+	bool v4;
+	int (*fn)(const struct omni_fib_entry *entry, void *arg);
+	void *arg;
+};
+
+static int on_route(fib_key key, unsigned int len, omni_dest dest, void *arg)
+{
+	struct walk *w = arg;
+
+	if (w->v4) {
+		w->entry.prefix.ip = omni_ip_from_v4(__builtin_bswap32((uint32_t)(key >> 96)));
+	} else {
+		omni_store_be64(w->entry.prefix.ip.b, (uint64_t)(key >> 64));
+		omni_store_be64(w->entry.prefix.ip.b + 8, (uint64_t)key);
+	}
+	w->entry.prefix.len = (uint8_t)len;
+	w->entry.dest = dest;
+	return w->fn(&w->entry, w->arg);
+}
+
+static int walk_cluster(const struct omni_fib *fib, uint16_t cluster,
+			int (*fn)(const struct omni_fib_entry *entry, void *arg), void *arg)
+{
+	struct walk w = {.entry.cluster = cluster, .v4 = true, .fn = fn, .arg = arg};
+	int rc = fib_tree_walk(atomic_load(&fib->root[cluster].v4), on_route, &w);
+
+	w.v4 = false;
+	return rc != 0 ? rc : fib_tree_walk(atomic_load(&fib->root[cluster].v6), on_route, &w);
 }
 
 void omni_fib_walk(const struct omni_fib *fib,
 		   int (*fn)(const struct omni_fib_entry *entry, void *arg), void *arg)
 {
-	for (unsigned int c = 0; c < OMNI_FIB_CLUSTERS_MAX; c++) {
-		const struct routes *r = atomic_load(&fib->routes[c]);
-
-		for (uint32_t i = 0; r != NULL && i < r->n; i++)
-			if (fn(&r->at[i], arg) != 0)
-				return;
-	}
+	for (uint16_t c = 0; c < OMNI_FIB_CLUSTERS_MAX; c++)
+		if (walk_cluster(fib, c, fn, arg) != 0)
+			return;
 }
 
 uint32_t omni_fib_count(const struct omni_fib *fib)
@@ -207,25 +171,44 @@ uint32_t omni_fib_count(const struct omni_fib *fib)
 	return fib->count;
 }
 
-omni_dest omni_fib_adjacency_add(struct omni_fib *fib, uint16_t port, const uint8_t mac[6])
+size_t omni_fib_bytes(const struct omni_fib *fib)
 {
-	for (uint32_t i = 0; i < fib->n_adjacencies; i++) {
-		struct omni_adjacency *a = &fib->adjacency[i];
-
-		if (atomic_load(&a->generation) != 0)
-			continue;
-		a->port = port;
-		memcpy(a->mac, mac, sizeof(a->mac));
-		if (++fib->next_generation == 0)
-			fib->next_generation = 1;
-		atomic_store_explicit(&a->generation, fib->next_generation, memory_order_release);
-		return omni_dest_make(OMNI_DEST_HOST, i, fib->next_generation);
-	}
-	return OMNI_DEST_MISS;
+	return fib->blocks.bytes + fib->blocks.size * sizeof(struct fib_dead);
 }
 
-void omni_fib_adjacency_del(struct omni_fib *fib, omni_dest dest)
+/* ---- Flush ---- */
+
+/* Routes that one walk finds. */
+#define FLUSH_MAX 1024
+
+struct flush {
+	omni_dest dest;
+	unsigned int n;
+	struct omni_prefix found[FLUSH_MAX];
+};
+
+static int find_dest(const struct omni_fib_entry *entry, void *arg)
 {
-	if (omni_fib_adjacency(fib, dest) != NULL)
-		atomic_store(&fib->adjacency[omni_dest_index(dest)].generation, 0);
+	struct flush *f = arg;
+
+	if (entry->dest == f->dest)
+		f->found[f->n++] = entry->prefix;
+	return f->n == FLUSH_MAX;
+}
+
+unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest)
+{
+	struct flush f = {.dest = dest};
+	unsigned int gone = 0, before;
+
+	if (cluster >= OMNI_FIB_CLUSTERS_MAX)
+		return 0;
+	do {
+		before = gone;
+		f.n = 0;
+		(void)walk_cluster(fib, cluster, find_dest, &f);
+		for (unsigned int i = 0; i < f.n; i++)
+			gone += omni_fib_del(fib, cluster, &f.found[i], dest) == 0;
+	} while (f.n == FLUSH_MAX && gone > before);
+	return gone;
 }
