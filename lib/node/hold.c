@@ -26,6 +26,8 @@ static unsigned int waiting(const struct omni_worker *w, const struct wanted *wa
 		n++;
 		*told |= h->held[i].told_s == w->now_s;
 	}
+	for (unsigned int i = 0; i < h->n_again; i++)
+		*told |= h->again[i].told_s == w->now_s && same(&h->again[i].wanted, wanted);
 	return n;
 }
 
@@ -79,8 +81,8 @@ unsigned int omni_node_hold(struct omni_worker *w, struct rte_mbuf *m, const str
 		return OMNI_STAT_drop_held_full;
 	if (!told && type != OMNI_EVENT_WANT_KEY)
 		tell(w, wanted, type);
+	count(w, OMNI_STAT_held, omni_meta(m)->sequence == 0);
 	put(w, m, wanted);
-	count(w, OMNI_STAT_held, 1);
 	return PUNT;
 }
 
@@ -135,6 +137,8 @@ unsigned int omni_node_hold_again(struct omni_worker *w, struct rte_mbuf **m, un
 		omni_meta(e->m)->sequence = e->deadline;
 		m[left++] = e->m;
 	}
+	if (left == 0)
+		h->n_again = 0;
 	stage_end(w, OMNI_STAGE_hold, left);
 	return left;
 }

@@ -59,6 +59,7 @@ static const struct say v6_says[] = {
 struct content {
 	uint8_t proto;
 	bool known;    /* proto and at; else the headers go on too long, or break off */
+	bool readable; /* its first bytes are there */
 	bool fragment; /* a part of something */
 	bool later;    /* and not its first one */
 	uint32_t at;   /* where it begins */
@@ -109,8 +110,7 @@ static void look_in(struct content *c, struct rte_mbuf *m)
 		look_in_v6(c, ip, rte_pktmbuf_data_len(m));
 	else
 		look_in_v4(c, ip);
-	if (c->at + ICMP_HDR_LEN > rte_pktmbuf_data_len(m))
-		c->known = false;
+	c->readable = c->known && c->at + ICMP_HDR_LEN <= rte_pktmbuf_data_len(m);
 }
 
 static bool is_icmp(const struct content *c, bool v6)
@@ -123,10 +123,12 @@ static bool may_tell(const struct content *c, const uint8_t *ip)
 {
 	uint8_t type;
 
-	if (c->later || (!c->known && (is_v6(ip) || is_icmp(c, false))))
+	if (c->later || !c->known)
 		return false;
 	if (!is_icmp(c, is_v6(ip)))
 		return true;
+	if (!c->readable)
+		return false;
 	type = ip[c->at];
 	if (is_v6(ip))
 		return type >= V6_ECHO && type != 137;
@@ -347,7 +349,7 @@ static bool serve(struct omni_worker *w, struct rte_mbuf *m, const struct omni_l
 	bool v6 = is_v6(rte_pktmbuf_mtod(m, const uint8_t *)), whole = c->known && !c->fragment;
 	struct say say = v6 ? v6_says[ICMP_SELF] : v4_says[ICMP_SELF];
 
-	if (whole && is_icmp(c, v6) && (v6 ? echo_v6(m, c) : echo_v4(w, m, c))) {
+	if (whole && c->readable && is_icmp(c, v6) && (v6 ? echo_v6(m, c) : echo_v4(w, m, c))) {
 		count(w, OMNI_STAT_icmp_echoed, 1);
 		return true;
 	}

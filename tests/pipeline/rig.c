@@ -317,6 +317,11 @@ void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct lin
 	set_flood(sb);
 }
 
+void rig_set_path(struct rig *r, unsigned int from, unsigned int to, const struct link *link)
+{
+	set_path(&r->site[from], &r->site[to], link);
+}
+
 void rig_rekey(struct rig *r, unsigned int a, unsigned int b, const struct link *link,
 	       struct omni_keypair *old[2])
 {

@@ -91,6 +91,9 @@ void rig_set_queues(struct omni_port *port, uint16_t queues, uint16_t first_work
 /* Keys and paths between two sites, and each in the other's flood list. */
 void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct link *link);
 
+/* Another path from one to the other, which are connected: mtu, v6 and checksum of link. */
+void rig_set_path(struct rig *r, unsigned int from, unsigned int to, const struct link *link);
+
 /* New keys between them; the old ones (a's, b's) still open until they are retired. */
 void rig_rekey(struct rig *r, unsigned int a, unsigned int b, const struct link *link,
 	       struct omni_keypair *old[2]);

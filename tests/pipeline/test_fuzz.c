@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "rig.h"
+#include "packets.h"
 
 #define LEN_MAX 2000
 #define OUTER_LEN 42
@@ -281,6 +281,119 @@ static void local_nonsense(void **state)
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_runt), OMNI_ETHER_HDR_LEN);
 }
 
+/* A packet with something wrong in it, or nothing. */
+static unsigned int bad_packet(uint8_t *at)
+{
+	static const uint8_t protos[] = {1, 6, 17, 44, 58, 60, 0};
+	struct packet p = {
+		.v6 = below(2) != 0,
+		.from_site = below(3),
+		.from = below(2) != 0 ? 10 : below(256),
+		.to_site = below(3),
+		.to = below(2) != 0 ? 11 : below(4),
+		.ttl = (uint8_t)(below(4) != 0 ? 1 + below(3) : below(256)),
+		.proto = protos[below(sizeof(protos))],
+		.frag = (uint16_t)(below(4) != 0 ? 0 : rnd()),
+		.n_options = below(4) != 0 ? 0 : below(41),
+		.len = (uint16_t)below(below(3) != 0 ? 64 : LEN_MAX - 100),
+	};
+	unsigned int len;
+	uint8_t payload[LEN_MAX];
+
+	fill(payload, p.len);
+	fill(p.options, sizeof(p.options));
+	payload[0] = (uint8_t)(below(2) != 0 ? 128 : below(16));
+	p.payload = payload;
+	len = put_packet(at, &p);
+	if (below(2) != 0)
+		flip(at, OMNI_MIN(len, below(2) != 0 ? 40U : 80U));
+	if (!p.v6 && below(4) != 0) {
+		memset(at + 10, 0, 2);
+		omni_store_be16(at + 10, (uint16_t)~fold16(sum16(at, header_len(&p))));
+	}
+	return below(4) != 0 ? len : below(len + 1);
+}
+
+static struct rte_mbuf *bad_packet_frame(struct rig *r, const struct omni_port *port)
+{
+	struct packet p = {.len = 0};
+	struct rte_mbuf *m = packet_frame(r, port, &p, 0);
+	uint8_t *f = rte_pktmbuf_mtod(m, uint8_t *), packet[LEN_MAX];
+	unsigned int len = bad_packet(packet);
+
+	rte_pktmbuf_trim(m, 20);
+	memcpy(rte_pktmbuf_append(m, (uint16_t)len), packet, len);
+	omni_store_be16(f + 12, len > 0 && packet[0] >> 4 == 6 ? 0x86dd : 0x0800);
+	if (below(8) == 0)
+		flip(f, ETH);
+	return m;
+}
+
+static struct rte_mbuf *bad_packet_datagram(struct rig *r)
+{
+	static uint64_t sequence = 1u << 20;
+	struct forge f = {.sequence = ++sequence, .lane = (uint16_t)below(2)};
+	uint8_t packet[LEN_MAX];
+	unsigned int len = bad_packet(packet);
+
+	if (below(8) == 0)
+		f.kind = (uint8_t)below(6);
+	return rig_sealed(r, 1, 0, &f, packet, (uint16_t)len);
+}
+
+static void take_all(struct rig *r)
+{
+	struct rte_mbuf *m;
+
+	discard(r);
+	while (omni_xring_take(r->site[0].xring->link, &m, 1) == 1)
+		rte_pktmbuf_free(m);
+	while ((m = rig_out(r->site[0].uplink)) != NULL)
+		rte_pktmbuf_free(m);
+}
+
+/* L3: whatever a host sends, and whatever a member does. What leaves is a packet. */
+static void packets(void **state)
+{
+	static const struct omni_l3 l3 = {.relay = true, .ecn = true};
+	struct rig *r = *state;
+	struct site *a = &r->site[0];
+	unsigned int len, rounds = (unsigned int)env("OMNI_FUZZ_ROUNDS", 5);
+	struct packet p = {.from = 10, .to_site = 1, .to = 11, .len = 50};
+
+	join(r, NULL, &l3);
+	rig_connect(r, 0, 2, NULL);
+	allow(r, 0, 2);
+	atomic_store(&a->bridges->at[DOMAIN].tcp_mss, OMNI_MSS_AUTO);
+	a->local[0]->info.mtu = 1300;
+	for (unsigned int burst = 0; burst < 200 * rounds; burst++) {
+		for (unsigned int i = 0; i < 1 + burst % 70; i++) {
+			rig_in(a->local[0], bad_packet_frame(r, a->local[0]));
+			rig_in(a->uplink, bad_packet_datagram(r));
+		}
+		if (below(8) == 0)
+			omni_fib_touch(a->fib);
+		rig_turn(r, 0);
+		while (take_packet(a->local[0], &len) != NULL)
+			assert_in_range(len, 20, 1300);
+		take_all(r);
+	}
+	/* Everything was met. */
+	assert_true(rig_count(r, 0, OMNI_STAT_drop_bad_ip) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_drop_ip_checksum) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_drop_source_address) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_drop_held_full) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_drop_same_peer) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_ip_fragments_sent) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_icmp_sent) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_icmp_withheld) > 0);
+	assert_true(rig_count(r, 0, OMNI_STAT_drop_no_mbuf) == 0);
+	/* And it works still. */
+	packet_in(r, 0, 0, &p);
+	rig_run(r);
+	expect_packet(r, 1, 0, &p, 2);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
@@ -289,6 +402,7 @@ int main(void)
 		TEST(every_length),
 		TEST(in_bursts),
 		TEST(local_nonsense),
+		TEST(packets),
 	};
 
 	return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
