@@ -11,4 +11,10 @@
  */
 enum exit_status wg_import(const char *path, const char *dir);
 
+/*
+ * Print what wg show prints, of the interface or cluster named which, or of "all", or their names
+ * ("interfaces"); word as in wg show INTERFACE WORD, or NULL.
+ */
+enum exit_status wg_show(const char *socket, const char *which, const char *word);
+
 #endif
