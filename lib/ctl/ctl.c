@@ -5,7 +5,7 @@
 
 #include <rte_errno.h>
 
-#include "l3.h"
+#include "neighbours.h"
 
 #define DRAIN_EVERY_MS 10
 
@@ -60,6 +60,8 @@ static int build(struct omni_ctl *ctl, struct omni_err *err)
 		rc = ctl_clusters_init(ctl, err);
 	if (rc == 0)
 		rc = ctl_kernel_init(ctl, err);
+	if (rc == 0)
+		rc = ctl_neighbours_init(ctl, err);
 	if (rc == 0)
 		rc = ctl_nucleus_init(ctl, err);
 	return rc;
@@ -259,6 +261,7 @@ void omni_ctl_free(struct omni_ctl *ctl)
 	ctl->stopping = true;
 	ctl_nucleus_fini(ctl);
 	ctl_kernel_fini(ctl);
+	ctl_neighbours_fini(ctl);
 	ctl_clusters_fini(ctl);
 	ctl_nexthop_fini(ctl);
 	ctl_names_fini(ctl);

@@ -431,6 +431,10 @@ void ctl_l3_fini(struct omni_ctl *ctl, struct ctl_cluster *c);
 void ctl_l3_ports(struct omni_ctl *ctl);
 /* Somebody claims vip, or does so no more: route it to whose it is. */
 void ctl_l3_vip(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_ip *vip);
+/* ARP or neighbour discovery came in on an L3 port. neighbours.c */
+void ctl_neighbour_frame(struct omni_ctl *ctl, struct rte_mbuf *m);
+/* A packet is for a host on a link that is not known. */
+void ctl_neighbour_want(struct omni_ctl *ctl, uint16_t cluster, const struct omni_ip *ip);
 /* Where datagrams go is another address: look at the kernel's routes again. */
 void ctl_kernel_touch(struct omni_ctl *ctl);
 
@@ -642,7 +646,8 @@ struct omni_ctl {
 	struct ctl_nexthops *nexthops;
 	struct ctl_names *names;
 	struct ctl_nucleus *nucleus;
-	struct ctl_kernel *kernel; /* kernel_routes.c */
+	struct ctl_kernel *kernel;	   /* kernel_routes.c */
+	struct ctl_neighbours *neighbours; /* neighbours.c */
 	struct omni_mgmt *mgmt;
 };
 

@@ -96,7 +96,9 @@ static void of_peer(struct omni_ctl *ctl, const struct omni_event *ev)
 
 void ctl_event(struct omni_ctl *ctl, const struct omni_event *ev)
 {
-	if (ev->type == OMNI_EVENT_LEARN || ev->type == OMNI_EVENT_MOVE)
+	if (ev->type == OMNI_EVENT_WANT_NEIGHBOUR)
+		ctl_neighbour_want(ctl, ev->cluster, &ev->from.ip);
+	else if (ev->type == OMNI_EVENT_LEARN || ev->type == OMNI_EVENT_MOVE)
 		learn(ctl, ev);
 	else
 		of_peer(ctl, ev);

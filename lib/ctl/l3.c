@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-#include "l3.h"
+#include "neighbours.h"
 
 #define AUTO_FIRST_BYTE 0xfd /* of derived addresses */
 
@@ -180,6 +180,14 @@ static void add_port(struct omni_ctl *ctl, struct ctl_cluster *c, unsigned int i
 	(void)look_at_side(ctl, p, port);
 }
 
+static void link_changed(struct omni_ctl *ctl, struct ctl_l3_port *p, bool up)
+{
+	p->up = up;
+	if (up)
+		ctl_kernel_port_up(ctl, p->id);
+	ctl_neighbours_link(ctl, p->id, up);
+}
+
 void ctl_l3_ports(struct omni_ctl *ctl)
 {
 	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
@@ -193,9 +201,8 @@ void ctl_l3_ports(struct omni_ctl *ctl)
 			if (port == NULL)
 				continue;
 			changed |= look_at_side(ctl, p, port);
-			if (!p->up && port->info.link_up)
-				ctl_kernel_port_up(ctl, p->id);
-			p->up = port->info.link_up;
+			if (p->up != port->info.link_up)
+				link_changed(ctl, p, port->info.link_up);
 		}
 		if (changed)
 			route_ours(ctl, c);

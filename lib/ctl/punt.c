@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
-/* What the workers' rings hold for control: events, decrypted control messages, handshakes. */
+/* What the workers' rings hold for control: events, decrypted control messages, handshakes, ARP. */
 #include <rte_mbuf.h>
 
 #include <omni_cursor.h>
@@ -85,6 +85,7 @@ bool ctl_rings_poll(struct omni_ctl *ctl)
 		more |= n == CTL_BATCH;
 		more |= poll_ring(ctl, x->control, control);
 		more |= poll_ring(ctl, x->handshake, handshake);
+		more |= poll_ring(ctl, x->link, ctl_neighbour_frame);
 	}
 	ctl_clusters_flush(ctl);
 	return more;

@@ -23,6 +23,8 @@ RPC_HANDLER(rpc_fdb);
 RPC_HANDLER(rpc_fdb_flush);
 RPC_HANDLER(rpc_stats);
 RPC_HANDLER(rpc_stages);
+RPC_HANDLER(rpc_routes);
+RPC_HANDLER(rpc_neighbours);
 RPC_HANDLER(rpc_config);
 RPC_HANDLER(rpc_log_level);
 RPC_HANDLER(rpc_peer_add);

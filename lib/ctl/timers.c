@@ -5,7 +5,7 @@
  */
 #include <inttypes.h>
 
-#include "l3.h"
+#include "neighbours.h"
 
 #define SECONDS(s) ((uint64_t)(s)*OMNI_NS_PER_S)
 #define LOOK_NS OMNI_NS_PER_S		       /* at the counters of a peer with a session */
@@ -309,6 +309,7 @@ void ctl_tick(struct omni_ctl *ctl)
 	if (ctl->nucleus != NULL)
 		ctl_nucleus_tick(ctl, now);
 	each_second(ctl, now);
+	ctl_neighbours_tick(ctl, now);
 	ctl_kernel_tick(ctl, now);
 	ctl_state_tick(ctl);
 	ctl_clusters_flush(ctl);

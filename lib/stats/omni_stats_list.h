@@ -135,6 +135,13 @@
 	X(ctl_routes_full, "routes left out: no room in the table (limits: routes)") \
 	X(ctl_routes_swallowing, "kernel routes left out: the tunnel's own datagrams would have followed them") \
 	X(ctl_kernel_routes_refused, "routes that the kernel did not take or give back") \
+	X(ctl_link_answered, "questions by ARP and neighbour discovery answered on L3 ports") \
+	X(ctl_link_limited, "neighbours not asked for, and questions not answered, because of the rate limit") \
+	X(ctl_link_malformed, "ARP and neighbour discovery that no honest host sends") \
+	X(ctl_link_ignored, "frames for control on L3 ports that are neither question nor answer") \
+	X(ctl_neighbours_failed, "hosts on a link that did not answer, or do so no more") \
+	X(ctl_neighbours_full, "hosts on a link not remembered: too many of one port") \
+	X(ctl_neighbours_duplicate, "frames of another host on a link that says it has an address of ours") \
 	X(ctl_unreachable, "datagram not sent: no route or no neighbour") \
 	X(ctl_no_mbuf, "datagram not sent: buffer pool exhausted") \
 	X(ctl_ring_full, "datagram not sent: the worker's ring was full") \

@@ -13,7 +13,8 @@ from rig import CLUSTER, SEVEN, Nucleus, RpcError, until
 from topo import ip
 from conftest import drop_rig, make_rig
 
-METHODS = {"status", "peers", "sessions", "ports", "fdb", "fdb.flush", "stats", "stages", "config",
+METHODS = {"status", "peers", "sessions", "ports", "fdb", "fdb.flush", "routes", "neighbours",
+           "stats", "stages", "config",
            "log.level", "peer.add", "peer.remove", "version", "methods"}
 
 
@@ -181,8 +182,8 @@ def test_fdb_flush(pair):
 def test_every_method_answers(pair):
     g = pair.gw["a"]
     assert METHODS <= {m["method"] for m in g.rpc("methods")}
-    for m in ("status", "peers", "sessions", "ports", "fdb", "stats", "stages", "config",
-              "version"):
+    for m in ("status", "peers", "sessions", "ports", "fdb", "routes", "neighbours", "stats", "stages",
+              "config", "version"):
         assert g.rpc(m) is not None, m
     with pytest.raises(RpcError):
         g.rpc("no.such.method")
@@ -197,7 +198,8 @@ def test_config_shows_no_secret(pair):
 
 def test_omnictl_tables_json_and_statuses(pair):
     g = pair.gw["a"]
-    for command in ("status", "peers", "sessions", "ports", "fdb", "stats", "stages", "version"):
+    for command in ("status", "peers", "sessions", "ports", "fdb", "routes", "neighbours",
+                    "stats", "stages", "version"):
         assert g.ctl(command).stdout.strip(), command
         assert g.ctl("--json", command).stdout.strip()[0] in "{[", command
     assert g.ctl("no-such-command", check=False).returncode != 0
