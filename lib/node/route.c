@@ -51,8 +51,8 @@ static void to_mac(const struct omni_worker *w, struct way *way, uint32_t id, co
 	way->raw = port->info.raw_ip;
 	way->most = port->info.mtu;
 	for (unsigned int v6 = 0; v6 < 2; v6++) {
-		memcpy(way->link[v6] + 2, mac != NULL ? mac : port->info.mac, 6);
-		memcpy(way->link[v6] + 8, port->info.mac, 6);
+		memcpy(way->link[v6] + 2, mac != NULL ? mac : port->info.l3_mac, 6);
+		memcpy(way->link[v6] + 8, port->info.l3_mac, 6);
 		omni_store_be16(way->link[v6] + 14, v6 != 0 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
 	}
 }
