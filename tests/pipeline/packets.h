@@ -130,7 +130,7 @@ static inline struct rte_mbuf *packet_frame(struct rig *r, const struct omni_por
 	assert_non_null(m);
 	at = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(ETH + len + padding));
 	assert_non_null(at);
-	memcpy(at, port->info.mac, 6);
+	memcpy(at, port->info.l3_mac, 6);
 	rig_mac(at + 6, 200 + p->from);
 	omni_store_be16(at + 12, p->v6 ? 0x86dd : 0x0800);
 	memcpy(at + ETH, buf, len);
@@ -180,7 +180,7 @@ static inline void expect_packet(struct rig *r, unsigned int site, unsigned int 
 	rig_mac(mac, 200 + p->to);
 	if (!port->info.raw_ip)
 		assert_memory_equal(f, mac, 6);
-	assert_memory_equal(f + 6, port->info.mac, 6);
+	assert_memory_equal(f + 6, port->info.l3_mac, 6);
 	assert_int_equal(f[12] << 8 | f[13], p->v6 ? 0x86dd : 0x0800);
 	assert_int_equal(rte_pktmbuf_data_len(m), ETH + len);
 	assert_int_equal(rte_pktmbuf_pkt_len(m), ETH + len);
