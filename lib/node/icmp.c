@@ -266,9 +266,9 @@ static bool tell(struct omni_worker *w, struct rte_mbuf *m, const struct omni_l3
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 	static const uint8_t none[16];
 	bool v6 = is_v6(ip), made;
+	bool nobody = v6 ? memcmp(l3->v6, none, 16) == 0 : memcmp(l3->v4, none, 4) == 0;
 
-	if (!may_tell(c, ip) ||
-	    (v6 ? memcmp(l3->v6, none, 16) == 0 : memcmp(l3->v4, none, 4) == 0)) {
+	if (!may_tell(c, ip) || (nobody && !is_hosts(m))) {
 		count(w, OMNI_STAT_icmp_withheld, 1);
 		return false;
 	}

@@ -133,14 +133,18 @@ static inline bool take_hop(uint8_t *ip, bool v6)
 	return true;
 }
 
-/* Too long for what is ahead, of which most bytes go: by IPv4's routers it may be cut. */
+/*
+ * Too long for what is ahead, of which most bytes go: IPv4's routers may cut it. IPv6's minimum
+ * must come through; where it does not, there is nothing to be told that would help.
+ */
 static unsigned int cut_or_tell(struct omni_worker *w, struct rte_mbuf *m, uint32_t most)
 {
 	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 
 	if (is_v6(ip))
 		return tell(w, m, ICMP_TOO_BIG, OMNI_MAX(most, IPV6_MTU_MIN),
-			    OMNI_STAT_drop_too_big);
+			    rte_pktmbuf_data_len(m) > IPV6_MTU_MIN ? OMNI_STAT_drop_too_big
+								   : OMNI_STAT_drop_under_minimum);
 	if ((omni_load_be16(ip + 6) & IPV4_DONT_FRAGMENT) != 0)
 		return tell(w, m, ICMP_TOO_BIG, most, OMNI_STAT_drop_too_big);
 	if (w->pass == ROUTE_PIECES)

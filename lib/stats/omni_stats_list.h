@@ -96,6 +96,7 @@
 	X(drop_relay_refused, "packet from a peer to a peer in a cluster that does not relay") \
 	X(drop_same_peer, "packet from a peer to an address of the same peer") \
 	X(drop_too_big, "packet longer than what is ahead that must not be cut") \
+	X(drop_under_minimum, "IPv6 packet of at most 1280 bytes, which what is ahead cannot carry") \
 	X(drop_not_served, "packet to an address of ours that is no ping") \
 	X(drop_no_neighbour, "packet to a host whose link address is known no more") \
 	X(drop_held_full, "packet refused because too many wait, or too many for its destination") \

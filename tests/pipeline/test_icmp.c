@@ -343,6 +343,36 @@ static void without_an_address(void **state)
 	silent(r, &q, OMNI_STAT_drop_ttl);
 }
 
+/*
+ * The kernel behind a raw port has our addresses: it hears from whom it spoke to, and hears even
+ * where we have none.
+ */
+static void to_a_raw_port(void **state)
+{
+	static const struct omni_l3 nobody;
+	struct rig *r = *state;
+	struct omni_port *raw = r->site[0].local[0];
+	unsigned int len;
+
+	join(r, NULL, NULL);
+	raw->info.raw_ip = true;
+	assert_int_equal(omni_fib_set_cluster(r->site[0].fib, DOMAIN, &nobody), 0);
+	for (unsigned int v6 = 0; v6 < 2; v6++) {
+		struct packet p = there(v6 != 0);
+		uint8_t a[16];
+		const uint8_t *ip;
+
+		p.to_site = 3;
+		packet_in(r, 0, 0, &p);
+		rig_run(r);
+		ip = take_packet(raw, &len);
+		assert_non_null(ip);
+		address(a, v6 != 0, 3, 11);
+		assert_memory_equal(ip + (v6 != 0 ? 8 : 12), a, v6 != 0 ? 16 : 4);
+	}
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_icmp_sent), 2);
+}
+
 /* Half a hundred at once, then by the clock; echoes are not limited. */
 static void rate(void **state)
 {
@@ -410,6 +440,7 @@ int main(void)
 		TEST(no_echo),
 		TEST(errors_about_errors),
 		TEST(without_an_address),
+		TEST(to_a_raw_port),
 		TEST(rate),
 		TEST(to_a_peer_over_ipv6),
 	};
