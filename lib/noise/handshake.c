@@ -95,7 +95,7 @@ int omni_hs_initiation_create(struct omni_hs *hs, struct omni_initiation *out,
 
 	start_noise(&hs->noise, start->purpose, start->remote);
 	rc = omni_noise_write_1(&hs->noise, &e, out->enc_static, start->self, start->remote,
-				start->ephemeral); /* -> e, es, s, ss */
+				start->ephemeral, NULL); /* -> e, es, s, ss */
 	if (rc < 0) {
 		omni_hs_wipe(hs);
 		memset(out, 0, sizeof(*out));
@@ -130,6 +130,8 @@ static int read_initiation(struct omni_hs *hs, struct omni_init_payload *p,
 
 	memcpy(&e, in->ephemeral, sizeof(e));
 	rc = omni_noise_read_1(&hs->noise, &e, in->enc_static, self); /* -> e, es, s, ss */
+	if (rc == 0)
+		rc = omni_noise_read_1_ss(&hs->noise, self, NULL);
 	if (rc < 0)
 		return rc;
 	memcpy(hs->proof_hash, hs->noise.h, sizeof(hs->proof_hash));

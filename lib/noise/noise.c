@@ -99,9 +99,20 @@ int omni_noise_open(struct omni_noise *s, void *plain, size_t len, const uint8_t
 	return rc;
 }
 
+/* "ss": by what the caller kept of an earlier one, where it did. */
+static int mix_static(struct omni_noise *s, const struct omni_dh_pair *self,
+		      const struct omni_key *shared)
+{
+	if (shared == NULL)
+		return mix_dh(s, &self->secret, &s->rs);
+	mix_key(s, shared, sizeof(*shared));
+	return 0;
+}
+
 int omni_noise_write_1(struct omni_noise *s, struct omni_key *e,
 		       uint8_t enc_static[OMNI_NOISE_STATIC_LEN], const struct omni_dh_pair *self,
-		       const struct omni_key *responder, const struct omni_key *ephemeral)
+		       const struct omni_key *responder, const struct omni_key *ephemeral,
+		       const struct omni_key *shared)
 {
 	int rc;
 
@@ -113,7 +124,7 @@ int omni_noise_write_1(struct omni_noise *s, struct omni_key *e,
 	if (rc < 0)
 		return rc;
 	omni_noise_seal(s, enc_static, &self->public, OMNI_KEY_LEN); /* s */
-	return mix_dh(s, &self->secret, &s->rs);		     /* ss */
+	return mix_static(s, self, shared);			     /* ss */
 }
 
 int omni_noise_read_1(struct omni_noise *s, const struct omni_key *e,
@@ -125,11 +136,15 @@ int omni_noise_read_1(struct omni_noise *s, const struct omni_key *e,
 	s->re = *e;
 	mix_ephemeral(s, &s->re);	       /* e */
 	rc = mix_dh(s, &self->secret, &s->re); /* es */
-	if (rc == 0)
-		rc = omni_noise_open(s, &s->rs, OMNI_KEY_LEN, enc_static); /* s */
-	if (rc == 0)
-		rc = mix_dh(s, &self->secret, &s->rs); /* ss */
-	return rc;
+	if (rc < 0)
+		return rc;
+	return omni_noise_open(s, &s->rs, OMNI_KEY_LEN, enc_static); /* s */
+}
+
+int omni_noise_read_1_ss(struct omni_noise *s, const struct omni_dh_pair *self,
+			 const struct omni_key *shared)
+{
+	return mix_static(s, self, shared); /* ss */
 }
 
 int omni_noise_write_2(struct omni_noise *s, struct omni_key *e, const struct omni_key *psk,

@@ -41,16 +41,20 @@ void omni_noise_init(struct omni_noise *s, const void *prologue, size_t prologue
 
 /*
  * Message 1, "-> e, es, s, ss". ephemeral is a fresh secret, 32 random bytes. Writers fill e and
- * enc_static; the reader finds the initiator's static key in s->rs. -EINVAL: a point of low
- * order; -EBADMSG: not authentic.
+ * enc_static; the reader finds the initiator's static key in s->rs after the first of its two
+ * steps, and may turn away whom it does not know before the second DH. shared is the X25519 of
+ * both static keys (omni_x25519), where the caller keeps it; NULL: computed here. -EINVAL: a point
+ * of low order; -EBADMSG: not authentic.
  */
 int omni_noise_write_1(struct omni_noise *s, struct omni_key *e,
 		       uint8_t enc_static[OMNI_NOISE_STATIC_LEN], const struct omni_dh_pair *self,
-		       const struct omni_key *responder,
-		       const struct omni_key *ephemeral) OMNI_MUST_CHECK;
+		       const struct omni_key *responder, const struct omni_key *ephemeral,
+		       const struct omni_key *shared) OMNI_MUST_CHECK;
 int omni_noise_read_1(struct omni_noise *s, const struct omni_key *e,
 		      const uint8_t enc_static[OMNI_NOISE_STATIC_LEN],
 		      const struct omni_dh_pair *self) OMNI_MUST_CHECK;
+int omni_noise_read_1_ss(struct omni_noise *s, const struct omni_dh_pair *self,
+			 const struct omni_key *shared) OMNI_MUST_CHECK;
 
 /* Message 2, "<- e, ee, se, psk". psk may be NULL: zeros. Errors as above. */
 int omni_noise_write_2(struct omni_noise *s, struct omni_key *e, const struct omni_key *psk,

@@ -54,7 +54,7 @@ int omni_wg_initiation_create(struct omni_wg *hs, struct omni_wg_initiation *out
 	memset(out, 0, sizeof(*out));
 	start_noise(&hs->noise, start->remote);
 	rc = omni_noise_write_1(&hs->noise, &e, out->enc_static, start->self, start->remote,
-				start->ephemeral); /* -> e, es, s, ss */
+				start->ephemeral, start->shared); /* -> e, es, s, ss */
 	if (rc < 0) {
 		omni_wg_wipe(hs);
 		memset(out, 0, sizeof(*out));
@@ -79,30 +79,18 @@ bool omni_wg_initiation_mac1_valid(const struct omni_wg_initiation *in, const st
 	       omni_mac1_valid((const uint8_t *)in, sizeof(*in), self);
 }
 
-static int read_initiation(struct omni_noise *noise, uint8_t timestamp[OMNI_TAI64N_LEN],
-			   const struct omni_wg_initiation *in, const struct omni_dh_pair *self)
+int omni_wg_initiation_identify(struct omni_wg *hs, const struct omni_wg_initiation *in,
+				const struct omni_dh_pair *self)
 {
 	struct omni_key e;
 	int rc;
 
-	memcpy(&e, in->ephemeral, sizeof(e));
-	rc = omni_noise_read_1(noise, &e, in->enc_static, self); /* -> e, es, s, ss */
-	if (rc < 0)
-		return rc;
-	return omni_noise_open(noise, timestamp, OMNI_TAI64N_LEN, in->enc_timestamp);
-}
-
-int omni_wg_initiation_open(struct omni_wg *hs, uint8_t timestamp[OMNI_TAI64N_LEN],
-			    const struct omni_wg_initiation *in, const struct omni_dh_pair *self)
-{
-	int rc;
-
 	memset(hs, 0, sizeof(*hs));
-	memset(timestamp, 0, OMNI_TAI64N_LEN);
 	if (!omni_wg_initiation_mac1_valid(in, &self->public))
 		return -EBADMSG;
 	start_noise(&hs->noise, &self->public);
-	rc = read_initiation(&hs->noise, timestamp, in, self);
+	memcpy(&e, in->ephemeral, sizeof(e));
+	rc = omni_noise_read_1(&hs->noise, &e, in->enc_static, self); /* -> e, es, s */
 	if (rc < 0) {
 		omni_wg_wipe(hs);
 		return rc;
@@ -110,6 +98,31 @@ int omni_wg_initiation_open(struct omni_wg *hs, uint8_t timestamp[OMNI_TAI64N_LE
 	hs->remote = hs->noise.rs;
 	hs->remote_index = omni_load_le32(in->sender);
 	return 0;
+}
+
+int omni_wg_initiation_verify(struct omni_wg *hs, uint8_t timestamp[OMNI_TAI64N_LEN],
+			      const struct omni_wg_initiation *in, const struct omni_dh_pair *self,
+			      const struct omni_key *shared)
+{
+	int rc = omni_noise_read_1_ss(&hs->noise, self, shared); /* ss */
+
+	if (rc == 0)
+		rc = omni_noise_open(&hs->noise, timestamp, OMNI_TAI64N_LEN, in->enc_timestamp);
+	if (rc < 0) {
+		memset(timestamp, 0, OMNI_TAI64N_LEN);
+		omni_wg_wipe(hs);
+	}
+	return rc;
+}
+
+int omni_wg_initiation_open(struct omni_wg *hs, uint8_t timestamp[OMNI_TAI64N_LEN],
+			    const struct omni_wg_initiation *in, const struct omni_dh_pair *self)
+{
+	int rc = omni_wg_initiation_identify(hs, in, self);
+
+	if (rc < 0)
+		return rc;
+	return omni_wg_initiation_verify(hs, timestamp, in, self, NULL);
 }
 
 /* ---- Response ---- */

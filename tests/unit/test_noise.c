@@ -81,13 +81,14 @@ static void core_passes_the_public_vector(void **state)
 	omni_noise_init(&a, v.prologue, v.prologue_len, &v.resp.public);
 	omni_noise_init(&b, v.prologue, v.prologue_len, &v.resp.public);
 
-	assert_int_equal(omni_noise_write_1(&a, &e, msg + 32, &v.init, &v.resp.public, &v.init_e),
-			 0);
+	assert_int_equal(
+		omni_noise_write_1(&a, &e, msg + 32, &v.init, &v.resp.public, &v.init_e, NULL), 0);
 	memcpy(msg, &e, sizeof(e));
 	omni_noise_seal(&a, msg + 80, v.payload[0], v.payload_len[0]);
 	assert_int_equal(v.message_len[0], 80 + v.payload_len[0] + OMNI_TAG_LEN);
 	assert_memory_equal(msg, v.message[0], v.message_len[0]);
 	assert_int_equal(omni_noise_read_1(&b, &e, msg + 32, &v.resp), 0);
+	assert_int_equal(omni_noise_read_1_ss(&b, &v.resp, NULL), 0);
 	assert_memory_equal(&b.rs, &v.init.public, OMNI_KEY_LEN);
 	assert_int_equal(omni_noise_open(&b, plain, v.payload_len[0], msg + 80), 0);
 	assert_memory_equal(plain, v.payload[0], v.payload_len[0]);
@@ -124,10 +125,12 @@ static void core_takes_another_dialect(void **state)
 	read_public_vector(&v);
 	omni_noise_init(&a, prologue, sizeof(prologue) - 1, &v.resp.public);
 	omni_noise_init(&b, prologue, sizeof(prologue) - 1, &v.resp.public);
-	assert_int_equal(omni_noise_write_1(&a, &e, enc_static, &v.init, &v.resp.public, &v.init_e),
-			 0);
+	assert_int_equal(
+		omni_noise_write_1(&a, &e, enc_static, &v.init, &v.resp.public, &v.init_e, NULL),
+		0);
 	omni_noise_seal(&a, stamp, "012345678901", 12);
 	assert_int_equal(omni_noise_read_1(&b, &e, enc_static, &v.resp), 0);
+	assert_int_equal(omni_noise_read_1_ss(&b, &v.resp, NULL), 0);
 	assert_int_equal(omni_noise_open(&b, stamp, 12, stamp), 0);
 	assert_memory_equal(stamp, "012345678901", 12);
 	assert_int_equal(omni_noise_write_2(&b, &e, NULL, &v.resp_e), 0);

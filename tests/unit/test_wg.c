@@ -213,6 +213,39 @@ static void every_byte_of_the_response_counts(void **state)
 	assert_same_keys(&p);
 }
 
+/* Who keeps the DH of both static keys gets the same bytes for less. */
+static void a_kept_secret_serves_both_sides(void **state)
+{
+	struct omni_key shared, wrong = {.b = {1}};
+	struct omni_wg_initiation without;
+	struct pair p;
+
+	(void)state;
+	pair_init(&p);
+	send_1(&p);
+	without = p.msg1;
+	assert_int_equal(omni_x25519(&shared, &p.init.secret, &p.resp.public), 0);
+	p.start.shared = &shared;
+	send_1(&p);
+	assert_memory_equal(&p.msg1, &without, sizeof(without));
+
+	assert_int_equal(omni_wg_initiation_identify(&p.b, &p.msg1, &p.resp), 0);
+	assert_memory_equal(&p.b.remote, &p.init.public, OMNI_KEY_LEN);
+	assert_int_equal(omni_wg_initiation_verify(&p.b, p.timestamp, &p.msg1, &p.resp, &shared),
+			 0);
+	assert_memory_equal(p.timestamp, p.start.timestamp, OMNI_TAI64N_LEN);
+	send_2(&p);
+	assert_int_equal(read_2(&p), 0);
+	assert_same_keys(&p);
+
+	send_1(&p);
+	assert_int_equal(omni_wg_initiation_identify(&p.b, &p.msg1, &p.resp), 0);
+	assert_int_equal(omni_wg_initiation_verify(&p.b, p.timestamp, &p.msg1, &p.resp, &wrong),
+			 -EBADMSG);
+	assert_zero(p.b);
+	assert_zero(p.timestamp);
+}
+
 static void wrong_keys_fail(void **state)
 {
 	struct omni_dh_pair other;
@@ -440,6 +473,7 @@ int main(void)
 		cmocka_unit_test(every_byte_of_the_initiation_counts),
 		cmocka_unit_test(every_sealed_byte_of_the_initiation_counts),
 		cmocka_unit_test(every_byte_of_the_response_counts),
+		cmocka_unit_test(a_kept_secret_serves_both_sides),
 		cmocka_unit_test(wrong_keys_fail),
 		cmocka_unit_test(a_response_counts_once_and_for_one_initiation),
 		cmocka_unit_test(low_order_points_abort),
