@@ -16,7 +16,7 @@ static const struct {
 	{"generate", "test frames through any device between real ports", bench_command_generate},
 	{"aead", "the ciphers alone, every code that this CPU can run, one core",
 	 bench_command_aead},
-	{"handshake", "the cryptography of a responder, one core", bench_command_handshake},
+	{"handshake", "the cryptography of handshakes, one core", bench_command_handshake},
 };
 
 static void usage(FILE *out)

@@ -21,6 +21,11 @@ BUILT = os.access(lab.program("bench"), os.X_OK)
 def test_handshakes_of_a_responder():
     found = json.loads(scale.bench("handshake", "--json", "--quick"))
     assert found["handshakes_per_s"] > 0 and found["x25519_limit_per_s"] > 0
+    of = found["wireguard"]
+    assert all(of[key] > 0 for _, key in scale.WIREGUARD)
+    # Each does less than the one before it.
+    assert of["responder_per_s"] < of["strangers_per_s"] < of["cookie_replies_per_s"]
+    assert of["cookie_replies_per_s"] < of["mac1_per_s"]
 
 
 @pytest.mark.skipif(not BUILT, reason="no release build: OMNI_BUILD names it")

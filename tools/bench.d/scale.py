@@ -61,6 +61,14 @@ def peers_rows(opts, report, workers):
     return memory
 
 
+# What omni-bench handshake calls the rows of WireGuard's dialect.
+WIREGUARD = (("responder, WireGuard", "responder_per_s"),
+             ("initiator, WireGuard", "initiator_per_s"),
+             ("stranger, WireGuard", "strangers_per_s"),
+             ("mac1 alone, WireGuard", "mac1_per_s"),
+             ("cookie reply, WireGuard", "cookie_replies_per_s"))
+
+
 def run(opts, report):
     with Lab() as lab:
         if not lab.pages(PAGES):
@@ -81,6 +89,8 @@ def run(opts, report):
                  for _ in range(opts.runs)]
         limit = sorted(f["x25519_limit_per_s"] for f in found)[len(found) // 2]
         report.add("responder", "handshakes", [f["handshakes_per_s"] for f in found], "1/s", limit)
+        for name, key in WIREGUARD:
+            report.add(name, "handshakes", [f["wireguard"][key] for f in found], "1/s", limit)
     report.note(f"{opts.runs} runs each, medians; {opts.cipher}; ten hosts for each of more than"
                 " one peer. In brackets: the ratio to the first number of peers; of several"
                 " workers, to one of them with the others idle; of handshakes, to five X25519"
