@@ -9,8 +9,7 @@
 
 #include "omnictl.h"
 
-/* Who can read the file that standard output goes to? */
-static void warn_if_open(void)
+void local_warn_if_open(void)
 {
 	struct stat st;
 
@@ -25,7 +24,7 @@ static enum exit_status print_secret(struct omni_key *secret)
 	char text[OMNI_KEY_B64_LEN];
 	bool ok;
 
-	warn_if_open();
+	local_warn_if_open();
 	ok = printf("%s\n", omni_key_text(text, secret)) > 0 && fflush(stdout) == 0;
 	omni_wipe(secret, sizeof(*secret));
 	omni_wipe(text, sizeof(text));

@@ -231,20 +231,6 @@ static enum exit_status run_pubkey(int argc, char **argv)
 	return local_pubkey(isatty(STDIN_FILENO) ? IDENTITY : NULL);
 }
 
-static enum exit_status run_wg(const struct request *r, int argc, char **argv)
-{
-	if (argc == 0)
-		return usage("wg what?", "");
-	if (strcmp(argv[0], "show") == 0)
-		return argc <= 3 ? wg_show(r->socket, argc > 1 ? argv[1] : "all",
-					   argc > 2 ? argv[2] : NULL)
-				 : usage("does not fit here: ", argv[3]);
-	if (strcmp(argv[0], "import") == 0)
-		return argc == 2 || argc == 3 ? wg_import(argv[1], argc == 3 ? argv[2] : NULL)
-					      : usage("wg import takes FILE.conf [DIR]", "");
-	return usage("no such command: wg ", argv[0]);
-}
-
 static enum exit_status dispatch(const struct request *r, int argc, char **argv)
 {
 	bool first = false;
@@ -260,7 +246,7 @@ static enum exit_status dispatch(const struct request *r, int argc, char **argv)
 	if (strcmp(argv[0], "pubkey") == 0)
 		return run_pubkey(argc, argv);
 	if (strcmp(argv[0], "wg") == 0)
-		return run_wg(r, argc - 1, argv + 1);
+		return wg_run(r->socket, argc - 1, argv + 1);
 	if (strcmp(argv[0], "stats") == 0)
 		return run_stats(r, argc - 1, argv + 1);
 	if (strcmp(argv[0], "call") == 0)

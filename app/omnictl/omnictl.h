@@ -32,6 +32,9 @@ enum exit_status client_call(const char *path, const char *method, json_t *param
  */
 int print_result(FILE *out, const json_t *result, const char *columns, bool zeros);
 
+/* A secret is about to go to standard output: say so where that is a file that others can read. */
+void local_warn_if_open(void);
+
 /* Commands that need no gateway. */
 enum exit_status local_gensecret(void);
 enum exit_status local_genkey(void);

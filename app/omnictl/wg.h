@@ -17,4 +17,24 @@ enum exit_status wg_import(const char *path, const char *dir);
  */
 enum exit_status wg_show(const char *socket, const char *which, const char *word);
 
+struct wg_export {
+	const char *name;
+	const char *cluster;  /* NULL: the only one */
+	const char *address;  /* list, of the peer */
+	const char *allowed;  /* list, what it sends to us; NULL: the cluster's subnets */
+	const char *endpoint; /* ours, as the peer sees it; NULL: it is told none */
+	const char *dns;      /* NULL: none */
+	unsigned int mtu;     /* 0: not said */
+	unsigned int keepalive;
+	bool add; /* to the running gateway */
+	bool qr;  /* print a QR code instead of the file */
+	const char *svg;
+};
+
+/* Make a peer's keys and configuration file; print it, and what the gateway's lacks for it. */
+enum exit_status wg_export(const char *socket, const struct wg_export *ask);
+
+/* The words behind wg. */
+enum exit_status wg_run(const char *socket, int argc, char **argv);
+
 #endif
