@@ -219,7 +219,8 @@ struct ctl_probe {
 struct ctl_pmtu {
 	struct ctl_probe probe;
 	uint16_t told;	    /* last logged */
-	uint16_t low, high; /* echoed; not yet known to fail */
+	uint16_t low, high; /* echoed, or believed until asked; not yet known to fail */
+	bool sure;	    /* low is more than a belief */
 	bool verifying;	    /* what was measured, at a new session: a path may have shrunk */
 	bool searching, done;
 	uint64_t again_ns;

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * Path MTU by padded PROBEs with DF set: the first link's MTU at once, then by halves between
- * what was echoed and what was not. Trusts no ICMP.
+ * Path MTU by padded PROBEs with DF set (RFC 8899): the first link's MTU at once, then what nearly
+ * every path carries, then by halves between what was echoed and what was not. Trusts no ICMP.
  */
 #include "ctl_priv.h"
 
 #define TRY_NS (400 * OMNI_NS_PER_MS)
 #define TRIES 3
 #define CLOSE_ENOUGH 8 /* bytes */
+/* Of a PROBE without padding: nearly every path carries 1280 bytes, so one that seems not to has to
+ * show that it carries anything. */
+#define ANY_SIZE 0
 
 static void finish(struct ctl_peer *peer)
 {
@@ -38,7 +41,9 @@ static void next_size(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct ctl_pmtu *p = &peer->pmtu;
 
-	if (p->high - p->low < CLOSE_ENOUGH)
+	if (!p->sure)
+		ask(ctl, peer, p->low);
+	else if (p->high - p->low < CLOSE_ENOUGH)
 		finish(peer);
 	else
 		ask(ctl, peer, (uint16_t)((p->low + p->high + 1) / 2));
@@ -62,11 +67,6 @@ void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer)
 		.high = peer->link_mtu,
 		.searching = true,
 	};
-	if (p->high <= p->low) {
-		p->searching = false;
-		p->done = true;
-		return;
-	}
 	ctl_peer_due(peer, ctl_now(ctl));
 	ask(ctl, peer, p->high);
 }
@@ -81,7 +81,7 @@ void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer)
 		ctl_pmtu_start(ctl, peer);
 		return;
 	}
-	if (peer->path_mtu != 0 || p->low <= OMNI_PATH_MTU_DEFAULT)
+	if (peer->path_mtu != 0 || (!p->sure && p->low <= OMNI_PATH_MTU_DEFAULT))
 		return;
 	p->searching = p->verifying = true;
 	p->high = peer->link_mtu;
@@ -90,14 +90,19 @@ void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer)
 	ask(ctl, peer, p->low);
 }
 
-/* Smaller than it was: carry what every path carries, and measure again. */
+/*
+ * What was carried, or believed to be, is not: from the next lower belief on. Below the smallest
+ * there is none, and that one is never doubted.
+ */
 static void shrunk(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct ctl_pmtu *p = &peer->pmtu;
+	uint16_t failed = p->low;
 
 	p->verifying = false;
-	p->high = (uint16_t)(p->probe.size - 1);
-	p->low = OMNI_MIN(OMNI_PATH_MTU_DEFAULT, peer->link_mtu);
+	p->high = OMNI_MAX(failed - 1, OMNI_PATH_MTU_MIN);
+	p->sure = failed <= OMNI_PATH_MTU_DEFAULT;
+	p->low = p->sure ? OMNI_PATH_MTU_MIN : OMNI_PATH_MTU_DEFAULT;
 	ctl_peer_republish(ctl, peer);
 }
 
@@ -118,11 +123,17 @@ void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 	if (!p->searching)
 		return;
+	if (p->probe.size == ANY_SIZE) {
+		shrunk(ctl, peer);
+		next_size(ctl, peer);
+		return;
+	}
 	if (!p->verifying) {
 		p->low = OMNI_MAX(p->low, p->probe.size);
 		ctl_peer_republish(ctl, peer);
 	}
 	p->verifying = false;
+	p->sure = true;
 	next_size(ctl, peer);
 }
 
@@ -138,6 +149,15 @@ void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	}
 	if (p->probe.tries < TRIES) {
 		ask(ctl, peer, p->probe.size);
+		return;
+	}
+	if (p->probe.size == ANY_SIZE) { /* the other side says nothing at all */
+		p->verifying = false;
+		finish(peer);
+		return;
+	}
+	if (p->probe.size == p->low && p->low <= OMNI_PATH_MTU_DEFAULT) {
+		ask(ctl, peer, ANY_SIZE);
 		return;
 	}
 	if (p->verifying)

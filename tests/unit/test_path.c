@@ -58,6 +58,49 @@ static void smaller_mtu_is_searched(void **state)
 }
 
 /* Who makes checksums, with these facts about the uplink, over IPv4 and over IPv6. */
+/* Less than what is believed before anything was echoed. */
+static void small_mtu(unsigned int mtu)
+{
+	make_pair();
+	net.path_mtu = mtu;
+	start_pair();
+	rig_run(20000);
+	assert_in_range(mtu_to(a, b), OMNI_MAX(mtu - 8, 576U), mtu);
+	assert_in_range(mtu_to(b, a), OMNI_MAX(mtu - 8, 576U), mtu);
+	assert_false(peer_of(a, b)->pmtu.searching);
+	/* And nothing longer is tried but at the next session. */
+	a->max_datagram = 0;
+	rig_run(60000);
+	assert_true(a->max_datagram <= mtu);
+}
+
+static void mtu_of_1124(void **state)
+{
+	(void)state;
+	small_mtu(1124);
+}
+
+static void mtu_of_576(void **state)
+{
+	(void)state;
+	small_mtu(576);
+}
+
+/* Under a session that was measured, and up again. */
+static void path_shrinks_below_the_default(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	net.path_mtu = 600;
+	rig_run(140000);
+	assert_in_range(mtu_to(a, b), 600 - 8, 600);
+	assert_true(has_session(a, b));
+	net.path_mtu = 1500;
+	rig_run(140000);
+	assert_in_range(mtu_to(a, b), 1500 - 8, 1500);
+}
+
 static void assert_checksum(bool kernel, bool device, bool always, enum omni_checksum v4,
 			    enum omni_checksum v6)
 {
@@ -516,6 +559,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(full_mtu_is_found_at_once),
 		T(smaller_mtu_is_searched),
+		T(mtu_of_1124),
+		T(mtu_of_576),
+		T(path_shrinks_below_the_default),
 		T(port_and_configuration_say_who_makes_checksums),
 		T(no_more_than_the_default_is_believed),
 		T(configured_mtu_is_believed),
