@@ -14,7 +14,7 @@ import nacl.bindings
 
 from conftest import fresh_prefix, raise_rig
 from pcap import Capture, packets
-from rig import Gateway, Process, until
+from rig import Gateway, Identity, Process, until
 from stream import Stream
 from topo import PORT, Topo, ip, run
 
@@ -239,13 +239,26 @@ class OmniEnd(End):
     """dpdk-omni with one L3 cluster, a tun port and the uplink that all tests have."""
     kind = "omni"
 
+    identity = None  # an Identity; else a WireGuard key
+
+    def own_identity(self):
+        """Omni's dialect takes no other. Before anybody knows this end."""
+        self.identity = Identity()
+        self.key = self.identity.key
+        return self
+
+    def identity_file(self):
+        if self.identity is None:
+            return self.file("private", self.private)
+        return self.identity.write(os.path.join(self.rig.dir, f"{self.name}.identity"))
+
     def config(self):
         peers = {p.name: self.peer_config(p) for p in self.peers.values()}
         cluster = {"mode": "l3", "vip": f"{self.inner[4]}/24",
                    "addresses": [f"{self.inner[6]}/112"], "ports": ["host0"], "mtu": self.mtu,
                    "peers": peers, **self.more}
         return {
-            "identity": self.file("private", self.private),
+            "identity": self.identity_file(),
             "ports": {"uplink0": {"driver": self.rig.driver, "interface": self.uplink}
                       if self.uplink else {"driver": "udp"},
                       "host0": {"driver": "tun", "interface": self.dev, "mtu": self.mtu}},
