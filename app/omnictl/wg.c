@@ -33,6 +33,9 @@ static bool take_option(struct wg_export *ask, int option, const char *arg)
 	case 'a':
 		ask->address = arg;
 		return true;
+	case 'b':
+		ask->behind = arg;
+		return true;
 	case 'i':
 		ask->allowed = arg;
 		return true;
@@ -65,6 +68,7 @@ static enum exit_status run_export(const char *socket, int argc, char **argv)
 	static const struct option options[] = {
 		{"cluster", required_argument, NULL, 'c'},
 		{"address", required_argument, NULL, 'a'},
+		{"behind", required_argument, NULL, 'b'},
 		{"allowed-ips", required_argument, NULL, 'i'},
 		{"endpoint", required_argument, NULL, 'e'},
 		{"dns", required_argument, NULL, 'd'},

@@ -21,6 +21,7 @@ struct wg_export {
 	const char *name;
 	const char *cluster;  /* NULL: the only one */
 	const char *address;  /* list, of the peer */
+	const char *behind;   /* list, subnets behind the peer; NULL: none */
 	const char *allowed;  /* list, what it sends to us; NULL: the cluster's subnets */
 	const char *endpoint; /* ours, as the peer sees it; NULL: it is told none */
 	const char *dns;      /* NULL: none */

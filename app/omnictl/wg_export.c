@@ -29,6 +29,7 @@ struct peer {
 	json_t *status, *config, *peers;
 	const char *cluster;
 	char addresses[LIST_LEN]; /* of the peer, with /32 and /128 */
+	char routes[LIST_LEN];	  /* these, and what lies behind it: what we send to it */
 	char allowed[LIST_LEN];	  /* what it sends to us */
 	char endpoint[OMNI_HOST_LEN + 10];
 	struct omni_identity id;
@@ -87,18 +88,23 @@ static int find_cluster(struct peer *p)
 				: "the gateway has several L3 clusters, expected --cluster NAME");
 }
 
+static void mask(struct omni_prefix *prefix)
+{
+	unsigned int from = prefix->len + (omni_ip_is_v4(&prefix->ip) ? 96 : 0);
+
+	for (unsigned int bit = from; bit < 128; bit++)
+		prefix->ip.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+}
+
 /* Append the subnet of an address of ours. */
 static void add_subnet(struct peer *p, const char *text)
 {
 	char out[OMNI_PREFIX_TEXT_LEN];
 	struct omni_prefix prefix;
-	unsigned int from;
 
 	if (text == NULL || omni_prefix_parse(&prefix, text, 32, 128) != 0)
 		return;
-	from = prefix.len + (omni_ip_is_v4(&prefix.ip) ? 96 : 0);
-	for (unsigned int bit = from; bit < 128; bit++)
-		prefix.ip.b[bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+	mask(&prefix);
 	append(p->allowed, sizeof(p->allowed), "%s%s", p->allowed[0] != '\0' ? ", " : "",
 	       omni_prefix_text(out, &prefix));
 }
@@ -141,6 +147,11 @@ static const char *owner(const struct peer *p, const char *prefix)
 	return NULL;
 }
 
+static void add_route(struct peer *p, const char *prefix)
+{
+	append(p->routes, sizeof(p->routes), "%s%s", p->routes[0] != '\0' ? ", " : "", prefix);
+}
+
 static int add_address(struct peer *p, const char *text)
 {
 	char out[OMNI_PREFIX_TEXT_LEN];
@@ -160,6 +171,7 @@ static int add_address(struct peer *p, const char *text)
 				 who, out);
 	append(p->addresses, sizeof(p->addresses), "%s%s", p->addresses[0] != '\0' ? ", " : "",
 	       out);
+	add_route(p, out);
 	return 0;
 }
 
@@ -175,6 +187,24 @@ static int each(struct peer *p, const char *list, int (*take)(struct peer *, con
 	     item = strtok_r(NULL, ", ", &save))
 		rc = take(p, item);
 	return rc;
+}
+
+static int add_behind(struct peer *p, const char *text)
+{
+	char out[OMNI_PREFIX_TEXT_LEN];
+	struct omni_prefix prefix;
+	const char *who;
+
+	if (omni_prefix_parse(&prefix, text, 32, 128) != 0)
+		return omni_fail(p->err, -EINVAL,
+				 "--behind: \"%.64s\" is no subnet, expected ADDRESS/LENGTH", text);
+	mask(&prefix);
+	who = owner(p, omni_prefix_text(out, &prefix));
+	if (who != NULL)
+		return omni_fail(p->err, -EEXIST, "--behind: peer %s has %s, expected another", who,
+				 out);
+	add_route(p, out);
+	return 0;
 }
 
 static int add_allowed(struct peer *p, const char *text)
@@ -240,6 +270,8 @@ static int prepare(struct peer *p)
 		rc = each(p, p->ask->address, add_address);
 	if (rc == 0 && p->addresses[0] == '\0')
 		rc = omni_fail(p->err, -EINVAL, "--address: is empty, expected the peer's address");
+	if (rc == 0 && p->ask->behind != NULL)
+		rc = each(p, p->ask->behind, add_behind);
 	if (rc == 0 && p->ask->allowed != NULL)
 		rc = each(p, p->ask->allowed, add_allowed);
 	else if (rc == 0)
@@ -292,7 +324,7 @@ static enum exit_status add_live(struct peer *p, const char *socket)
 	json_t *list = json_array(), *params, *result = NULL;
 	enum exit_status status;
 
-	memcpy(copy, p->addresses, sizeof(copy));
+	memcpy(copy, p->routes, sizeof(copy));
 	for (char *item = strtok_r(copy, ", ", &save); item != NULL;
 	     item = strtok_r(NULL, ", ", &save))
 		json_array_append_new(list, json_string(item));
@@ -327,7 +359,7 @@ static void tell_section(const struct peer *p)
 	fprintf(stderr, "    [Peer]\n    # %s\n    PublicKey = %s\n", p->ask->name,
 		omni_key_text(key, &p->id.dh.public));
 	fprintf(stderr, "    PresharedKey = %s\n    AllowedIPs = %s\n", omni_key_text(key, &p->psk),
-		p->addresses);
+		p->routes);
 	omni_wipe(key, sizeof(key));
 }
 
@@ -338,7 +370,7 @@ static void tell_yaml(const struct peer *p)
 
 	fprintf(stderr, "      \"%s\":\n        key: \"%s\"\n        allowed-ips: [", p->ask->name,
 		omni_key_text(key, &p->id.dh.public));
-	memcpy(copy, p->addresses, sizeof(copy));
+	memcpy(copy, p->routes, sizeof(copy));
 	for (char *item = strtok_r(copy, ", ", &save); item != NULL;
 	     item = strtok_r(NULL, ", ", &save))
 		fprintf(stderr, "%s \"%s\"", item != copy ? "," : "", item);

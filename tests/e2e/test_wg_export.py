@@ -84,6 +84,10 @@ def test_the_file(gateway):
     assert value(p.stderr, "PublicKey") == pubkey(secret)
     assert value(p.stderr, "PresharedKey") == psk
     assert value(p.stderr, "AllowedIPs") == "10.7.0.9/32, fd00:7::9/128"
+    p = export(gateway, "--behind", "192.168.8.1/24,fd00:8::/64")
+    assert value(p.stderr, "AllowedIPs") == ("10.7.0.9/32, fd00:7::9/128, 192.168.8.0/24, "
+                                             "fd00:8::/64")
+    assert value(p.stdout, "AllowedIPs") == "10.7.0.0/24, fd00:7::/64"
     again = export(gateway)
     assert secret not in again.stdout and psk not in again.stdout
     assert "Endpoint" not in again.stdout and "no endpoint" in again.stderr
@@ -139,6 +143,7 @@ def test_what_is_wrong_is_told(gateway):
             (("--endpoint", "a b"), "--endpoint"),
             (("--dns", "1.1.1.1\nPostUp = x"), "--dns"),
             (("--allowed-ips", "ten"), "--allowed-ips"),
+            (("--behind", "x"), "--behind"),
             (("--mtu", "5"), "--mtu"),
             (("--nothing",), "--nothing")):
         p = export(gateway, *words)
