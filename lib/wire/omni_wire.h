@@ -304,11 +304,19 @@ struct omni_hello_answer {
 
 /* ---- Timers, in seconds (WireGuard's, and the Nucleus's) ---- */
 
+#ifdef OMNI_SHORT_TIMERS /* meson's option short-timers: for tests alone */
+#define OMNI_REKEY_AFTER_S 12
+#define OMNI_REJECT_AFTER_S 18
+#define OMNI_REKEY_TIMEOUT_S 1
+#define OMNI_REKEY_ATTEMPT_S 18
+#define OMNI_KEEPALIVE_S 1
+#else
 #define OMNI_REKEY_AFTER_S 120
 #define OMNI_REJECT_AFTER_S 180
 #define OMNI_REKEY_TIMEOUT_S 5
 #define OMNI_REKEY_ATTEMPT_S 90
 #define OMNI_KEEPALIVE_S 10
+#endif
 #define OMNI_MESH_KEEPALIVE_S 25
 #define OMNI_COOKIE_LIFE_S 120
 /* Its holder lets go of a cookie this much earlier: it was made before it arrived. */
