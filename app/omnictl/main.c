@@ -26,14 +26,15 @@ struct command {
 static const struct command commands[] = {
 	{"fdb", "flush", "fdb.flush", NULL, false, "cluster port peer mac", NULL},
 	{"peer", "add", "peer.add", NULL, false,
-	 "cluster key name endpoint vip psk keepalive path-mtu", NULL},
+	 "cluster key name endpoint vip psk keepalive path-mtu dialect allowed-ips", NULL},
+	{"peer", "allow", "peer.allow", "peer", true, "cluster allowed-ips", NULL},
 	{"peer", "remove", "peer.remove", "peer", true, "cluster", NULL},
 	{"nucleus", "forget", "nucleus.forget", "endpoint", false, "", NULL},
 	{"log-level", NULL, "log.level", "level", false, "", NULL},
 	{"status", NULL, "status", NULL, false, "", NULL},
 	{"peers", NULL, "peers", NULL, false, "cluster",
 	 "cluster name key vip endpoint state origin last_handshake_s last_rx_s path_mtu "
-	 "lane_ports rx_bytes tx_bytes reason"},
+	 "lane_ports rx_bytes tx_bytes reason dialect keepalive_s psk"},
 	{"sessions", NULL, "sessions", NULL, false, "cluster",
 	 "cluster peer slot id cipher lanes_tx lanes_rx age_s rx_frames tx_frames rx_bytes "
 	 "tx_bytes"},

@@ -7,8 +7,6 @@
 static_assert(OMNI_CONFIG_MSS_OFF == OMNI_MSS_OFF && OMNI_CONFIG_MSS_AUTO == OMNI_MSS_AUTO,
 	      "the configuration's numbers are the workers'");
 
-#define FRAME_MAX_DEFAULT (OMNI_PORT_MTU_DEFAULT + OMNI_PORT_L2_OVERHEAD)
-
 static int set_ciphers(const struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *err)
 {
 	bool aes = omni_aead_has(ctl->conf.aead, OMNI_CIPHER_AESGCM);
@@ -42,8 +40,10 @@ static int make_keys(struct ctl_cluster *c, struct omni_err *err)
 static int attach_ports(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *err)
 {
 	const struct omni_config *config = ctl->conf.config;
+	bool is_l3 = c->conf->mode == OMNI_MODE_L3;
+	unsigned int around = is_l3 ? 0 : OMNI_PORT_L2_OVERHEAD;
 
-	c->frame_max = FRAME_MAX_DEFAULT;
+	c->frame_max = (uint16_t)(OMNI_PORT_MTU_DEFAULT + around);
 	c->segments = false;
 	if (c->conf->n_ports > OMNI_BRIDGE_PORTS_MAX)
 		return omni_fail(err, -ENOSPC, "cluster %s: more than %d ports", c->conf->name,
@@ -56,9 +56,8 @@ static int attach_ports(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni
 			return omni_fail(err, -ENODEV, "cluster %s: port %s is not open",
 					 c->conf->name, name);
 		c->port[c->n_ports++] = port->id;
-		c->segments |= port->info.segments;
-		c->frame_max =
-			OMNI_MAX(c->frame_max, (uint16_t)(port->info.mtu + OMNI_PORT_L2_OVERHEAD));
+		c->segments |= port->info.segments && !is_l3;
+		c->frame_max = OMNI_MAX(c->frame_max, (uint16_t)(port->info.mtu + around));
 		atomic_store(&ctl->conf.bridges->of_port[port->id], c->number);
 	}
 	return 0;
@@ -73,7 +72,7 @@ static int cluster_init(struct omni_ctl *ctl, struct ctl_cluster *c,
 	c->conf = conf;
 	TAILQ_INIT(&c->peers);
 	c->vip = conf->vip_auto ? omni_vip_auto(&ctl->conf.identity->dh.public) : conf->vip.ip;
-	c->flood_dirty = true;
+	c->flood_dirty = conf->mode == OMNI_MODE_L2;
 	rc = make_keys(c, err);
 	if (rc == 0)
 		rc = set_ciphers(ctl, c, err);

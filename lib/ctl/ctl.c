@@ -43,7 +43,8 @@ static int make_tables(struct omni_ctl *ctl, struct omni_err *err)
 	if (ctl->peer == NULL || ctl->stamps == NULL ||
 	    ctl_index_init(&ctl->peers_by_key, size) < 0 ||
 	    ctl_index_init(&ctl->peers_by_vip, size) < 0 ||
-	    ctl_index_init(&ctl->pending, size) < 0 || ctl_limits_init(ctl) < 0)
+	    ctl_index_init(&ctl->pending, size) < 0 || ctl_index_init(&ctl->wg_pending, size) < 0 ||
+	    ctl_limits_init(ctl) < 0)
 		return omni_fail(err, -ENOMEM, "no memory for %" PRIu32 " peers", size);
 	return 0;
 }
@@ -267,6 +268,7 @@ void omni_ctl_free(struct omni_ctl *ctl)
 	ctl_names_fini(ctl);
 	ctl_limits_fini(ctl);
 	ctl_stamps_free(ctl->stamps);
+	ctl_index_fini(&ctl->wg_pending);
 	ctl_index_fini(&ctl->pending);
 	ctl_index_fini(&ctl->peers_by_vip);
 	ctl_index_fini(&ctl->peers_by_key);

@@ -46,9 +46,11 @@
 #define CTL_SHOTS_MAX 5	    /* datagrams of one attempt towards unconfirmed addresses */
 #define CTL_PATIENT_TRIES 1 /* with the confirmed address alone, before all candidates */
 #define CTL_CROSSINGS_MAX 2 /* initiations ignored in favour of ours, in a row */
-#define CTL_LOAD_PER_S 500  /* handshakes a second from which on cookies are asked for */
+/* Handshakes that wait, from which on cookies are asked for: what takes about 0.4 s to answer. */
+#define CTL_LOAD_WAITING (OMNI_PUNT_HANDSHAKE_SIZE / 2)
 #define CTL_SOURCE_PER_S 20 /* handshakes of one source under load */
 #define CTL_SOURCE_BURST 40
+#define CTL_SOURCE_BURST_WG 5
 #define CTL_PROBES_PER_S 200  /* towards unconfirmed addresses */
 #define CTL_ECHOES_PER_S 2000 /* answers to probes */
 #define CTL_BATCH 64	      /* of one ring in one turn */
@@ -96,6 +98,8 @@ void ctl_limits_fini(struct omni_ctl *ctl);
 bool ctl_limits_loaded(struct omni_ctl *ctl, unsigned int waiting);
 /* Under load: may this (proven) source have a handshake looked at? */
 bool ctl_limits_source(struct omni_ctl *ctl, const struct omni_ip *ip);
+/* The same at WireGuard's rate: of an IPv4 address, or the /64 of an IPv6 one. */
+bool ctl_limits_source_wg(struct omni_ctl *ctl, const struct omni_ip *ip);
 
 /* ---- Clusters ---- */
 
@@ -108,7 +112,7 @@ struct ctl_cluster {
 	struct omni_ip vip; /* ours */
 	uint8_t ciphers[2]; /* by preference */
 	bool cipher_allowed[OMNI_CIPHER_COUNT];
-	uint16_t frame_max; /* largest Ethernet frame of its ports */
+	uint16_t frame_max; /* largest Ethernet frame of its ports; L3: packet */
 	bool segments;	    /* one of them takes TCP segments whole */
 	uint16_t port[OMNI_BRIDGE_PORTS_MAX];
 	uint16_t n_ports;
@@ -250,7 +254,8 @@ struct ctl_peer {
 	char name[OMNI_CONFIG_NAME_LEN]; /* "" where it has none */
 	struct omni_key key;
 	struct omni_key psk;
-	bool lower; /* its key is lower than ours */
+	bool has_psk; /* configured, not derived */
+	bool lower;   /* its key is lower than ours */
 
 	/* VIP: vip.c */
 	struct omni_ip vip;
@@ -304,6 +309,8 @@ struct ctl_peer {
 	struct ctl_roam *roam;	 /* NULL: nothing came from elsewhere */
 	struct ctl_lanes *lanes; /* source ports: lanes.c; NULL: none but the main ones */
 	struct ctl_bucket echoes;
+
+	struct ctl_wg *wg; /* wg.h; NULL: it speaks Omni's dialect */
 };
 
 /* With what else a member has while it has no session (path, entries of tables) under 1 KiB. */
@@ -370,6 +377,20 @@ bool ctl_stamps_newer(struct ctl_stamps *s, uint16_t cluster, const struct omni_
 /* Copy what is remembered (zeros: nothing). */
 void ctl_stamps_get(struct ctl_stamps *s, uint16_t cluster, const struct omni_key *key,
 		    uint8_t ts[OMNI_TAI64N_LEN]);
+
+/* ---- Allowed IPs: allowed.c ---- */
+
+/*
+ * Route the prefixes to the peer, wherever they went before, and let packets with such sources
+ * come from there: WireGuard's cryptokey routing. 0, or -errno of omni_fib_set.
+ */
+int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
+		    const struct omni_prefix *prefix, unsigned int n) OMNI_MUST_CHECK;
+/* These, and its VIP, instead of what was routed there. */
+int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
+			const struct omni_prefix *prefix, unsigned int n) OMNI_MUST_CHECK;
+/* Nothing goes there any more. */
+void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer);
 
 /* ---- Handshake driver ---- */
 
@@ -609,14 +630,13 @@ struct omni_ctl {
 
 	struct ctl_peer **peer; /* by index in conf.peers */
 	struct ctl_index peers_by_key, peers_by_vip;
-	struct ctl_index pending; /* struct ctl_hs by local id */
+	struct ctl_index pending;    /* struct ctl_hs by local id */
+	struct ctl_index wg_pending; /* struct ctl_wg by index */
 	struct ctl_stamps *stamps;
 	uint32_t n_unconfirmed;
 	uint64_t record_seq;
 
 	struct omni_cookie_maker cookies;
-	uint64_t load_second_ns; /* handshakes counted since */
-	unsigned int load_count;
 	unsigned int hs_waiting; /* handshakes behind the present one */
 	uint64_t loaded_until_ns;
 	struct ctl_source *sources; /* rate limits under load: limits.c */

@@ -3,7 +3,7 @@
  * Events of workers. They carry ids and generations, so each is checked against what exists
  * now; what was meant may be gone.
  */
-#include "ctl_priv.h"
+#include "wg.h"
 
 static bool dest_is_there(struct omni_ctl *ctl, const struct omni_event *ev)
 {
@@ -72,6 +72,10 @@ static void of_peer(struct omni_ctl *ctl, const struct omni_event *ev)
 	if (peer == NULL) {
 		if (ctl->nucleus != NULL)
 			ctl_nucleus_event(ctl, ev);
+		return;
+	}
+	if (peer->wg != NULL) {
+		ctl_wg_event(ctl, peer, ev);
 		return;
 	}
 	switch (ev->type) {

@@ -3,7 +3,7 @@
  * When and where this box calls a peer: a series of tries, 5 s and a little apart, each with a
  * new initiation; after 90 s more rarely, and only for peers that are kept.
  */
-#include "ctl_priv.h"
+#include "wg.h"
 
 #define RETRY_NS (OMNI_REKEY_TIMEOUT_S * OMNI_NS_PER_S)
 #define ATTEMPT_NS (OMNI_REKEY_ATTEMPT_S * OMNI_NS_PER_S)
@@ -18,6 +18,8 @@ static uint64_t jitter(void)
 
 void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
+	if (peer->wg != NULL)
+		ctl_wg_cancel(ctl, peer);
 	ctl_hs_cancel(ctl, peer->hs);
 	peer->hs = NULL;
 }
@@ -161,6 +163,10 @@ void ctl_peer_initiate_at(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t 
 
 	if (ctl->stopping || !ctl->running)
 		return;
+	if (peer->wg != NULL) {
+		ctl_wg_initiate(ctl, peer);
+		return;
+	}
 	if (peer->last_start_ns != 0)
 		at_ns = OMNI_MAX(at_ns, peer->last_start_ns + RETRY_NS);
 	at_ns = OMNI_MAX(at_ns, peer->not_before_ns);
@@ -180,6 +186,8 @@ void ctl_peer_initiate(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 void ctl_peer_hs_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip)
 {
+	if (peer->wg != NULL)
+		ctl_wg_resend(ctl, peer, ip);
 	if (peer->hs == NULL || !peer->hs->unsent)
 		return;
 	peer->hs->unsent = false;

@@ -2,7 +2,7 @@
 /* Rates: token buckets, the load of handshakes, and the share of each source under load. */
 #include "ctl_priv.h"
 
-#define SOURCES 4096 /* buckets; sources that meet in one share it */
+#define SOURCES 65536 /* buckets; sources that meet in one share it */
 
 struct ctl_source {
 	struct ctl_bucket bucket;
@@ -40,24 +40,30 @@ bool ctl_limits_loaded(struct omni_ctl *ctl, unsigned int waiting)
 {
 	uint64_t now = ctl_now(ctl);
 
-	if (now - ctl->load_second_ns >= OMNI_NS_PER_S) {
-		ctl->load_second_ns = now;
-		ctl->load_count = 0;
-	}
-	if (++ctl->load_count > CTL_LOAD_PER_S || waiting > OMNI_PUNT_HANDSHAKE_SIZE / 2)
+	if (waiting > CTL_LOAD_WAITING)
 		ctl->loaded_until_ns = now + OMNI_NS_PER_S;
 	return now < ctl->loaded_until_ns;
 }
 
-/* An IPv4 address, or the /56 of an IPv6 one. */
-bool ctl_limits_source(struct omni_ctl *ctl, const struct omni_ip *ip)
+/* Who has the first v6_len bytes of an IPv6 address is one source. */
+static bool take_of(struct omni_ctl *ctl, const struct omni_ip *ip, size_t v6_len, uint32_t burst)
 {
-	size_t len = omni_ip_is_v4(ip) ? sizeof(ip->b) : 7;
+	size_t len = omni_ip_is_v4(ip) ? sizeof(ip->b) : v6_len;
 	uint8_t mac[4];
 	uint32_t slot;
 
 	omni_mac(mac, sizeof(mac), ctl->source_seed.b, sizeof(ctl->source_seed.b), ip->b, len);
 	memcpy(&slot, mac, sizeof(slot));
 	return ctl_bucket_take(&ctl->sources[slot % SOURCES].bucket, ctl_now(ctl), CTL_SOURCE_PER_S,
-			       CTL_SOURCE_BURST);
+			       burst);
+}
+
+bool ctl_limits_source(struct omni_ctl *ctl, const struct omni_ip *ip)
+{
+	return take_of(ctl, ip, 7, CTL_SOURCE_BURST);
+}
+
+bool ctl_limits_source_wg(struct omni_ctl *ctl, const struct omni_ip *ip)
+{
+	return take_of(ctl, ip, 8, CTL_SOURCE_BURST_WG);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Where peers are: candidates, the endpoint in use, and the path that workers read. */
-#include "ctl_priv.h"
+#include "wg.h"
 
 static void hold(struct omni_ctl *ctl, const struct omni_endpoint *ep)
 {
@@ -16,7 +16,7 @@ static void release(struct omni_ctl *ctl, const struct omni_endpoint *ep)
 
 static uint16_t mtu_of(const struct ctl_peer *peer, const struct omni_path *path)
 {
-	uint16_t mtu = OMNI_PATH_MTU_DEFAULT;
+	uint16_t mtu = peer->wg != NULL ? WG_PATH_MTU : OMNI_PATH_MTU_DEFAULT;
 
 	if (peer->path_mtu != 0)
 		mtu = peer->path_mtu;
@@ -33,7 +33,8 @@ static uint16_t tcp_mtu_of(const struct ctl_peer *peer, uint16_t mtu)
 {
 	const struct ctl_pmtu *p = &peer->pmtu;
 
-	if (peer->path_mtu != 0 || p->done || (p->high != 0 && p->high < peer->link_mtu))
+	if (peer->wg != NULL || peer->path_mtu != 0 || p->done ||
+	    (p->high != 0 && p->high < peer->link_mtu))
 		return mtu;
 	return peer->link_mtu;
 }
@@ -47,10 +48,25 @@ static bool same_way(const struct omni_path *a, const struct omni_path *b)
 	       memcmp(a->hdr + macs, b->hdr + macs, sizeof(a->hdr) - macs) == 0;
 }
 
+/* The peer is where it was; we are not. */
+static bool we_moved(const struct omni_path *old, const struct omni_path *path)
+{
+	return old != NULL && omni_endpoint_equal(&old->remote, &path->remote) &&
+	       !same_way(old, path);
+}
+
+static void set_path(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_path *path)
+{
+	omni_peer_set_path(peer->pub, path, ctl->conf.rcu);
+	if (peer->cluster->conf->mode == OMNI_MODE_L3)
+		omni_fib_touch(ctl->conf.fib); /* packets may wait for it */
+}
+
 static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_path *path)
 {
 	struct omni_path *old = atomic_load(&peer->pub->path), *copy;
-	bool moved = old == NULL || !same_way(old, path) || peer->link_mtu != path->mtu;
+	bool away = we_moved(old, path),
+	     moved = old == NULL || !same_way(old, path) || peer->link_mtu != path->mtu;
 
 	if (moved) {
 		peer->pmtu = (struct ctl_pmtu){0};
@@ -65,7 +81,12 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 	copy = omni_path_copy(path, ctl_lanes_ports(peer, path->mtu));
 	if (copy == NULL)
 		return;
-	omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
+	set_path(ctl, peer, copy);
+	if (peer->wg != NULL) {
+		if (away)
+			ctl_wg_moved(ctl, peer);
+		return;
+	}
 	if (!moved || !ctl_peer_has_key(peer))
 		return;
 	/* The other side may wait for data on this key before it sends any. */
@@ -86,7 +107,7 @@ void ctl_peer_republish(struct omni_ctl *ctl, struct ctl_peer *peer)
 	path.tcp_mtu = tcp_mtu_of(peer, path.mtu);
 	copy = omni_path_copy(&path, ctl_lanes_ports(peer, path.mtu));
 	if (copy != NULL)
-		omni_peer_set_path(peer->pub, copy, ctl->conf.rcu);
+		set_path(ctl, peer, copy);
 }
 
 void ctl_peer_publish_path(struct omni_ctl *ctl, struct ctl_peer *peer,
@@ -159,7 +180,9 @@ void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 		memcpy(peer->candidate, ep, n * sizeof(*ep));
 		peer->n_candidates = n;
 	}
-	if (ctl->running && !ctl_peer_has_key(peer))
+	if (peer->wg != NULL)
+		ctl_wg_located(ctl, peer);
+	else if (ctl->running && !ctl_peer_has_key(peer))
 		ctl_peer_initiate(ctl, peer);
 }
 
@@ -227,6 +250,9 @@ int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct o
 		return -EALREADY;
 	if (ctl_cluster_denies(c, &rec->key))
 		return -EACCES;
+	peer = ctl_peer_find(ctl, c, &rec->key);
+	if (peer != NULL && peer->wg != NULL)
+		return 0; /* all about it is configured */
 	if (ctl_vip_check(ctl, c, &rec->vip, &rec->key) < 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_vip_conflict);
 		return -EADDRINUSE;

@@ -2,7 +2,7 @@
 /* Peers: making, finding and removing them, and what the workers see of them. */
 #include <rte_errno.h>
 
-#include "ctl_priv.h"
+#include "wg.h"
 
 static uint64_t hash_of(const struct omni_ctl *ctl, const struct ctl_cluster *c,
 			const struct omni_key *key)
@@ -95,7 +95,7 @@ void ctl_peer_say_close(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_c
 	uint8_t out[64];
 	int len = omni_control_encode(out, sizeof(out), &m, 0);
 
-	if (len > 0 && ctl_peer_has_key(peer))
+	if (len > 0 && peer->wg == NULL && ctl_peer_has_key(peer))
 		(void)ctl_send_peer(ctl, peer, OMNI_KIND_CONTROL, out, (size_t)len);
 }
 
@@ -108,6 +108,7 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 		ctl_peer_say_close(ctl, peer, reason);
 	ctl_peer_series_end(ctl, peer);
 	ctl_slots_drop_all(ctl, peer);
+	ctl_allowed_drop(ctl, peer);
 	ctl_peer_is_known(ctl, peer);
 	ctl_name_del(ctl, peer->dns);
 	ctl_peer_set_endpoint(ctl, peer, &none, false, NULL);
@@ -121,6 +122,7 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	omni_peers_remove(ctl->conf.peers, peer->pub, ctl->conf.rcu);
 	ctl_roam_end(peer);
 	ctl_lanes_end(ctl, peer);
+	ctl_wg_fini(ctl, peer);
 	free(peer->candidate);
 	free(peer->host);
 	omni_wipe(peer, sizeof(*peer));
@@ -145,12 +147,69 @@ void ctl_peer_look_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 		peer->dns = ctl_name_add(ctl, peer->host, peer->host_port, name_found, peer);
 }
 
+/*
+ * A WireGuard handshake names a key and no cluster. 0, or why such a peer cannot be here.
+ */
+static int check_wireguard(struct omni_ctl *ctl, const struct ctl_cluster *c,
+			   const struct omni_config_peer *conf, struct omni_err *err)
+{
+	const struct ctl_peer *there;
+	bool other;
+
+	if (conf->dialect != OMNI_DIALECT_WIREGUARD)
+		return 0;
+	if (c->conf->mode != OMNI_MODE_L3)
+		return omni_fail(err, -EINVAL, "peer %s: WireGuard is spoken in L3 clusters alone",
+				 conf->name);
+	there = ctl_wg_find(ctl, &conf->key, &other);
+	if (there != NULL && there->cluster != c)
+		return omni_fail(err, -EEXIST, "peer %s: its key is that of a peer in cluster %s",
+				 conf->name, there->cluster->conf->name);
+	return 0;
+}
+
+/* Nothing that was agreed on in the other dialect holds. */
+static int speak_wireguard(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	ctl_peer_series_end(ctl, peer);
+	ctl_slots_drop_all(ctl, peer);
+	ctl_roam_end(peer);
+	peer->pmtu = (struct ctl_pmtu){0};
+	memset(&peer->psk, 0, sizeof(peer->psk));
+	return ctl_wg_init(peer);
+}
+
+/* The dialect, and what is routed to the peer. Without all of it, it is not there. */
+static int add_l3(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_config_peer *conf,
+		  struct omni_err *err)
+{
+	struct omni_prefix vip = {.ip = conf->vip, .len = omni_ip_is_v4(&conf->vip) ? 32 : 128};
+	int rc = 0;
+
+	if (peer->cluster->conf->mode != OMNI_MODE_L3)
+		return 0;
+	if (conf->dialect == OMNI_DIALECT_WIREGUARD)
+		rc = speak_wireguard(ctl, peer);
+	if (rc == 0)
+		rc = ctl_allowed_add(ctl, peer, &vip, omni_ip_is_none(&vip.ip) ? 0 : 1);
+	if (rc == 0)
+		rc = ctl_allowed_add(ctl, peer, conf->allowed, conf->n_allowed);
+	if (rc == 0)
+		return 0;
+	ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);
+	return omni_fail(err, rc, "peer %s: %s", conf->name,
+			 rc == -ENOSPC ? "the table of routes is full" : "no memory");
+}
+
 int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_config_peer *conf,
 		 struct omni_err *err)
 {
 	struct ctl_peer *peer = ctl_peer_find(ctl, c, &conf->key);
 	char *host = NULL;
+	int rc = check_wireguard(ctl, c, conf, err);
 
+	if (rc < 0)
+		return rc;
 	if (memcmp(&conf->key, &ctl->conf.identity->dh.public, sizeof(conf->key)) == 0)
 		return omni_fail(err, -EINVAL, "peer %s: that is this box's own key", conf->name);
 	if (ctl_cluster_denies(c, &conf->key))
@@ -173,6 +232,10 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 	peer->host_port = conf->port;
 	peer->path_mtu = conf->path_mtu;
 	peer->keepalive_s = conf->keepalive_s;
+	rc = add_l3(ctl, peer, conf, err);
+	if (rc < 0)
+		return rc;
+	peer->has_psk = conf->has_psk;
 	if (conf->has_psk)
 		peer->psk = conf->psk;
 	if (!omni_ip_is_none(&conf->vip)) {

@@ -4,7 +4,7 @@
 
 #include <omni_cursor.h>
 
-#include "ctl_priv.h"
+#include "wg.h"
 
 static void handshake(struct omni_ctl *ctl, struct rte_mbuf *m)
 {
@@ -22,6 +22,15 @@ static void handshake(struct omni_ctl *ctl, struct rte_mbuf *m)
 		break;
 	case OMNI_CLASS_COOKIE:
 		ctl_hs_cookie(ctl, (const struct omni_cookie_reply *)p);
+		break;
+	case OMNI_CLASS_WG_INITIATION:
+		ctl_wg_initiation(ctl, m, (const struct omni_wg_initiation *)p, &from);
+		break;
+	case OMNI_CLASS_WG_RESPONSE:
+		ctl_wg_response(ctl, m, (const struct omni_wg_response *)p, &from);
+		break;
+	case OMNI_CLASS_WG_COOKIE:
+		ctl_wg_cookie(ctl, (const struct omni_wg_cookie_reply *)p);
 		break;
 	case OMNI_CLASS_HELLO_ANSWER:
 		if (ctl->nucleus != NULL)

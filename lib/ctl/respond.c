@@ -251,6 +251,10 @@ static void hear(struct omni_ctl *ctl, struct call *call)
 		return;
 	}
 	call->peer = ctl_peer_find(ctl, call->c, &call->hs.remote);
+	if (call->peer != NULL && call->peer->wg != NULL) {
+		ctl_count(ctl, OMNI_STAT_ctl_wrong_dialect);
+		return;
+	}
 	if (!proof_holds(call)) {
 		ctl_count(ctl, OMNI_STAT_ctl_bad_proof);
 		return;

@@ -64,8 +64,13 @@ static const struct omni_mgmt_method methods[] = {
 	{.name = "peer.add",
 	 .description = "Add a static peer until the next start.",
 	 .params = "cluster, key, name (optional), endpoint (optional), vip (optional), "
-		   "psk (optional), keepalive (optional), path_mtu (optional)",
+		   "psk (optional), keepalive (optional), path_mtu (optional), "
+		   "dialect (optional: omni, wireguard), allowed_ips (optional)",
 	 .handler = rpc_peer_add},
+	{.name = "peer.allow",
+	 .description = "Replace the allowed IPs of a static peer in an L3 cluster.",
+	 .params = "peer (name or key), allowed_ips, cluster (optional)",
+	 .handler = rpc_peer_allow},
 	{.name = "peer.remove",
 	 .description = "Close the sessions of a static peer and forget it.",
 	 .params = "peer (name or key), cluster (optional)",

@@ -29,6 +29,7 @@ RPC_HANDLER(rpc_config);
 RPC_HANDLER(rpc_log_level);
 RPC_HANDLER(rpc_peer_add);
 RPC_HANDLER(rpc_peer_remove);
+RPC_HANDLER(rpc_peer_allow);
 RPC_HANDLER(rpc_nucleus_forget);
 RPC_HANDLER(rpc_version);
 
@@ -53,6 +54,18 @@ json_t *rpc_endpoint(const struct omni_endpoint *ep);
 json_t *rpc_mac(const uint8_t mac[6]);
 /* Whole seconds from then until now; null where then is 0 ("never"). */
 json_t *rpc_age(const struct omni_ctl *ctl, uint64_t then_ns);
+
+/*
+ * What is routed to each peer, as lists of texts by its index; NULL: no memory. rpc_allowed_of
+ * gives a peer's as a new value, or an empty list.
+ */
+json_t **rpc_allowed_read(const struct omni_ctl *ctl);
+json_t *rpc_allowed_of(json_t **list, const struct ctl_peer *peer);
+void rpc_allowed_free(const struct omni_ctl *ctl, json_t **list);
+
+/* The parameter "allowed_ips", a text or a list: the caller frees *out. 0, -ENOENT, -errno. */
+int rpc_allowed_param(const json_t *params, struct omni_prefix **out, unsigned int *n,
+		      struct omni_err *err) OMNI_MUST_CHECK;
 
 /* Hand the (new or NULL) value over as the result: 0 or -ENOMEM. */
 int rpc_give(json_t **result, json_t *value);

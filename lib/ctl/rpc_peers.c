@@ -71,6 +71,8 @@ static const char *peer_reason(struct omni_ctl *ctl, const struct ctl_peer *peer
 		snprintf(out, RPC_TEXT_LEN, "no answer from %s for %" PRIu64 " s",
 			 omni_endpoint_text(text, at),
 			 (ctl_now(ctl) - peer->attempt_ns) / OMNI_NS_PER_S);
+	else if (peer->wg != NULL)
+		snprintf(out, RPC_TEXT_LEN, "idle: called when there is something to send");
 	else
 		snprintf(out, RPC_TEXT_LEN, "no answer from %s: tried again later",
 			 omni_endpoint_text(text, at));
@@ -99,9 +101,18 @@ static int own_ports(const struct omni_path *path)
 	return ports != NULL ? __builtin_popcountll(ports->own) : 0;
 }
 
-static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
+/* WireGuard's is told even when its key has gone. */
+static uint64_t last_handshake(const struct ctl_peer *peer)
 {
 	const struct omni_keypair *kp = ctl_peer_kp(peer, CTL_CURRENT);
+
+	if (peer->wg != NULL)
+		return peer->confirmed_ns;
+	return kp != NULL ? kp->created_ns : 0;
+}
+
+static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
+{
 	const struct omni_path *path = atomic_load(&peer->pub->path);
 	char reason[RPC_TEXT_LEN];
 	uint64_t rx, tx;
@@ -113,11 +124,10 @@ static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 			 peer->has_vip ? rpc_ip(&peer->vip) : json_null(), "endpoint",
 			 rpc_endpoint(&peer->endpoint), "state", peer_state(peer), "origin",
 			 origins[peer->origin], "last_handshake_s",
-			 rpc_age(ctl, kp != NULL ? kp->created_ns : 0), "last_rx_s",
-			 rpc_age(ctl, peer->rx_ns), "path_mtu",
-			 path != NULL ? json_integer(path->mtu) : json_null(), "lane_ports",
-			 own_ports(path), "rx_bytes", (json_int_t)rx, "tx_bytes", (json_int_t)tx,
-			 "reason", peer_reason(ctl, peer, reason));
+			 rpc_age(ctl, last_handshake(peer)), "last_rx_s", rpc_age(ctl, peer->rx_ns),
+			 "path_mtu", path != NULL ? json_integer(path->mtu) : json_null(),
+			 "lane_ports", own_ports(path), "rx_bytes", (json_int_t)rx, "tx_bytes",
+			 (json_int_t)tx, "reason", peer_reason(ctl, peer, reason));
 }
 
 static json_t *session_json(const struct omni_ctl *ctl, const struct ctl_peer *peer,
@@ -138,13 +148,23 @@ static json_t *session_json(const struct omni_ctl *ctl, const struct ctl_peer *p
 			 (json_int_t)use.rx_bytes, "tx_bytes", (json_int_t)use.tx_bytes);
 }
 
-static void add_peer(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list)
+static void add_peer(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list,
+		     json_t **allowed)
 {
-	json_array_append_new(list, peer_json(ctl, peer));
+	json_t *o = peer_json(ctl, peer);
+
+	json_object_set_new(o, "dialect", json_string(peer->wg != NULL ? "wireguard" : "omni"));
+	json_object_set_new(o, "keepalive_s", json_integer(peer->keepalive_s));
+	json_object_set_new(o, "psk", json_boolean(peer->has_psk));
+	if (peer->cluster->conf->mode == OMNI_MODE_L3)
+		json_object_set_new(o, "allowed_ips", rpc_allowed_of(allowed, peer));
+	json_array_append_new(list, o);
 }
 
-static void add_sessions(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list)
+static void add_sessions(struct omni_ctl *ctl, const struct ctl_peer *peer, json_t *list,
+			 json_t **allowed)
 {
+	(void)allowed;
 	for (unsigned int i = 0; i < CTL_SLOTS; i++) {
 		if (peer->slot[i] != NULL)
 			json_array_append_new(list, session_json(ctl, peer, (enum ctl_slot)i));
@@ -153,8 +173,9 @@ static void add_sessions(struct omni_ctl *ctl, const struct ctl_peer *peer, json
 
 static int each_peer(struct omni_ctl *ctl, const json_t *params, json_t **result,
 		     struct omni_err *err,
-		     void (*add)(struct omni_ctl *, const struct ctl_peer *, json_t *))
+		     void (*add)(struct omni_ctl *, const struct ctl_peer *, json_t *, json_t **))
 {
+	json_t **allowed;
 	struct ctl_cluster *only;
 	struct ctl_peer *peer;
 	json_t *list;
@@ -165,12 +186,14 @@ static int each_peer(struct omni_ctl *ctl, const json_t *params, json_t **result
 	if (rc != 0)
 		return rc;
 	list = json_array();
+	allowed = rpc_allowed_read(ctl);
 	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
 		if (only != NULL && only != &ctl->cluster[i])
 			continue;
 		TAILQ_FOREACH (peer, &ctl->cluster[i].peers, entry)
-			add(ctl, peer, list);
+			add(ctl, peer, list, allowed);
 	}
+	rpc_allowed_free(ctl, allowed);
 	return rpc_give(result, list);
 }
 
@@ -252,6 +275,34 @@ static int take_vip(struct omni_ctl *ctl, const struct ctl_cluster *c, const jso
 	return 0;
 }
 
+/* A WireGuard peer is kept alive only where that is asked for. */
+static int take_dialect(const json_t *params, struct omni_config_peer *p, struct omni_err *err)
+{
+	const char *text;
+	int rc = omni_mgmt_param_string(params, "dialect", &text, err);
+
+	if (rc != 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (strcmp(text, "wireguard") == 0) {
+		p->dialect = OMNI_DIALECT_WIREGUARD;
+		p->keepalive_s = 0;
+	} else if (strcmp(text, "omni") != 0) {
+		return omni_fail(err, -EINVAL, "dialect: omni or wireguard was expected");
+	}
+	return 0;
+}
+
+static int take_allowed(const struct ctl_cluster *c, const json_t *params,
+			struct omni_config_peer *p, struct omni_err *err)
+{
+	int rc = rpc_allowed_param(params, &p->allowed, &p->n_allowed, err);
+
+	if (rc == 0 && c->conf->mode != OMNI_MODE_L3)
+		return omni_fail(err, -EINVAL, "allowed_ips: cluster %s is no L3 cluster",
+				 c->conf->name);
+	return rc == -ENOENT ? 0 : rc;
+}
+
 static int take_number(const json_t *params, const char *name, json_int_t min, json_int_t max,
 		       uint16_t *out, struct omni_err *err)
 {
@@ -277,6 +328,8 @@ static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 	if (rc == 0)
 		rc = take_vip(ctl, c, params, p, err);
 	if (rc == 0)
+		rc = take_dialect(params, p, err);
+	if (rc == 0)
 		rc = take_number(params, "keepalive", 0, UINT16_MAX, &p->keepalive_s, err);
 	if (rc == 0)
 		rc = take_number(params, "path_mtu", OMNI_PATH_MTU_MIN, OMNI_CONFIG_MTU_MAX,
@@ -286,6 +339,8 @@ static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 		p->has_psk = rc == 0;
 		rc = rc == -ENOENT ? 0 : rc;
 	}
+	if (rc == 0)
+		rc = take_allowed(c, params, p, err);
 	return rc;
 }
 
@@ -295,7 +350,10 @@ RPC_HANDLER(rpc_peer_add)
 				     .dialect = OMNI_DIALECT_OMNI};
 	struct omni_ctl *ctl = ctx;
 	struct ctl_cluster *c;
-	int rc = rpc_params(params, "cluster key name endpoint vip psk keepalive path_mtu", err);
+	int rc = rpc_params(params,
+			    "cluster key name endpoint vip psk keepalive path_mtu "
+			    "dialect allowed_ips",
+			    err);
 
 	if (rc == 0)
 		rc = rpc_param_cluster(ctl, params, &c, err);
@@ -309,6 +367,7 @@ RPC_HANDLER(rpc_peer_add)
 	if (rc == 0)
 		rc = rpc_give(result, json_pack("{s:s, s:o, s:s}", "cluster", c->conf->name, "key",
 						rpc_key(&p.key), "name", p.name));
+	free(p.allowed);
 	omni_wipe(&p, sizeof(p));
 	return rc;
 }

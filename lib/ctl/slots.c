@@ -11,22 +11,26 @@ static void forget_behind(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	omni_dest dest = omni_dest_make(OMNI_DEST_PEER, peer->pub->index, peer->pub->generation);
 
-	(void)omni_fdb_flush(ctl->conf.fdb, peer->cluster->number, dest, 0);
+	if (peer->cluster->conf->mode == OMNI_MODE_L2)
+		(void)omni_fdb_flush(ctl->conf.fdb, peer->cluster->number, dest, 0);
 }
 
 void ctl_slots_publish_tx(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct omni_keypair *old = atomic_load(&peer->pub->tx);
 	struct omni_keypair *kp = ctl_peer_kp(peer, CTL_CURRENT);
+	bool is_l3 = peer->cluster->conf->mode == OMNI_MODE_L3;
 
 	if (kp != NULL && (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)
 		kp = NULL;
 	if (kp == old)
 		return;
 	omni_peer_set_tx(peer->pub, kp);
+	if (is_l3)
+		omni_fib_touch(ctl->conf.fib); /* packets may wait for a key */
 	if ((kp == NULL) == (old == NULL))
 		return;
-	peer->cluster->flood_dirty = true;
+	peer->cluster->flood_dirty |= !is_l3;
 	if (kp != NULL) {
 		peer->cluster->n_sessions++;
 	} else {

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "neighbours.h"
+#include "wg.h"
 
 #define SECONDS(s) ((uint64_t)(s)*OMNI_NS_PER_S)
 #define LOOK_NS OMNI_NS_PER_S		       /* at the counters of a peer with a session */
@@ -196,6 +197,10 @@ void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
 	bool had_key = ctl_peer_has_key(peer);
 
+	if (peer->wg != NULL) {
+		ctl_wg_timers(ctl, peer, now);
+		return;
+	}
 	observe(ctl, peer, now);
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
 		expire(ctl, peer, (enum ctl_slot)i, now);
@@ -277,7 +282,8 @@ static void drop_send_keys(struct omni_ctl *ctl, int64_t moved_ns)
 			/* What is neither confirmed nor sealed with yet would be sealed with. */
 			ctl_slot_drop(ctl, peer, CTL_NEXT);
 			ctl_slots_publish_tx(ctl, peer);
-			ctl_peer_initiate(ctl, peer);
+			if (peer->wg == NULL)
+				ctl_peer_initiate(ctl, peer);
 		}
 }
 

@@ -99,7 +99,7 @@ static_assert(sizeof(struct omni_event) == 64, "a cache line, and a multiple of 
 #define OMNI_PUNT_SIZE 512
 #define OMNI_CTL_TX_SIZE 512
 /* Punted handshakes that may wait at most; they come from anybody. */
-#define OMNI_PUNT_HANDSHAKE_SIZE 256
+#define OMNI_PUNT_HANDSHAKE_SIZE 4096
 #define OMNI_PUNT_LINK_SIZE 256
 #define OMNI_INBOX_SIZE 2048
 

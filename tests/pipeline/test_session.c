@@ -357,6 +357,8 @@ static void handshakes_are_punted(void **state)
 	for (unsigned int i = 0; i < OMNI_PUNT_HANDSHAKE_SIZE + 10; i++) {
 		payload[0] = OMNI_TYPE_INITIATION;
 		rig_in(a->uplink, rig_datagram(r, 1, 0, payload, OMNI_INITIATION_LEN));
+		if (i % 64 == 0)
+			rig_run(r);
 	}
 	rig_run(r);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_punt_full), 10);

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Allowed IPs of static peers in L3 clusters: routes to the peer, and thereby the sources that
+ * packets of it may have. A prefix leads to one peer, the last one that it was given to; removing
+ * that one gives it to nobody.
+ */
+#include "ctl_priv.h"
+
+static omni_dest dest_of(const struct ctl_peer *peer)
+{
+	return omni_dest_make(OMNI_DEST_PEER, peer->pub->index, peer->pub->generation);
+}
+
+/* Our own addresses, and what lies behind our ports, are not for peers to have. */
+static bool is_ours(const struct omni_ctl *ctl, const struct ctl_peer *peer,
+		    const struct omni_prefix *prefix)
+{
+	switch (omni_dest_kind(omni_fib_get(ctl->conf.fib, peer->cluster->number, prefix))) {
+	case OMNI_DEST_SELF:
+	case OMNI_DEST_PORT:
+	case OMNI_DEST_HOST:
+		return true;
+	default:
+		return false;
+	}
+}
+
+int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
+		    const struct omni_prefix *prefix, unsigned int n)
+{
+	char key[OMNI_KEY_B64_LEN], text[OMNI_PREFIX_TEXT_LEN];
+
+	for (unsigned int i = 0; i < n; i++) {
+		int rc;
+
+		if (is_ours(ctl, peer, &prefix[i])) {
+			omni_log_warn(LOG_CTL, "allowed IPs left out: they are this box's own",
+				      "cluster=%s peer=%s prefix=%s", peer->cluster->conf->name,
+				      ctl_peer_text(key, peer), omni_prefix_text(text, &prefix[i]));
+			continue;
+		}
+		rc = omni_fib_set(ctl->conf.fib, peer->cluster->number, &prefix[i], dest_of(peer));
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)
+{
+	if (peer->cluster->conf->mode == OMNI_MODE_L3)
+		(void)omni_fib_flush(ctl->conf.fib, peer->cluster->number, dest_of(peer));
+}
+
+int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
+			const struct omni_prefix *prefix, unsigned int n)
+{
+	struct omni_prefix vip = {.ip = peer->vip, .len = omni_ip_is_v4(&peer->vip) ? 32 : 128};
+	int rc;
+
+	ctl_allowed_drop(ctl, peer);
+	rc = ctl_allowed_add(ctl, peer, &vip, peer->has_vip ? 1 : 0);
+	return rc == 0 ? ctl_allowed_add(ctl, peer, prefix, n) : rc;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* WireGuard peers: what they have beside others, and how a handshake finds them. */
+#include "wg.h"
+
+int ctl_wg_init(struct ctl_peer *peer)
+{
+	peer->wg = calloc(1, sizeof(*peer->wg));
+	if (peer->wg == NULL)
+		return -ENOMEM;
+	peer->wg->peer = peer;
+	return 0;
+}
+
+void ctl_wg_fini(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	if (peer->wg == NULL)
+		return;
+	ctl_wg_cancel(ctl, peer);
+	omni_wipe(peer->wg, sizeof(*peer->wg));
+	free(peer->wg);
+	peer->wg = NULL;
+}
+
+struct ctl_peer *ctl_wg_find(struct omni_ctl *ctl, const struct omni_key *key, bool *other)
+{
+	*other = false;
+	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
+		struct ctl_peer *peer;
+
+		if (ctl->cluster[i].conf->mode != OMNI_MODE_L3)
+			continue;
+		peer = ctl_peer_find(ctl, &ctl->cluster[i], key);
+		if (peer != NULL && peer->wg != NULL)
+			return peer;
+		*other |= peer != NULL;
+	}
+	return NULL;
+}

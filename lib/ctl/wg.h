@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Peers that speak WireGuard: handshakes, key slots and timers as the whitepaper has them
+ * (sections 5 and 6). Nothing of Omni's own is said to them: no probes, no CLOSE.
+ *
+ * Such a peer is silent when idle. A handshake begins where there is something to send: a worker
+ * has a packet and no key (OMNI_EVENT_WANT_KEY), a keepalive is due, a key grows old in use, or
+ * nothing came back.
+ */
+#ifndef CTL_WG_H
+#define CTL_WG_H
+
+#include <omni_wg.h>
+
+#include "ctl_priv.h"
+
+#define WG_SECONDS(s) ((uint64_t)(s)*OMNI_NS_PER_S)
+#define WG_RETRY_NS WG_SECONDS(OMNI_REKEY_TIMEOUT_S)
+/* Initiations of one series; each waits for its answer as long as WG_RETRY_NS and a little. */
+#define WG_TRIES_MAX (OMNI_REKEY_ATTEMPT_S / OMNI_REKEY_TIMEOUT_S)
+/* Data was sent, and nothing came back. */
+#define WG_UNANSWERED_NS WG_SECONDS(OMNI_KEEPALIVE_S + OMNI_REKEY_TIMEOUT_S)
+/* The initiator's key is renewed on sending, or on receiving. */
+#define WG_REKEY_SEND_NS WG_SECONDS(OMNI_REKEY_AFTER_S)
+#define WG_REKEY_RECEIVE_NS \
+	WG_SECONDS(OMNI_REJECT_AFTER_S - OMNI_KEEPALIVE_S - OMNI_REKEY_TIMEOUT_S)
+/* Initiations of one peer are at least so far apart. */
+#define WG_FLOOD_NS (OMNI_NS_PER_S / 50)
+/* A peer that has a name and did not answer for so long is looked for where that leads. */
+#define WG_PATIENCE_NS (2 * WG_RETRY_NS)
+/* A peer's datagrams carry this much where nobody said what its path does. */
+#define WG_PATH_MTU 1500
+
+/* What a peer of this dialect has beside struct ctl_peer. Deadlines: 0 is "not armed". */
+struct ctl_wg {
+	struct ctl_link link; /* in ctl->wg_pending while id != 0 */
+	struct ctl_peer *peer;
+	struct omni_wg hs; /* ours, waiting for a response */
+	uint32_t id;	   /* its index; 0: none in flight */
+	struct omni_wg_initiation packet;
+	bool unsent;	       /* packet waits for the neighbour's address */
+	bool wanted;	       /* a handshake waits for the peer's address */
+	struct omni_wg answer; /* of our newest response: a cookie may answer it */
+	uint64_t handshake_ns; /* data was sent, and nothing came back */
+	uint64_t keepalive_ns; /* data came, and nothing was sent */
+	bool keepalive_again;  /* more of it came while that was armed */
+	uint64_t persistent_ns;
+	uint64_t wipe_ns;     /* every key is wiped */
+	bool renewed_late;    /* the current key made us begin anew on receiving */
+	uint64_t consumed_ns; /* its last initiation that was looked at */
+	uint64_t looked_ns;   /* the lanes' stamps were read */
+	uint64_t traffic_ns;  /* the newest of them */
+};
+
+/* 0 or -ENOMEM. */
+int ctl_wg_init(struct ctl_peer *peer);
+void ctl_wg_fini(struct omni_ctl *ctl, struct ctl_peer *peer);
+
+/*
+ * The WireGuard peer of that key, in any L3 cluster; NULL. other: the key is there, but speaks
+ * Omni.
+ */
+struct ctl_peer *ctl_wg_find(struct omni_ctl *ctl, const struct omni_key *key, bool *other);
+
+static inline uint64_t ctl_wg_jitter(void)
+{
+	uint64_t r;
+
+	omni_random(&r, sizeof(r));
+	return r % CTL_RETRY_JITTER_NS;
+}
+
+/* ---- As initiator: wg_initiate.c ---- */
+
+/* Something is to be sent, or a key to be renewed: begin, unless that was done a moment ago. */
+void ctl_wg_initiate(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* The time of peer->retry_ns has come: the next try, or the end of the series. */
+void ctl_wg_retry(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* Drop the handshake in flight. */
+void ctl_wg_cancel(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* The peer's neighbour may be known now. */
+void ctl_wg_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
+/* Its name was resolved (or its address configured): n addresses. */
+void ctl_wg_located(struct omni_ctl *ctl, struct ctl_peer *peer);
+void ctl_wg_response(struct omni_ctl *ctl, struct rte_mbuf *m, const struct omni_wg_response *in,
+		     const struct omni_endpoint *from);
+void ctl_wg_cookie(struct omni_ctl *ctl, const struct omni_wg_cookie_reply *in);
+
+/* ---- As responder: wg_respond.c ---- */
+
+void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
+		       const struct omni_wg_initiation *in, const struct omni_endpoint *from);
+/*
+ * Under load: does msg (of len bytes, with a valid mac1) carry the cookie of its sender, within
+ * that one's rate? Else it is answered with the cookie, or counted.
+ */
+bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *msg, size_t len,
+			const uint8_t sender[4], const uint8_t mac1[OMNI_MAC_LEN],
+			const struct omni_endpoint *from);
+
+/* ---- Key slots: wg_slots.c ---- */
+
+/* A handshake is done; ids and keys are the slots' where 0 is returned. */
+struct ctl_wg_done {
+	uint32_t local_id, remote_id;
+	const struct omni_noise_keys *keys;
+	bool initiator;
+};
+
+/* As initiator: current at once. As responder: next. 0 or -errno. */
+int ctl_wg_slots_add(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_wg_done *done);
+/* The first data came on next. */
+void ctl_wg_slots_confirmed(struct omni_ctl *ctl, struct ctl_peer *peer);
+
+/* ---- Timers and events: wg_timers.c ---- */
+
+void ctl_wg_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
+void ctl_wg_event(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_event *ev);
+/* Send an empty packet; without a key begin a handshake. */
+void ctl_wg_keepalive(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* A handshake message (or an empty packet) left, or came and was authentic. */
+void ctl_wg_sent(struct omni_ctl *ctl, struct ctl_peer *peer);
+void ctl_wg_received(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* Our own address towards the peer is another one: let it know, if it talks with us. */
+void ctl_wg_moved(struct omni_ctl *ctl, struct ctl_peer *peer);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * Initiations of WireGuard peers. Order of checks: mac1, load and cookie, decrypt, known key,
+ * timestamp, rate. Whatever fails is met with silence.
+ */
+#include "wg.h"
+
+static void reply_plain(struct omni_ctl *ctl, const struct rte_mbuf *m,
+			const struct omni_endpoint *to, const void *p, size_t len)
+{
+	struct omni_path path;
+
+	if (ctl_resolve_or_reflect(ctl, to, m, &path) == 0)
+		(void)ctl_send_plain(ctl, &path, p, len);
+	else
+		ctl_count(ctl, OMNI_STAT_ctl_unreachable);
+}
+
+bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *msg, size_t len,
+			const uint8_t sender[4], const uint8_t mac1[OMNI_MAC_LEN],
+			const struct omni_endpoint *from)
+{
+	struct omni_wg_cookie_reply reply;
+	uint8_t nonce[OMNI_XNONCE_LEN];
+	uint64_t now = ctl_now(ctl);
+
+	if (!ctl_limits_loaded(ctl, ctl->hs_waiting))
+		return true;
+	if (omni_mac2_valid(&ctl->cookies, msg, len, from, now)) {
+		if (ctl_limits_source_wg(ctl, &from->ip))
+			return true;
+		ctl_count(ctl, OMNI_STAT_ctl_rate_limited);
+		return false;
+	}
+	omni_random(nonce, sizeof(nonce));
+	omni_wg_cookie_reply(&reply, &ctl->cookies, sender, mac1, &ctl->conf.identity->dh.public,
+			     from, nonce, now);
+	reply_plain(ctl, m, from, &reply, sizeof(reply));
+	ctl_count(ctl, OMNI_STAT_ctl_under_load);
+	return false;
+}
+
+/* Newer than its newest, and not too soon after that; then it is remembered. */
+static bool is_fresh(struct omni_ctl *ctl, struct ctl_peer *peer,
+		     const uint8_t timestamp[OMNI_TAI64N_LEN])
+{
+	struct ctl_wg *wg = peer->wg;
+	uint64_t now = ctl_now(ctl);
+
+	if (memcmp(timestamp, peer->newest, OMNI_TAI64N_LEN) <= 0) {
+		ctl_count(ctl, OMNI_STAT_ctl_stale);
+		return false;
+	}
+	if (wg->consumed_ns != 0 && now - wg->consumed_ns < WG_FLOOD_NS) {
+		ctl_count(ctl, OMNI_STAT_ctl_flood);
+		return false;
+	}
+	memcpy(peer->newest, timestamp, OMNI_TAI64N_LEN);
+	wg->consumed_ns = now;
+	return true;
+}
+
+static int write_response(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_wg *hs,
+			  uint32_t id, struct omni_wg_response *out, struct omni_noise_keys *keys)
+{
+	struct omni_key ephemeral;
+	struct omni_wg_reply reply = {
+		.psk = &peer->psk,
+		.ephemeral = &ephemeral,
+		.cookie = &peer->cookie,
+		.index = id,
+		.now_ns = ctl_now(ctl),
+	};
+	int rc;
+
+	omni_random(&ephemeral, sizeof(ephemeral));
+	rc = omni_wg_response_create(hs, out, keys, &reply);
+	omni_wipe(&ephemeral, sizeof(ephemeral));
+	return rc;
+}
+
+static void answer(struct omni_ctl *ctl, struct rte_mbuf *m, struct ctl_peer *peer,
+		   struct omni_wg *hs, const struct omni_endpoint *from)
+{
+	struct omni_noise_keys keys;
+	struct omni_wg_response out;
+	struct ctl_wg_done done = {
+		.local_id = omni_sessions_reserve_wg(ctl->conf.sessions),
+		.remote_id = hs->remote_index,
+		.keys = &keys,
+	};
+
+	if (done.local_id == 0) {
+		ctl_count(ctl, OMNI_STAT_ctl_peers_full);
+		return;
+	}
+	if (write_response(ctl, peer, hs, done.local_id, &out, &keys) < 0) {
+		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
+		omni_sessions_release(ctl->conf.sessions, done.local_id);
+	} else if (ctl_wg_slots_add(ctl, peer, &done) < 0) {
+		omni_sessions_release(ctl->conf.sessions, done.local_id);
+	} else {
+		peer->wg->answer = *hs;
+		peer->last_start_ns = ctl_now(ctl);
+		ctl_wg_sent(ctl, peer);
+		reply_plain(ctl, m, from, &out, sizeof(out));
+	}
+	omni_wipe(&keys, sizeof(keys));
+}
+
+static void hear(struct omni_ctl *ctl, struct rte_mbuf *m, struct omni_wg *hs,
+		 const uint8_t timestamp[OMNI_TAI64N_LEN], const struct omni_endpoint *from)
+{
+	bool other;
+	struct ctl_peer *peer = ctl_wg_find(ctl, &hs->remote, &other);
+	struct omni_path reflect;
+
+	if (peer == NULL) {
+		ctl_count(ctl, other ? OMNI_STAT_ctl_wrong_dialect : OMNI_STAT_ctl_unknown_key);
+		return;
+	}
+	if (!is_fresh(ctl, peer, timestamp))
+		return;
+	ctl_wg_received(ctl, peer);
+	ctl_reflect(ctl, m, &reflect);
+	ctl_peer_set_endpoint(ctl, peer, from, true, &reflect);
+	answer(ctl, m, peer, hs, from);
+}
+
+void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
+		       const struct omni_wg_initiation *in, const struct omni_endpoint *from)
+{
+	const struct omni_dh_pair *self = &ctl->conf.identity->dh;
+	uint8_t timestamp[OMNI_TAI64N_LEN];
+	struct omni_wg hs;
+	int rc;
+
+	if (ctl->stopping)
+		return;
+	if (!omni_wg_initiation_mac1_valid(in, &self->public)) {
+		ctl_count(ctl, OMNI_STAT_ctl_bad_mac1);
+		return;
+	}
+	if (!ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from))
+		return;
+	rc = omni_wg_initiation_open(&hs, timestamp, in, self);
+	if (rc < 0)
+		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
+	else
+		hear(ctl, m, &hs, timestamp, from);
+	omni_wg_wipe(&hs);
+}
