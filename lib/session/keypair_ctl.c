@@ -7,14 +7,25 @@
 
 #include <omni_session.h>
 
+/* WireGuard's replay window in whole cache lines. */
+#define WIDE_LEN                                                                     \
+	((sizeof(struct omni_replay_wide) + OMNI_CACHE_LINE - 1) / OMNI_CACHE_LINE * \
+	 OMNI_CACHE_LINE)
+
+static bool is_wireguard(const struct omni_keypair_conf *c)
+{
+	return c->dialect == OMNI_DIALECT_WIREGUARD;
+}
+
 /* The keypair with its lanes and room for its keys, zeroed. */
 static struct omni_keypair *alloc(const struct omni_aead *aead,
 				  const struct omni_keypair_conf *conf)
 {
 	size_t key = omni_aead_key_size(aead, conf->cipher);
+	size_t wide = is_wireguard(conf) ? WIDE_LEN : 0;
 	size_t tx_key = sizeof(struct omni_keypair) + conf->lanes_tx * sizeof(struct omni_lane_tx);
 	size_t rx_key = tx_key + key, rx = rx_key + key;
-	size_t size = rx + conf->lanes_rx * sizeof(struct omni_lane_rx);
+	size_t size = rx + conf->lanes_rx * sizeof(struct omni_lane_rx) + wide;
 	uint8_t *at = aligned_alloc(OMNI_CACHE_LINE, size);
 	struct omni_keypair *kp = (struct omni_keypair *)(void *)at;
 
@@ -29,6 +40,10 @@ static struct omni_keypair *alloc(const struct omni_aead *aead,
 
 static bool conf_is_valid(const struct omni_keypair_conf *c)
 {
+	if (is_wireguard(c))
+		return c->lanes_tx == 1 && c->lanes_rx == 1 &&
+		       c->cipher == OMNI_CIPHER_CHACHAPOLY && c->local_id <= UINT32_MAX &&
+		       c->remote_id <= UINT32_MAX;
 	return c->lanes_tx >= 1 && c->lanes_tx <= OMNI_LANES_MAX && c->lanes_rx >= 1 &&
 	       c->lanes_rx <= OMNI_LANES_MAX;
 }

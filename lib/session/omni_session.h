@@ -24,7 +24,10 @@ struct rte_mbuf;
 #define OMNI_OUTER_HDR_MAX (OMNI_ETHER_HDR_LEN + OMNI_IPV6_HDR_LEN + OMNI_UDP_HDR_LEN)
 #define OMNI_NO_OWNER 0
 
-/* One lane of the sending direction. Worker: all fields, by the lane's one sender. */
+/*
+ * One lane of the sending direction. Worker: all fields, by the lane's one sender; where workers
+ * share it, atomically. WireGuard's one lane is shared by workers and control.
+ */
 struct omni_lane_tx {
 	uint64_t sequence; /* next to use; never repeated under this key */
 	uint64_t blocks;   /* AES-GCM blocks sealed, see OMNI_GCM_BLOCKS_STOP */
@@ -71,6 +74,24 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
 	return __atomic_fetch_add(&lane->sequence, 1, __ATOMIC_RELAXED);
 }
 
+/*
+ * The first of n sequences in a row of a WireGuard session. Worker or control; the caller looks at
+ * the limit before and after, see omni_lane_has_run.
+ */
+static inline uint64_t omni_lane_take_run(struct omni_lane_tx *lane, uint32_t n)
+{
+	return __atomic_fetch_add(&lane->sequence, n, __ATOMIC_RELAXED);
+}
+
+/*
+ * True where n sequences from first on are allowed. All who take at the same time stay far below
+ * the room that the limit leaves, so that looking first keeps the counter from coming round.
+ */
+static inline bool omni_lane_has_run(uint64_t first, uint32_t n)
+{
+	return first < OMNI_WG_REJECT_AFTER_MESSAGES && OMNI_WG_REJECT_AFTER_MESSAGES - first >= n;
+}
+
 /* Marks that control sets and workers read. */
 #define OMNI_KEYPAIR_NO_RX 0x1	     /* past reject-after: nothing is opened any more */
 #define OMNI_KEYPAIR_NO_TX 0x2	     /* past reject-after or worn out: nothing is sealed */
@@ -80,8 +101,8 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
 /*
  * The two transport keys of one handshake with their ids and counters: born and destroyed
  * together, and one piece of memory: the keypair, lanes and key to send with, key and lanes to
- * receive with. Immutable after publication but for `marks` and the lanes. What is read for each
- * frame, either way, stands in the first cache line.
+ * receive with, and WireGuard's replay window. Immutable after publication but for `marks` and the
+ * lanes. What is read for each frame, either way, stands in the first cache line.
  */
 struct omni_keypair {
 	uint64_t local_id;  /* ours, in what we receive; host order. WireGuard: the index */
@@ -107,7 +128,15 @@ struct omni_keypair {
 
 static_assert(offsetof(struct omni_keypair, initiator) == OMNI_CACHE_LINE, "one line for workers");
 
-/* What omni_keypair_create needs. Keys are copied into schedules; the caller wipes its own. */
+/* Of a WireGuard session, whose one lane uses it instead of its own. Worker: the lane's owner. */
+static inline struct omni_replay_wide *omni_keypair_window(const struct omni_keypair *kp)
+{
+	return (struct omni_replay_wide *)(void *)(kp->rx + 1);
+}
+
+/*
+ * What omni_keypair_create needs. WireGuard: one lane each way, ChaCha20-Poly1305, ids of 32 bits.
+ * Keys are copied into schedules; the caller wipes its own. */
 struct omni_keypair_conf {
 	uint64_t local_id, remote_id, created_ns;
 	uint32_t peer, peer_gen;
@@ -182,21 +211,26 @@ void omni_sessions_publish(struct omni_sessions *s, struct omni_keypair *kp);
 /* Unpublish the id (if it was published) and give its index back. Control. */
 void omni_sessions_release(struct omni_sessions *s, uint64_t id);
 
+#define OMNI_WG_INDEX_RANDOM_BITS (32 - OMNI_SESSION_INDEX_BITS)
+
 static inline uint32_t omni_session_index(uint64_t id)
 {
 	return (uint32_t)(id >> 40) & OMNI_SESSION_INDEX_MAX;
 }
 
-#define OMNI_WG_INDEX_RANDOM_BITS (32 - OMNI_SESSION_INDEX_BITS)
+/* Whatever keypair stands where one of that WireGuard index would; NULL. Worker. */
+static inline struct omni_keypair *omni_sessions_at_wg(const struct omni_sessions *s, uint32_t id)
+{
+	uint32_t index = id >> OMNI_WG_INDEX_RANDOM_BITS;
+
+	return index < s->size ? atomic_load_explicit(&s->slot[index], memory_order_acquire) : NULL;
+}
 
 /* The keypair of a WireGuard index, or NULL. Valid until the end of the turn. Worker or control. */
 static inline struct omni_keypair *omni_sessions_lookup_wg(const struct omni_sessions *s,
 							   uint32_t id)
 {
-	uint32_t index = id >> OMNI_WG_INDEX_RANDOM_BITS;
-	struct omni_keypair *kp =
-		index < s->size ? atomic_load_explicit(&s->slot[index], memory_order_acquire)
-				: NULL;
+	struct omni_keypair *kp = omni_sessions_at_wg(s, id);
 
 	return kp != NULL && kp->local_id == id ? kp : NULL;
 }
@@ -389,8 +423,9 @@ static inline const struct omni_peer *omni_peers_fetch(const struct omni_peers *
 /*
  * Build one whole datagram in m (empty, headroom at least OMNI_OUTER_HDR_MAX +
  * OMNI_DATA_HDR_LEN): outer header of path, data header on lane 0 with the next sequence,
- * payload sealed, tag. 0; -EKEYREJECTED when the key may not seal; -EMSGSIZE when m is too
- * small. Control only: lane 0 is its own.
+ * payload sealed, tag. WireGuard knows no kinds: without payload it is a keepalive, else a packet,
+ * and is padded. 0; -EKEYREJECTED when the key may not seal; -EMSGSIZE when m is too small.
+ * Control only.
  */
 int omni_keypair_seal_control(struct omni_keypair *kp, struct omni_aead *aead,
 			      const struct omni_path *path, uint8_t kind, const void *payload,

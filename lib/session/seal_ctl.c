@@ -11,64 +11,120 @@
 #define BLOCK_LEN 16
 #define BLOCKS_PER_MESSAGE 2 /* beside the payload's: lengths and the tag's mask */
 
-static bool may_seal(const struct omni_keypair *kp, const struct omni_lane_tx *tx)
+/* A message being made. */
+struct message {
+	const struct omni_path *path;
+	uint8_t *at; /* the outer header */
+	uint8_t *h;  /* the data header */
+	size_t hdr_len, text_len;
+	uint64_t sequence;
+};
+
+static bool is_wireguard(const struct omni_keypair *kp)
 {
-	if ((omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)
-		return false;
-	return tx->sequence < OMNI_MESSAGES_REKEY && tx->blocks < OMNI_GCM_BLOCKS_STOP;
+	return kp->dialect == OMNI_DIALECT_WIREGUARD;
 }
 
-static void put_header(struct omni_data_hdr *h, const struct omni_keypair *kp, uint64_t sequence,
-		       uint8_t kind)
+/* The next sequence; false where the key may not seal. Workers may be taking some as well. */
+static bool take_sequence(const struct omni_keypair *kp, struct omni_lane_tx *tx,
+			  uint64_t *sequence)
 {
-	memset(h, 0, sizeof(*h));
+	uint64_t next = __atomic_load_n(&tx->sequence, __ATOMIC_RELAXED);
+
+	if ((omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0)
+		return false;
+	if (is_wireguard(kp) ? !omni_lane_has_run(next, 1)
+			     : next >= OMNI_MESSAGES_REKEY || tx->blocks >= OMNI_GCM_BLOCKS_STOP)
+		return false;
+	*sequence = omni_lane_take_run(tx, 1);
+	return !is_wireguard(kp) || omni_lane_has_run(*sequence, 1);
+}
+
+static void count(const struct omni_keypair *kp, struct omni_lane_tx *tx, size_t len)
+{
+	if (!is_wireguard(kp))
+		tx->blocks += (len + BLOCK_LEN - 1) / BLOCK_LEN + BLOCKS_PER_MESSAGE;
+	__atomic_store_n(&tx->last_any, rte_rdtsc(), __ATOMIC_RELAXED);
+}
+
+/* WireGuard's, padded, but not beyond what the path carries. */
+static size_t text_len(const struct omni_keypair *kp, const struct omni_path *path, size_t len)
+{
+	size_t padded = (len + OMNI_WG_PADDING - 1) / OMNI_WG_PADDING * OMNI_WG_PADDING;
+	size_t around = path->hdr_len - OMNI_ETHER_HDR_LEN + OMNI_WG_DATA_OVERHEAD;
+
+	if (!is_wireguard(kp))
+		return len;
+	return around + padded <= path->mtu ? padded : OMNI_MAX(len, path->mtu - around);
+}
+
+static void put_header(const struct message *msg, const struct omni_keypair *kp, uint8_t kind)
+{
+	struct omni_wg_data_hdr *wg = (struct omni_wg_data_hdr *)msg->h;
+	struct omni_data_hdr *h = (struct omni_data_hdr *)msg->h;
+
+	memset(msg->h, 0, msg->hdr_len);
+	if (is_wireguard(kp)) {
+		wg->type = OMNI_TYPE_WG_DATA;
+		omni_store_le32(wg->receiver, (uint32_t)kp->remote_id);
+		omni_store_le64(wg->counter, msg->sequence);
+		return;
+	}
 	omni_store_be64(h->session_id, kp->remote_id);
-	omni_store_be64(h->sequence, sequence);
+	omni_store_be64(h->sequence, msg->sequence);
 	h->kind = kind;
 }
 
-static void count(struct omni_lane_tx *tx, size_t len)
+static void seal(const struct message *msg, const struct omni_keypair *kp, struct omni_aead *aead)
 {
-	tx->sequence++;
-	tx->blocks += (len + BLOCK_LEN - 1) / BLOCK_LEN + BLOCKS_PER_MESSAGE;
-	tx->last_any = rte_rdtsc();
+	static const uint8_t zeros[4];
+	uint8_t *text = msg->h + msg->hdr_len;
+	struct omni_aead_op op = {
+		.key = kp->tx_key,
+		.src = text,
+		.dst = text,
+		.tag = text + msg->text_len,
+		.len = (uint32_t)msg->text_len,
+	};
+
+	if (is_wireguard(kp)) {
+		omni_aead_op_nonce(&op, zeros, msg->h + offsetof(struct omni_wg_data_hdr, counter));
+	} else {
+		op.aad = msg->h;
+		op.aad_len = OMNI_DATA_HDR_LEN;
+		omni_aead_op_nonce(&op, msg->h + offsetof(struct omni_data_hdr, lane),
+				   msg->h + offsetof(struct omni_data_hdr, sequence));
+	}
+	omni_aead_seal_burst(aead, &op, 1);
 }
 
 int omni_keypair_seal_control(struct omni_keypair *kp, struct omni_aead *aead,
 			      const struct omni_path *path, uint8_t kind, const void *payload,
 			      size_t len, struct rte_mbuf *m)
 {
-	struct omni_lane_tx *tx = &kp->tx[0];
-	size_t datagram = OMNI_DATA_OVERHEAD + len;
-	struct omni_data_hdr *h;
-	struct omni_aead_op op;
-	uint8_t *at;
-
-	if (!may_seal(kp, tx))
-		return -EKEYREJECTED;
-	at = datagram + path->hdr_len <= UINT16_MAX
-		     ? (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(datagram + path->hdr_len))
-		     : NULL;
-	if (at == NULL)
-		return -EMSGSIZE;
-	omni_path_write(path, at, (uint16_t)datagram, (uint16_t)tx->sequence);
-	h = (struct omni_data_hdr *)(at + path->hdr_len);
-	put_header(h, kp, tx->sequence, kind);
-	if (len > 0)
-		memcpy(h + 1, payload, len);
-	op = (struct omni_aead_op){
-		.key = kp->tx_key,
-		.aad = (const uint8_t *)h,
-		.src = (const uint8_t *)(h + 1),
-		.dst = (uint8_t *)(h + 1),
-		.tag = (uint8_t *)(h + 1) + len,
-		.len = (uint32_t)len,
-		.aad_len = sizeof(*h),
+	struct message msg = {
+		.path = path,
+		.hdr_len = is_wireguard(kp) ? OMNI_WG_DATA_HDR_LEN : OMNI_DATA_HDR_LEN,
+		.text_len = text_len(kp, path, len),
 	};
-	omni_aead_op_nonce(&op, h->lane, h->sequence);
-	count(tx, len);
-	omni_aead_seal_burst(aead, &op, 1);
+	size_t datagram = msg.hdr_len + msg.text_len + OMNI_TAG_LEN;
+
+	if (datagram + path->hdr_len > UINT16_MAX)
+		return -EMSGSIZE;
+	if (!take_sequence(kp, &kp->tx[0], &msg.sequence))
+		return -EKEYREJECTED;
+	msg.at = (uint8_t *)rte_pktmbuf_append(m, (uint16_t)(datagram + path->hdr_len));
+	if (msg.at == NULL)
+		return -EMSGSIZE;
+	msg.h = msg.at + path->hdr_len;
+	omni_path_write(path, msg.at, (uint16_t)datagram, (uint16_t)msg.sequence);
+	put_header(&msg, kp, kind);
+	if (len > 0)
+		memcpy(msg.h + msg.hdr_len, payload, len);
+	memset(msg.h + msg.hdr_len + len, 0, msg.text_len - len);
+	count(kp, &kp->tx[0], len);
+	seal(&msg, kp, aead);
 	if (path->checksum != OMNI_CHECKSUM_NONE)
-		omni_path_checksum(path, at, (uint16_t)datagram);
+		omni_path_checksum(path, msg.at, (uint16_t)datagram);
 	return 0;
 }
