@@ -467,6 +467,8 @@ void ctl_tick(struct omni_ctl *ctl);
 /* Look at the peer again no later than at_ns. */
 void ctl_peer_due(struct ctl_peer *peer, uint64_t at_ns);
 void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
+/* The same of one that speaks WireGuard: wg_timers.c. */
+void ctl_wg_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 
 /* ---- From workers: punt.c, events.c ---- */
 

@@ -48,11 +48,11 @@ static bool same_way(const struct omni_path *a, const struct omni_path *b)
 	       memcmp(a->hdr + macs, b->hdr + macs, sizeof(a->hdr) - macs) == 0;
 }
 
-/* The peer is where it was; we are not. */
+/* The peer is where it was; we are not, or were nowhere. */
 static bool we_moved(const struct omni_path *old, const struct omni_path *path)
 {
-	return old != NULL && omni_endpoint_equal(&old->remote, &path->remote) &&
-	       !same_way(old, path);
+	return old == NULL ||
+	       (omni_endpoint_equal(&old->remote, &path->remote) && !same_way(old, path));
 }
 
 static void set_path(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_path *path)

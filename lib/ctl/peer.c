@@ -109,6 +109,7 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	ctl_peer_series_end(ctl, peer);
 	ctl_slots_drop_all(ctl, peer);
 	ctl_allowed_drop(ctl, peer);
+	ctl_wg_fini(ctl, peer);
 	ctl_peer_is_known(ctl, peer);
 	ctl_name_del(ctl, peer->dns);
 	ctl_peer_set_endpoint(ctl, peer, &none, false, NULL);
@@ -122,7 +123,6 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	omni_peers_remove(ctl->conf.peers, peer->pub, ctl->conf.rcu);
 	ctl_roam_end(peer);
 	ctl_lanes_end(ctl, peer);
-	ctl_wg_fini(ctl, peer);
 	free(peer->candidate);
 	free(peer->host);
 	omni_wipe(peer, sizeof(*peer));

@@ -6,7 +6,6 @@
 #include <inttypes.h>
 
 #include "neighbours.h"
-#include "wg.h"
 
 #define SECONDS(s) ((uint64_t)(s)*OMNI_NS_PER_S)
 #define LOOK_NS OMNI_NS_PER_S		       /* at the counters of a peer with a session */

@@ -114,7 +114,6 @@ void ctl_wg_slots_confirmed(struct omni_ctl *ctl, struct ctl_peer *peer);
 
 /* ---- Timers and events: wg_timers.c ---- */
 
-void ctl_wg_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 void ctl_wg_event(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_event *ev);
 /* Send an empty packet; without a key begin a handshake. */
 void ctl_wg_keepalive(struct omni_ctl *ctl, struct ctl_peer *peer);

@@ -95,6 +95,15 @@ static void choose_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer)
 			      NULL);
 }
 
+/*
+ * Many peers may be called in one turn, as at start: what would not fit on the ring goes with the
+ * next tick, not after the 5 s of a lost initiation.
+ */
+static bool is_crowded(const struct omni_ctl *ctl)
+{
+	return rte_ring_free_count(ctl->conf.xrings[0]->tx) < OMNI_CTL_TX_SIZE / 4;
+}
+
 static void start(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct ctl_wg *wg = peer->wg;
@@ -111,6 +120,11 @@ static void start(struct omni_ctl *ctl, struct ctl_peer *peer)
 	wg->wanted = false;
 	if (peer->attempt_ns == 0)
 		peer->attempt_ns = now;
+	if (is_crowded(ctl)) {
+		peer->retry_ns = now;
+		ctl_peer_due(peer, now);
+		return;
+	}
 	peer->last_start_ns = now;
 	peer->retry_ns = now + WG_RETRY_NS + ctl_wg_jitter();
 	peer->tries++;

@@ -28,6 +28,9 @@
 #define SITES 4
 #define SECRET "correct horse battery staple"
 #define STEP_NS (100 * OMNI_NS_PER_MS)
+#ifndef RIG_MBUFS
+#define RIG_MBUFS 1023
+#endif
 #ifndef PEERS /* a test may want more */
 #define PEERS 8
 #endif
@@ -60,6 +63,7 @@ struct site {
 	struct omni_stats worker, *workers[1];
 	struct omni_ctl *ctl; /* NULL: not running */
 	bool no_neighbour;    /* next hops are being asked for */
+	bool no_route;
 	unsigned int frames_in, datagrams_in;
 	unsigned int keepalives_in;			  /* WireGuard's */
 	unsigned int n_initiations, n_cookies, n_answers; /* received by this site */
@@ -100,6 +104,8 @@ static inline int rig_resolve(void *arg, const struct omni_endpoint *remote, str
 	static const uint8_t mac[2][6] = {{2, 0, 0, 0, 0, 1}, {2, 0, 0, 0, 0, 2}};
 	struct site *s = arg;
 
+	if (s->no_route)
+		return -ENETUNREACH;
 	if (s->no_neighbour)
 		return -EAGAIN;
 	omni_path_build(path, mac[0], mac[1], &s->address, remote);
@@ -112,7 +118,7 @@ static inline int rig_setup(void **state)
 {
 	if (eal_setup(state) < 0 || omni_meta_register() < 0 || omni_crypto_init() < 0)
 		return -1;
-	net.pool = rte_pktmbuf_pool_create("rig", 1023, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM,
+	net.pool = rte_pktmbuf_pool_create("rig", RIG_MBUFS, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM,
 					   SOCKET_ID_ANY);
 	return net.pool != NULL ? 0 : -1;
 }
@@ -431,6 +437,10 @@ static inline void carry(struct site *s, struct rte_mbuf *m)
 	uint16_t inside = omni_load_be16(ip + OMNI_IPV4_HDR_LEN);
 	struct site *dst;
 
+	if (omni_meta(m)->port != s->up.id) { /* to hosts on the link of a local port */
+		rte_pktmbuf_free(m);
+		return;
+	}
 	s->from_lane_port += s->lane_port != 0 && inside == s->lane_port;
 	/* Whatever the path says, it comes from where the site is now: a NAT in front. */
 	memcpy(ip + 12, s->address.ip.b + 12, 4);

@@ -317,6 +317,17 @@ static void our_new_address_is_told_to_who_talks(void **state)
 	assert_int_equal(b->keepalives_in, before + 1);
 	assert_true(omni_endpoint_equal(&peer_of(b, a)->endpoint, &a->address));
 	assert_true(frame(b, a));
+	/* The same with a moment between, in which there is no address. */
+	a->no_route = true;
+	ctl_nexthop_changed(a->ctl, NULL);
+	assert_false(frame(a, b));
+	rig_run(1000);
+	a->address.ip.b[15] = 11;
+	a->no_route = false;
+	ctl_nexthop_changed(a->ctl, NULL);
+	net_settle();
+	assert_int_equal(b->keepalives_in, before + 2);
+	assert_true(frame(b, a));
 }
 
 static void paths_are_not_probed(void **state)
