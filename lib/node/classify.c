@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
- * classify: outer Ethernet, IP and UDP headers, and what the datagram claims to be. Data passes
- * on, handshakes leave at punt, the rest is dropped by name. UDP checksums are not looked at:
- * everything is authenticated later.
+ * classify: outer Ethernet, IP and UDP headers, and what the datagram claims to be. Data of both
+ * dialects passes on, handshakes leave at punt, the rest is dropped by name. UDP checksums are not
+ * looked at: everything is authenticated later.
  */
 #include "worker.h"
 
@@ -19,15 +19,21 @@ static const uint16_t fate[] = {
 	[OMNI_CLASS_HELLO] = OMNI_STAT_drop_hello,
 	[OMNI_CLASS_HELLO_ANSWER] = PUNT,
 	[OMNI_CLASS_STUN] = OMNI_STAT_drop_stun,
-	[OMNI_CLASS_WG_DATA] = OMNI_STAT_drop_wireguard,
-	[OMNI_CLASS_WG_INITIATION] = OMNI_STAT_drop_wireguard,
-	[OMNI_CLASS_WG_RESPONSE] = OMNI_STAT_drop_wireguard,
-	[OMNI_CLASS_WG_COOKIE] = OMNI_STAT_drop_wireguard,
+	[OMNI_CLASS_WG_DATA] = KEEP,
+	[OMNI_CLASS_WG_INITIATION] = PUNT,
+	[OMNI_CLASS_WG_RESPONSE] = PUNT,
+	[OMNI_CLASS_WG_COOKIE] = PUNT,
 	[OMNI_CLASS_CIRCUIT] = OMNI_STAT_drop_circuit,
 	[OMNI_CLASS_BAD_SUITE] = OMNI_STAT_drop_bad_suite,
 	[OMNI_CLASS_BAD_LEN] = OMNI_STAT_drop_bad_length,
 	[OMNI_CLASS_UNKNOWN] = OMNI_STAT_drop_unknown_type,
 };
+
+/* The ECN bits of a TOS byte, for what comes out of the datagram. */
+static inline void keep_ecn(struct rte_mbuf *m, unsigned int tos)
+{
+	omni_meta(m)->flags = (uint8_t)(tos << OMNI_META_ECN_SHIFT);
+}
 
 static inline bool is_ours(const struct omni_worker *w, uint16_t udp_port)
 {
@@ -69,6 +75,7 @@ static inline unsigned int ipv4(const struct omni_worker *w, struct rte_mbuf *m,
 		return OMNI_STAT_drop_malformed;
 	if (unlikely(ip[9] != IP_PROTO_UDP || (omni_load_be16(ip + 6) & IPV4_FRAGMENT) != 0))
 		return OMNI_STAT_drop_not_udp;
+	keep_ecn(m, ip[1]);
 	return udp(w, m, OMNI_ETHER_HDR_LEN + hdr_len, len - hdr_len);
 }
 
@@ -81,6 +88,7 @@ static inline unsigned int ipv6(const struct omni_worker *w, struct rte_mbuf *m,
 		return OMNI_STAT_drop_malformed;
 	if (unlikely(ip[6] != IP_PROTO_UDP))
 		return OMNI_STAT_drop_not_udp;
+	keep_ecn(m, ip[1] >> 4U);
 	omni_meta(m)->flags |= OMNI_META_V6;
 	return udp(w, m, OMNI_ETHER_HDR_LEN + OMNI_IPV6_HDR_LEN, len);
 }
@@ -99,10 +107,12 @@ static inline bool is_plain(const uint8_t *eth)
 
 static inline unsigned int plain(const struct omni_worker *w, struct rte_mbuf *m, unsigned int room)
 {
-	unsigned int len = omni_load_be16(rte_pktmbuf_mtod_offset(m, const uint8_t *, 16));
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, OMNI_ETHER_HDR_LEN);
+	unsigned int len = omni_load_be16(ip + 2);
 
 	if (unlikely(len < OMNI_IPV4_HDR_LEN || len > room))
 		return OMNI_STAT_drop_malformed;
+	keep_ecn(m, ip[1]);
 	return udp(w, m, OMNI_ETHER_HDR_LEN + OMNI_IPV4_HDR_LEN, len - OMNI_IPV4_HDR_LEN);
 }
 
@@ -125,13 +135,20 @@ static inline unsigned int outer(const struct omni_worker *w, struct rte_mbuf *m
 	return OMNI_STAT_drop_not_ip;
 }
 
+/* Type and reserved bytes of WireGuard's data as they stand in the datagram. */
+#define WG_DATA ((uint32_t)OMNI_TYPE_WG_DATA)
+
 static inline unsigned int payload(struct rte_mbuf *m)
 {
-	const struct omni_meta *meta = omni_meta(m);
+	struct omni_meta *meta = omni_meta(m);
 	const uint8_t *p = rte_pktmbuf_mtod_offset(m, const uint8_t *, meta->payload_off);
 
 	if (likely(meta->payload_len >= OMNI_DATA_MIN_LEN && (p[0] & OMNI_TYPE_DATA_BIT) != 0))
 		return KEEP;
+	if (likely(meta->payload_len >= OMNI_WG_DATA_MIN_LEN && omni_load_le32(p) == WG_DATA)) {
+		meta->flags |= OMNI_META_WG;
+		return KEEP;
+	}
 	return fate[omni_wire_classify(p, meta->payload_len)];
 }
 

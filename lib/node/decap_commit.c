@@ -60,23 +60,43 @@ struct run {
 	struct omni_keypair *kp;
 	struct omni_lane_rx *lane;
 	uint64_t frames, bytes;
-	bool ours;     /* the lane */
-	bool payload;  /* not keepalives and control messages alone */
-	uint8_t flags; /* of what passes on */
-	bool known;    /* the peer lives: messages from elsewhere than path are reported */
+	bool ours;    /* the lane */
+	bool payload; /* not keepalives and control messages alone */
+	bool known;   /* the peer lives: messages from elsewhere than path are reported */
+	bool wireguard;
+	uint16_t hdr_len, overhead; /* of the data header, and with the tag */
+	uint16_t frame_max;
+	uint8_t flags, keep; /* of what passes on, and those of the datagram's that stay */
 	const struct omni_path *path;
 };
 
-static void begin_run(const struct omni_worker *w, struct run *r, struct omni_keypair *kp,
+/* Where the cluster wants it, source_check looks at the outer ECN bits of its packets. */
+static inline void set_dialect(struct omni_worker *w, struct run *r, const struct omni_keypair *kp)
+{
+	const struct omni_l3 *l3 =
+		w->conf.fib != NULL ? omni_fib_cluster(w->conf.fib, kp->cluster) : NULL;
+
+	r->wireguard = kp->dialect == OMNI_DIALECT_WIREGUARD;
+	r->hdr_len = r->wireguard ? OMNI_WG_DATA_HDR_LEN : OMNI_DATA_HDR_LEN;
+	r->overhead = (uint16_t)(r->hdr_len + OMNI_TAG_LEN);
+	/* The padding comes off, and the packet's own length is looked at, later. */
+	r->frame_max = r->wireguard ? UINT16_MAX : kp->frame_max;
+	r->flags = OMNI_META_FROM_PEER;
+	if (l3 == NULL)
+		return;
+	w->has_l3 = true;
+	r->flags |= OMNI_META_L3;
+	r->keep = l3->ecn ? (uint8_t)(3U << OMNI_META_ECN_SHIFT) : 0;
+}
+
+static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair *kp,
 		      struct omni_lane_rx *lane)
 {
 	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
 
 	*r = (struct run){.kp = kp, .lane = lane};
+	set_dialect(w, r, kp);
 	r->ours = omni_lane_claim(lane, w->conf.id);
-	r->flags = OMNI_META_FROM_PEER;
-	if (w->conf.fib != NULL && omni_fib_cluster(w->conf.fib, kp->cluster) != NULL)
-		r->flags |= OMNI_META_L3;
 	r->known = peer != NULL;
 	if (likely(peer != NULL))
 		r->path = atomic_load_explicit(&peer->path, memory_order_acquire);
@@ -114,13 +134,11 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 static inline unsigned int sort(struct omni_worker *w, const struct run *r,
 				const struct omni_meta *meta, unsigned int len)
 {
-	const struct omni_keypair *kp = meta->kp;
-
-	if (unlikely(kp->dialect == OMNI_DIALECT_NUCLEUS && meta->kind != OMNI_KIND_CONTROL))
+	if (unlikely(r->kp->dialect == OMNI_DIALECT_NUCLEUS && meta->kind != OMNI_KIND_CONTROL))
 		return OMNI_STAT_drop_bad_kind;
 	switch (meta->kind) {
 	case OMNI_KIND_FRAME:
-		return likely(len <= kp->frame_max) ? KEEP : OMNI_STAT_drop_too_long;
+		return likely(len <= r->frame_max) ? KEEP : OMNI_STAT_drop_too_long;
 	case OMNI_KIND_BUNDLE:
 		w->has_bundles = true;
 		return KEEP;
@@ -143,11 +161,13 @@ static inline unsigned int sort(struct omni_worker *w, const struct run *r,
 
 static inline unsigned int commit(struct omni_worker *w, struct run *r, struct omni_meta *meta)
 {
-	unsigned int len = meta->payload_len - OMNI_DATA_OVERHEAD;
+	unsigned int len = meta->payload_len - r->overhead;
 
 	if (unlikely(!r->ours))
 		return OMNI_STAT_drop_lane_owner;
-	if (unlikely(!omni_replay_mark(&r->lane->window, meta->sequence)))
+	if (unlikely(!(r->wireguard
+			       ? omni_replay_wide_mark(omni_keypair_window(r->kp), meta->sequence)
+			       : omni_replay_mark(&r->lane->window, meta->sequence))))
 		return OMNI_STAT_drop_replayed;
 	r->frames++;
 	r->bytes += len;
@@ -178,8 +198,8 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 			omni_node_drop(w, m[i], why);
 			continue;
 		}
-		meta->payload_off += OMNI_DATA_HDR_LEN;
-		meta->payload_len -= OMNI_DATA_OVERHEAD;
+		meta->payload_off += run.hdr_len;
+		meta->payload_len -= run.overhead;
 		if (unlikely(why == PUNT)) {
 			w->punt.m[w->punt.n++] = m[i];
 			continue;
@@ -189,8 +209,7 @@ unsigned int omni_node_decap_commit(struct omni_worker *w, struct rte_mbuf **m, 
 		m[i]->pkt_len = meta->payload_len;
 		meta->peer = meta->kp->peer;
 		meta->cluster = meta->kp->cluster;
-		meta->flags = run.flags;
-		w->has_l3 |= (run.flags & OMNI_META_L3) != 0;
+		meta->flags = (meta->flags & run.keep) | run.flags;
 		m[left++] = m[i];
 	}
 	end_run(w, &run);

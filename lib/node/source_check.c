@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * source_check: packets of peers. The longest prefix that has a packet's source must be the very
- * peer whose key opened it, as with WireGuard's allowed IPs; nothing else says who sent it.
+ * peer whose key opened it, as with WireGuard's allowed IPs; nothing else says who sent it. Then
+ * the outer header's ECN bits are brought together with the packet's.
  */
 #include "clamp.h"
+#include "ecn.h"
 #include "l3.h"
 
 #define V4_SOURCE 12
@@ -40,10 +42,13 @@ static unsigned int check(struct omni_worker *w, struct rte_mbuf **m, unsigned i
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
 		omni_dest peer = omni_dest_make(OMNI_DEST_PEER, meta->peer, meta->kp->peer_gen);
-		bool v6 = is_v6(rte_pktmbuf_mtod(m[i], const uint8_t *));
+		uint8_t *ip = rte_pktmbuf_mtod(m[i], uint8_t *);
+		unsigned int why = OMNI_STAT_drop_source_address;
 
-		if (unlikely(dest_of(&from, i, v6) != peer)) {
-			omni_node_drop(w, m[i], OMNI_STAT_drop_source_address);
+		if (likely(dest_of(&from, i, is_v6(ip)) == peer))
+			why = ecn_arrived(ip, meta->flags >> OMNI_META_ECN_SHIFT);
+		if (unlikely(why != KEEP)) {
+			omni_node_drop(w, m[i], why);
 			continue;
 		}
 		meta->sequence = 0;

@@ -49,7 +49,6 @@
 	X(drop_unknown_type, "datagram of an unknown type") \
 	X(drop_bad_length, "datagram of impossible length for its type") \
 	X(drop_bad_suite, "handshake in a suite that is not spoken") \
-	X(drop_wireguard, "WireGuard message; no cluster here speaks it") \
 	X(drop_circuit, "circuit message; reserved") \
 	X(drop_stun, "STUN message that nobody asked for") \
 	X(drop_hello, "Nucleus hello sent to a gateway") \
@@ -68,6 +67,7 @@
 	X(drop_reassembly_full, "fragment refused because reassembly is at its bound") \
 	X(drop_reassembly_timeout, "incomplete frame given up") \
 	X(drop_broken_segment, "piece of a TCP segment of which another is missing") \
+	X(drop_ecn, "packet marked on the underlay whose sender does not know ECN (RFC 6040)") \
 	X(drop_runt, "frame shorter than an Ethernet header") \
 	X(drop_too_long, "frame longer than was negotiated or than the port carries") \
 	/* learn, forward */ \

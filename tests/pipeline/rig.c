@@ -272,17 +272,22 @@ static void set_key(struct site *s, const struct site *other, const struct link 
 		    uint64_t local_id, uint64_t remote_id, const struct omni_key *rx,
 		    const struct omni_key *tx)
 {
+	bool wireguard = link->dialect == OMNI_DIALECT_WIREGUARD;
+	uint16_t lanes = link->lanes != 0 ? link->lanes : wireguard ? 1 : 2;
 	const struct omni_keypair_conf conf = {
 		.local_id = local_id,
 		.remote_id = remote_id,
+		.dialect = link->dialect,
 		.peer = s->peer[other->number]->index,
 		.peer_gen = s->peer[other->number]->generation,
 		.cluster = DOMAIN,
-		.lanes_tx = link->lanes != 0 ? link->lanes : 2,
-		.lanes_rx = link->lanes != 0 ? link->lanes : 2,
+		.lanes_tx = lanes,
+		.lanes_rx = lanes,
 		.frame_max = link->frame_max != 0 ? link->frame_max : FRAME_MAX,
-		.features = link->features != 0 ? link->features : ALL_FEATURES,
-		.cipher = link->cipher != 0 ? link->cipher : OMNI_CIPHER_AESGCM,
+		.features = link->features != 0 || wireguard ? link->features : ALL_FEATURES,
+		.cipher = link->cipher != 0 ? link->cipher
+			  : wireguard	    ? OMNI_CIPHER_CHACHAPOLY
+					    : OMNI_CIPHER_AESGCM,
 		.confirmed = !link->unconfirmed || s->number < other->number,
 		.rx_key = rx,
 		.tx_key = tx,
@@ -291,9 +296,16 @@ static void set_key(struct site *s, const struct site *other, const struct link 
 
 	assert_non_null(kp);
 	s->key[other->number] = kp;
+	s->secret[other->number] = *tx;
 	omni_sessions_publish(s->sessions, kp);
 	if (conf.confirmed)
 		omni_peer_set_tx(s->peer[other->number], kp);
+}
+
+static uint64_t reserve(const struct site *s, const struct link *link)
+{
+	return link->dialect == OMNI_DIALECT_WIREGUARD ? omni_sessions_reserve_wg(s->sessions)
+						       : omni_sessions_reserve(s->sessions);
 }
 
 void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct link *link)
@@ -301,10 +313,11 @@ void rig_connect(struct rig *r, unsigned int a, unsigned int b, const struct lin
 	static const struct link plain;
 	struct site *sa = &r->site[a], *sb = &r->site[b];
 	struct omni_key one, two;
-	uint64_t id_a = omni_sessions_reserve(sa->sessions);
-	uint64_t id_b = omni_sessions_reserve(sb->sessions);
+	uint64_t id_a, id_b;
 
 	link = link != NULL ? link : &plain;
+	id_a = reserve(sa, link);
+	id_b = reserve(sb, link);
 	omni_random(&one, sizeof(one));
 	omni_random(&two, sizeof(two));
 	sa->peer[b] = omni_peers_add(sa->peers, DOMAIN);
@@ -327,11 +340,12 @@ void rig_rekey(struct rig *r, unsigned int a, unsigned int b, const struct link 
 {
 	static const struct link plain;
 	struct site *sa = &r->site[a], *sb = &r->site[b];
-	uint64_t id_a = omni_sessions_reserve(sa->sessions);
-	uint64_t id_b = omni_sessions_reserve(sb->sessions);
 	struct omni_key one, two;
+	uint64_t id_a, id_b;
 
 	link = link != NULL ? link : &plain;
+	id_a = reserve(sa, link);
+	id_b = reserve(sb, link);
 	omni_random(&one, sizeof(one));
 	omni_random(&two, sizeof(two));
 	old[0] = sa->key[b];

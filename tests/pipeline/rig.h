@@ -53,6 +53,7 @@ struct site {
 	struct omni_endpoint address;
 	struct omni_peer *peer[SITES]; /* by the other site's number */
 	struct omni_keypair *key[SITES];
+	struct omni_key secret[SITES];	 /* what it seals with */
 	struct omni_event event[EVENTS]; /* all since the last rig_forget_events */
 	unsigned int n_events;
 	int bell;
@@ -74,6 +75,7 @@ struct link {
 	bool v6;
 	uint8_t checksum; /* enum omni_checksum; 0: as omni_path_build has it */
 	bool unconfirmed; /* at b */
+	uint8_t dialect;  /* enum omni_dialect; WireGuard: the cipher and one lane are its own */
 };
 
 /* cmocka group fixtures: EAL and the pool. */

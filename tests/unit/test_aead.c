@@ -102,7 +102,7 @@ static void packet_load(struct packet *p, struct omni_aead_op *op, const uint8_t
 	p->tag_at = p->tag + GUARD + rnd(SHIFTS);
 	memcpy(p->src_at, in, p->len);
 	op->key = p->key;
-	op->aad = p->aad;
+	op->aad = p->aad_len != 0 ? p->aad : NULL;
 	op->aad_len = p->aad_len;
 	op->src = p->src_at;
 	op->dst = in_place ? p->src_at : p->dst_at;

@@ -252,6 +252,89 @@ static void control_seals_chachapoly(void **state)
 	control_seals_on_lane_zero(state, OMNI_CIPHER_CHACHAPOLY);
 }
 
+/* Control's datagram of len bytes under a WireGuard key, opened; its text is padded. */
+static void wireguard_datagram(struct omni_keypair *kp, struct omni_keypair *peer,
+			       struct omni_aead *aead, const struct omni_path *path,
+			       const uint8_t *text, size_t len, size_t want)
+{
+	struct rte_mempool *pool = rte_mempool_lookup("seal");
+	const uint64_t counter = kp->tx[0].sequence;
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool);
+	const uint8_t zeros[16] = {0};
+	struct omni_wg_data_hdr *h;
+	struct omni_aead_op op = {0};
+
+	assert_int_equal(omni_keypair_seal_control(kp, aead, path, OMNI_KIND_FRAME, text, len, m),
+			 0);
+	assert_int_equal(rte_pktmbuf_pkt_len(m), 42 + 32 + want);
+	h = rte_pktmbuf_mtod_offset(m, void *, 42);
+	assert_int_equal(omni_load_be32(h), 0x04000000);
+	assert_int_equal(__builtin_bswap32(omni_load_be32(h->receiver)), kp->remote_id);
+	assert_true(__builtin_bswap64(omni_load_be64(h->counter)) == counter);
+	op.key = peer->rx_key;
+	op.src = op.dst = (uint8_t *)(h + 1);
+	op.len = (uint32_t)want;
+	op.tag = (uint8_t *)(h + 1) + want;
+	omni_aead_op_nonce(&op, zeros, h->counter);
+	assert_int_equal(omni_aead_open_burst(aead, &op, 1), 1);
+	assert_memory_equal(h + 1, text, len);
+	assert_memory_equal((uint8_t *)(h + 1) + len, zeros, want - len);
+	rte_pktmbuf_free(m);
+}
+
+static void control_seals_wireguard(void **state)
+{
+	struct omni_aead *aead = omni_aead_create(0);
+	struct omni_keypair_conf c = conf(OMNI_CIPHER_CHACHAPOLY), back;
+	struct omni_keypair *kp, *peer;
+	struct rte_mempool *pool;
+	uint8_t text[1500];
+	struct omni_path path;
+	struct rte_mbuf *m;
+
+	(void)state;
+	memset(text, 0xa5, sizeof(text));
+	c.dialect = OMNI_DIALECT_WIREGUARD;
+	c.local_id = 0x12345678;
+	c.remote_id = 0x9abcdef0;
+	assert_null(omni_keypair_create(aead, &c)); /* two lanes */
+	c.lanes_tx = c.lanes_rx = 1;
+	c.local_id |= UINT64_C(1) << 32;
+	assert_null(omni_keypair_create(aead, &c));
+	c.local_id = 0x12345678;
+	c.cipher = OMNI_CIPHER_AESGCM;
+	assert_null(omni_keypair_create(aead, &c));
+	assert_int_equal(rte_errno, EINVAL);
+	c.cipher = OMNI_CIPHER_CHACHAPOLY;
+	back = c;
+	back.rx_key = &key_b;
+	back.tx_key = &key_a;
+	kp = omni_keypair_create(aead, &c);
+	peer = omni_keypair_create(aead, &back);
+	pool = rte_pktmbuf_pool_create("seal", 63, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+	assert_non_null(kp);
+	assert_non_null(peer);
+	assert_non_null(pool);
+	path_of(&path, "192.0.2.1:51820", "192.0.2.2:51820");
+	path.mtu = 1280;
+	for (size_t len = 0; len <= 130; len++)
+		wireguard_datagram(kp, peer, aead, &path, text, len, (len + 15) / 16 * 16);
+	for (size_t len = 1200; len <= 1220; len++)
+		wireguard_datagram(kp, peer, aead, &path, text, len,
+				   OMNI_MIN((len + 15) / 16 * 16, 1220U));
+	assert_int_equal(kp->tx[0].blocks, 0);
+	kp->tx[0].sequence = OMNI_WG_REJECT_AFTER_MESSAGES - 1;
+	wireguard_datagram(kp, peer, aead, &path, text, 20, 32);
+	m = rte_pktmbuf_alloc(pool);
+	assert_int_equal(omni_keypair_seal_control(kp, aead, &path, 4, NULL, 0, m), -EKEYREJECTED);
+	assert_true(kp->tx[0].sequence == OMNI_WG_REJECT_AFTER_MESSAGES);
+	rte_pktmbuf_free(m);
+	rte_mempool_free(pool);
+	omni_keypair_free(kp);
+	omni_keypair_free(peer);
+	omni_aead_free(aead);
+}
+
 static void peers_get_new_generations(void **state)
 {
 	struct omni_path path;
@@ -336,6 +419,7 @@ int main(void)
 		cmocka_unit_test(outer_ipv6_checksum_is_right),
 		cmocka_unit_test(control_seals_aesgcm),
 		cmocka_unit_test(control_seals_chachapoly),
+		cmocka_unit_test(control_seals_wireguard),
 		cmocka_unit_test(peers_get_new_generations),
 		cmocka_unit_test(rcu_waits_for_the_worker),
 	};
