@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 
+#include <rte_prefetch.h>
+
 #include "fib.h"
 
 /* A change retires a node and a leaf at most. */
@@ -481,6 +483,8 @@ int fib_tree_walk(uint64_t ref, int (*fn)(fib_key key, unsigned int len, omni_de
 		return 0;
 	if ((ref & REF_LEAF) != 0)
 		return fn(leaf_key(l), l->len, load(&l->dest), arg);
+	for (unsigned int i = 0; i < n->n_slots; i++)
+		rte_prefetch0((const void *)(uintptr_t)load(&n->entry[i]));
 	for (uint64_t left = beginnings(n); left != 0 && rc == 0; left &= left - 1)
 		rc = walk_slot(n, (unsigned int)__builtin_ctzll(left), fn, arg);
 	return rc;
