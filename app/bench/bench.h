@@ -32,6 +32,7 @@ struct bench_options {
 	unsigned int flows;  /* pairs of hosts, in turn */
 	unsigned int peers;  /* with live sessions, in turn */
 	unsigned int workers;
+	unsigned int routes; /* of an L3 cluster; 0: it is of Ethernet */
 };
 
 /*
@@ -41,10 +42,10 @@ struct bench_options {
 struct bench_result {
 	enum bench_op op;
 	unsigned int cipher; /* 0 for forward */
-	unsigned int size;   /* bytes, or BENCH_IMIX */
+	unsigned int size;   /* bytes, or BENCH_IMIX; with routes without Ethernet's header */
 	bool bundles, v6;
 	unsigned int datagrams; /* that all frames of a pass were in */
-	unsigned int runs, peers, hosts, flows, workers;
+	unsigned int runs, peers, hosts, flows, workers, routes;
 	double mpps, gbps, cycles_per_frame;
 	double mpps_min, mpps_max; /* of the runs */
 	double aead_gbps, ratio;   /* 0 for forward */

@@ -195,6 +195,10 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 		if ((o->op >= 0 && o->op != op) || (o->bundles && op == BENCH_FORWARD) ||
 		    (op == BENCH_FORWARD) != (cipher == 0))
 			continue;
+		if (r->routes > 0 && !bench_routes_lead(r, op != BENCH_FORWARD)) {
+			fprintf(stderr, "omni-bench: no memory for the routes\n");
+			rc = 1;
+		}
 		for (unsigned int i = 0; rc == 0 && i < OMNI_ARRAY_SIZE(sizes); i++) {
 			unsigned int size = o->size != 0 ? o->size : sizes[i];
 			struct bench_result *res = &report->result[report->n];
@@ -211,6 +215,7 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 				.peers = r->n_peers,
 				.hosts = r->hosts,
 				.flows = r->flows,
+				.routes = r->routes,
 				.workers = r->n_workers,
 			};
 			rc = measure_workers(r, o, res);

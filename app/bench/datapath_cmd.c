@@ -18,6 +18,7 @@
 #define FLOWS_DEFAULT 16
 #define FLOWS_MAX 4096
 #define PEERS_MAX 16000
+#define ROUTES_MAX 100000
 #define FRAME_MIN 64
 #define FRAME_MAX 9000
 
@@ -38,6 +39,8 @@ static void usage(FILE *out)
 		"  --peers N         peers with live sessions (default 1); more than one have ten\n"
 		"                    hosts each, and each frame goes to another peer than the one\n"
 		"                    before it\n"
+		"  --routes N        an L3 cluster with N routes (1 to 100000): random hosts, to or\n"
+		"                    from which packets go in turn; sizes are then those of IP\n"
 		"  --bundles         short frames share datagrams, over paths of 1500 bytes; seal\n"
 		"                    and open alone\n"
 		"  --workers N       N workers on as many CPUs at once, each on its lane of every\n"
@@ -84,6 +87,8 @@ static int set_option(struct bench_options *o, int c, const char *value)
 		return command_number("--flows", value, 1, FLOWS_MAX, &o->flows);
 	case 'p':
 		return command_number("--peers", value, 1, PEERS_MAX, &o->peers);
+	case 'r':
+		return command_number("--routes", value, 1, ROUTES_MAX, &o->routes);
 	case 'w':
 		return command_number("--workers", value, 1, OMNI_NODE_WORKERS_MAX, &o->workers);
 	default:
@@ -95,12 +100,19 @@ static int set_option(struct bench_options *o, int c, const char *value)
 static int parse(const struct command_line *line, struct bench_options *o, bool *help)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},	   {"quick", no_argument, NULL, 'q'},
-		{"bundles", no_argument, NULL, 'b'},	   {"op", required_argument, NULL, 'o'},
-		{"cipher", required_argument, NULL, 'c'},  {"size", required_argument, NULL, 's'},
-		{"flows", required_argument, NULL, 'f'},   {"peers", required_argument, NULL, 'p'},
-		{"workers", required_argument, NULL, 'w'}, {"ipv6", no_argument, NULL, '6'},
-		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},
+		{"quick", no_argument, NULL, 'q'},
+		{"bundles", no_argument, NULL, 'b'},
+		{"op", required_argument, NULL, 'o'},
+		{"cipher", required_argument, NULL, 'c'},
+		{"size", required_argument, NULL, 's'},
+		{"flows", required_argument, NULL, 'f'},
+		{"peers", required_argument, NULL, 'p'},
+		{"workers", required_argument, NULL, 'w'},
+		{"ipv6", no_argument, NULL, '6'},
+		{"routes", required_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int c, rc = 0;
 
@@ -113,6 +125,10 @@ static int parse(const struct command_line *line, struct bench_options *o, bool 
 	}
 	if (rc == 0 && !*help && optind != line->argc)
 		return command_bad("word", line->argv[optind], "nothing there");
+	if (rc == 0 && o->routes > 0 && o->bundles)
+		return command_bad("--bundles", "", "one of --bundles and --routes");
+	if (rc == 0 && o->routes > 0 && o->routes < o->peers)
+		return command_bad("--routes", "", "one for each of --peers at least");
 	return rc;
 }
 

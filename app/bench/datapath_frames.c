@@ -58,6 +58,16 @@ static void put_frame(const struct bench_worker *w, enum bench_op op, uint8_t *e
 	omni_store_be16(eth + 12, 0x88b5);
 }
 
+/* Bytes of what a port or peer brings as a frame of len. */
+static unsigned int put_single(const struct bench_worker *w, enum bench_op op, uint8_t *to,
+			       unsigned int len)
+{
+	if (w->rig->routes > 0)
+		return bench_put_packet(w, op, to, len);
+	put_frame(w, op, to);
+	return len;
+}
+
 static void next_host(struct bench_worker *w)
 {
 	w->host = (w->host + w->rig->stride) % w->rig->hosts;
@@ -86,8 +96,7 @@ static unsigned int put_frames(struct bench_worker *w, enum bench_op op, struct 
 		len = bench_size(size, first + ++n);
 	}
 	if (n == 0) {
-		put_frame(w, op, rte_pktmbuf_mtod(m, uint8_t *));
-		at = len;
+		at = put_single(w, op, rte_pktmbuf_mtod(m, uint8_t *), len);
 		n = 1;
 		next_host(w);
 	} else if (w->rig->n_peers > 1) {
@@ -169,8 +178,9 @@ static void bare_op(struct bench_worker *w, enum bench_op op, unsigned int i,
 		    struct omni_aead_op *out)
 {
 	const struct bench_peer *p = &w->rig->peer[w->peer_of[i]];
-	uint8_t *data = rte_pktmbuf_mtod(w->m[i], uint8_t *);
-	unsigned int len = rte_pktmbuf_data_len(w->m[i]);
+	unsigned int link = w->rig->routes > 0 && op != BENCH_OPEN ? OMNI_ETHER_HDR_LEN : 0;
+	uint8_t *data = rte_pktmbuf_mtod_offset(w->m[i], uint8_t *, link);
+	unsigned int len = rte_pktmbuf_data_len(w->m[i]) - link;
 
 	if (op == BENCH_OPEN)
 		bench_set_op(out, p->key->rx_key, data + p->far_path.hdr_len,

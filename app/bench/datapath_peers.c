@@ -141,8 +141,9 @@ bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct b
 	r->v6 = o->v6;
 	atomic_store(&r->bridges->at[BENCH_DOMAIN].bundles, o->bundles);
 	r->n_peers = o->peers;
-	r->hosts = o->peers > 1 ? HOSTS_PER_PEER * o->peers : o->flows;
-	r->stride = o->peers > 1 ? STRIDE : 1;
+	r->routes = o->routes;
+	r->hosts = o->routes > 1 ? o->routes : o->peers > 1 ? HOSTS_PER_PEER * o->peers : o->flows;
+	r->stride = o->peers > 1 || o->routes > 1 ? STRIDE : 1;
 	r->peer = calloc(r->n_peers, sizeof(*r->peer));
 	if (r->peer == NULL)
 		return false;
@@ -158,7 +159,7 @@ bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct b
 		.peer = (between - before) / r->n_peers,
 		.session = (taken() - between) / r->n_peers,
 	};
-	return ok && learn_hosts(r);
+	return ok && (r->routes > 0 ? bench_routes_create(r) : learn_hosts(r));
 }
 
 void bench_peers_free(struct bench_rig *r)

@@ -69,6 +69,8 @@ struct bench_rig {
 	unsigned int hosts;	     /* behind all peers; host h is behind peer h mod n_peers */
 	unsigned int stride;	     /* from the host whose turn it is to the next */
 	struct bench_peer *peer;
+	unsigned int routes; /* 0: the cluster is of Ethernet */
+	omni_dest far_link;  /* with routes: the host on local port 1's link */
 
 	bool bundles, v6;
 	enum bench_op op; /* of the running pass, and the frames' size */
@@ -85,6 +87,13 @@ void bench_rig_free(struct bench_rig *r);
 /* Sessions, paths and addresses of all peers; false: no memory. */
 bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct bench_options *o);
 void bench_peers_free(struct bench_rig *r);
+
+/* An L3 cluster, and where its routes lead from now on. False: no memory. */
+bool bench_routes_create(struct bench_rig *r);
+bool bench_routes_lead(struct bench_rig *r, bool to_peers);
+/* A packet of len bytes, where it comes from a local port with a link header; bytes in all. */
+unsigned int bench_put_packet(const struct bench_worker *w, enum bench_op op, uint8_t *to,
+			      unsigned int len);
 
 /* Addresses of the hosts at local port 0, local port 1 and behind the peers. */
 enum bench_side {

@@ -30,10 +30,10 @@ static void json_result(const struct bench_result *r)
 
 	printf("{\"op\":\"%s\",\"cipher\":\"%s\",\"frames\":\"%s\",\"size\":%.0f,\"peers\":%u,"
 	       "\"hosts\":%u,\"flows\":%u,\"bundles\":%s,\"ipv6\":%s,"
-	       "\"datagrams\":%u,",
+	       "\"datagrams\":%u,\"routes\":%u,",
 	       bench_op_name(r->op), omni_cipher_name(r->cipher), frames_name(frames, r->size),
 	       bench_size_mean(r->size), r->peers, r->hosts, r->flows,
-	       r->bundles ? "true" : "false", r->v6 ? "true" : "false", r->datagrams);
+	       r->bundles ? "true" : "false", r->v6 ? "true" : "false", r->datagrams, r->routes);
 	printf("\"workers\":%u,", r->workers);
 	if (r->one_mpps > 0)
 		printf("\"one_mpps\":%.3f,\"ratio_to_one\":%.3f,", r->one_mpps,
@@ -78,9 +78,9 @@ static void table_row(const struct bench_result *r)
 {
 	char frames[8];
 
-	printf("%-8s %-11s %5s %6u %7u %8.2f %6.1f%% %8.2f %8.1f ", bench_op_name(r->op),
-	       omni_cipher_name(r->cipher), frames_name(frames, r->size), r->peers, r->workers,
-	       r->mpps, spread(r) * 100, r->gbps, r->cycles_per_frame);
+	printf("%-8s %-11s %5s %6u %6u %7u %8.2f %6.1f%% %8.2f %8.1f ", bench_op_name(r->op),
+	       omni_cipher_name(r->cipher), frames_name(frames, r->size), r->peers, r->routes,
+	       r->workers, r->mpps, spread(r) * 100, r->gbps, r->cycles_per_frame);
 	if (r->aead_gbps > 0)
 		printf("%10.2f %6.2f ", r->aead_gbps, r->ratio);
 	else
@@ -97,9 +97,9 @@ static void table_row(const struct bench_result *r)
 
 void bench_print_table(const struct bench_report *r)
 {
-	printf("%-8s %-11s %5s %6s %7s %8s %7s %8s %8s %10s %6s %6s  %s\n", "OP", "CIPHER", "SIZE",
-	       "PEERS", "WORKERS", "MPPS", "SPREAD", "GB/S", "CYCLES", "AEAD GB/S", "RATIO", "TO 1",
-	       "CYCLES PER FRAME AND STAGE");
+	printf("%-8s %-11s %5s %6s %6s %7s %8s %7s %8s %8s %10s %6s %6s  %s\n", "OP", "CIPHER",
+	       "SIZE", "PEERS", "ROUTES", "WORKERS", "MPPS", "SPREAD", "GB/S", "CYCLES",
+	       "AEAD GB/S", "RATIO", "TO 1", "CYCLES PER FRAME AND STAGE");
 	for (unsigned int i = 0; i < r->n; i++)
 		table_row(&r->result[i]);
 	for (unsigned int i = 0; i < r->n_memory; i++)

@@ -46,6 +46,21 @@ def test_two_workers_seal_and_open_what_they_are_given():
         assert memory[0]["bytes_per_session"] > 0
 
 
+@pytest.mark.skipif(not BUILT, reason="no release build: OMNI_BUILD names it")
+@pytest.mark.parametrize("routes", [1, 5000])
+def test_packets_of_an_l3_cluster_come_through(routes):
+    run = json.loads(scale.bench("datapath", "--routes", str(routes), "--quick", "--json", "--size",
+                                 "64", "--cipher", "chachapoly"))
+    assert [(r["op"], r["routes"]) for r in run["results"]] == [
+        (op, routes) for op in ("seal", "open", "forward")]
+    stages = [set(r["stages"]) for r in run["results"]]
+    assert {"ip_input", "route", "seal"} <= stages[0]
+    assert {"open", "source_check", "route"} <= stages[1]
+    assert {"ip_input", "route"} <= stages[2] and not any("forward" in s for s in stages)
+    with pytest.raises(lab.BenchError, match="one for each of --peers"):
+        scale.bench("datapath", "--routes", "5", "--peers", "6")
+
+
 def test_more_workers_than_cpus_are_refused():
     with pytest.raises(lab.BenchError, match="CPUs are wanted"):
         scale.bench("datapath", "--workers", str(os.cpu_count() + 1))

@@ -16,6 +16,7 @@ def datapath_rows(results):
         parts = [r["op"], *([r["cipher"]] if r["op"] != "forward" else []), size]
         # What older runs do not say is one of each, without bundles.
         parts += [f"{r[k]} {k}" for k in ("peers", "workers") if r.get(k, 1) != 1]
+        parts += [f"{r['routes']} routes"] if r.get("routes") else []
         parts += ["bundles"] if r.get("bundles") else []
         parts += ["IPv6"] if r.get("ipv6") else []
         yield {"name": "/".join(parts), "unit": "Mpps", "better": "higher", "value": r["mpps"],

@@ -20,7 +20,8 @@ WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 920, 170, 830, 18, 9, 64
 def pick(results):
     """The rows that are shown: one peer, no bundles, a few sizes; forwarding at the first one."""
     def shown(r):
-        plain = r.get("peers", 1) == 1 and r.get("workers", 1) == 1 and not r.get("bundles")
+        plain = r.get("peers", 1) == 1 and r.get("workers", 1) == 1 and not r.get("bundles") \
+            and not r.get("routes")
         sizes = SIZES[:1] if r["op"] == "forward" else SIZES
         return plain and not r.get("ipv6") and r["frames"] in sizes
     return [r for r in results if shown(r)]
