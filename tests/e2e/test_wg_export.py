@@ -158,6 +158,18 @@ def test_what_is_wrong_is_told(gateway):
     assert p.returncode == 2 and "--address" in p.stderr
 
 
+def test_added_to_the_running_gateway(gateway):
+    p = export(gateway, "--add", "--endpoint", "192.0.2.1")
+    assert p.returncode == 0, p.stderr
+    peer, = gateway.rpc("peers")
+    assert peer["name"] == "phone" and peer["dialect"] == "wireguard" and peer["psk"]
+    assert peer["key"] == pubkey(value(p.stdout, "PrivateKey"))
+    assert sorted(peer["allowed_ips"]) == ["10.7.0.9/32", "fd00:7::9/128"]
+    again = export(gateway, "--add", name="other")
+    assert again.returncode == 1 and "peer phone has 10.7.0.9/32" in again.stderr
+    gateway.rpc("peer.remove", {"peer": "phone"})
+
+
 def test_the_yaml_that_is_told_is_good(gateway, tmp_path):
     """Of a gateway that runs from YAML; and the PSK lies where that looks for it."""
     rig = gateway.rig

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from conftest import drop_rig, make_rig
-from rig import Gateway, program
+from rig import Gateway, program, until
 from topo import ip
 
 SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
@@ -68,6 +68,11 @@ def test_a_file_runs_as_it_is(one, tmp_path):
     assert ip("-n", ns, "link", "show", "wg0").stdout.count("mtu 1380 ") == 1
     addresses = ip("-n", ns, "addr", "show", "dev", "wg0").stdout
     assert "10.7.0.1/32" in addresses and "fd00:7::1/64" in addresses
+
+    def routes():
+        text = ip("-n", ns, "route", "show", "dev", "wg0").stdout
+        return "10.20.0.0/16" in text and "10.7.0.5" in text
+    until("the kernel's routes", 5, routes)
     for family in "-4", "-6":
         assert "default" not in ip("-n", ns, family, "route", "show", "dev", "wg0").stdout
     sockets = subprocess.run(["ip", "netns", "exec", ns, "ss", "-Hlun"], capture_output=True,

@@ -56,6 +56,30 @@ def config():
             for name, text in texts.items()}
 
 
+def wg_quick():
+    key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
+    return {"full": f"""\
+[Interface]
+PrivateKey = {key}
+Address = 10.7.0.1, fd00:7::1/64
+ListenPort = 51820
+Table = 0x10
+MTU = 1400
+DNS = 1.1.1.1
+PostUp = true
+# phone
+[Peer]
+PublicKey = {key}
+PresharedKey = {key}
+AllowedIPs = 0.0.0.0/0, fd00:7::5
+Endpoint = [2001:db8::1]:51820
+PersistentKeepalive = 25
+[peer]
+publickey=QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVpbXF1eX2A=
+allowedips=fd00:7::5
+""".encode()}
+
+
 def rpc():
     call = '{"jsonrpc":"2.0","id":1,"method":"echo","params":{"text":"x","number":3}}'
     batch = f'[{call},{{"jsonrpc":"2.0","method":"methods"}}]'
@@ -77,7 +101,7 @@ def main():
     for target, inputs in (("signal", signal()), ("nucleus", nucleus_steps()), ("rpc", rpc()),
                            ("handshake", {str(i): bytes([i, 0, 2, 1, 1, 1, 1, 5, 234])
                                           for i in range(4)}), ("config", config()),
-                           ("wg", wg())):
+                           ("wg", wg()), ("wg_quick", wg_quick())):
         (folder / target).mkdir(parents=True, exist_ok=True)
         for name, value in inputs.items():
             (folder / target / name).write_bytes(value)
