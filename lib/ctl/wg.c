@@ -21,6 +21,16 @@ void ctl_wg_fini(struct omni_ctl *ctl, struct ctl_peer *peer)
 	peer->wg = NULL;
 }
 
+const struct omni_key *ctl_wg_shared(const struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct omni_key *shared = &peer->wg->shared;
+
+	if (omni_is_zero_ct(shared, sizeof(*shared)) &&
+	    omni_x25519(shared, &ctl->conf.identity->dh.secret, &peer->key) < 0)
+		return NULL; /* a key of low order: its handshakes fail */
+	return shared;
+}
+
 struct ctl_peer *ctl_wg_find(struct omni_ctl *ctl, const struct omni_key *key, bool *other)
 {
 	*other = false;

@@ -38,12 +38,13 @@ struct ctl_wg {
 	struct omni_wg hs; /* ours, waiting for a response */
 	uint32_t id;	   /* its index; 0: none in flight */
 	struct omni_wg_initiation packet;
-	bool unsent;	       /* packet waits for the neighbour's address */
-	bool wanted;	       /* a handshake waits for the peer's address */
-	struct omni_wg answer; /* of our newest response: a cookie may answer it */
-	uint64_t handshake_ns; /* data was sent, and nothing came back */
-	uint64_t keepalive_ns; /* data came, and nothing was sent */
-	bool keepalive_again;  /* more of it came while that was armed */
+	bool unsent;		/* packet waits for the neighbour's address */
+	bool wanted;		/* a handshake waits for the peer's address */
+	struct omni_wg answer;	/* of our newest response: a cookie may answer it */
+	struct omni_key shared; /* X25519 of both static keys; zero before the first handshake */
+	uint64_t handshake_ns;	/* data was sent, and nothing came back */
+	uint64_t keepalive_ns;	/* data came, and nothing was sent */
+	bool keepalive_again;	/* more of it came while that was armed */
 	uint64_t persistent_ns;
 	uint64_t wipe_ns;     /* every key is wiped */
 	bool renewed_late;    /* the current key made us begin anew on receiving */
@@ -61,6 +62,9 @@ void ctl_wg_fini(struct omni_ctl *ctl, struct ctl_peer *peer);
  * Omni.
  */
 struct ctl_peer *ctl_wg_find(struct omni_ctl *ctl, const struct omni_key *key, bool *other);
+
+/* The X25519 of both static keys, kept from then on; NULL where there is none. */
+const struct omni_key *ctl_wg_shared(const struct omni_ctl *ctl, struct ctl_peer *peer);
 
 static inline uint64_t ctl_wg_jitter(void)
 {

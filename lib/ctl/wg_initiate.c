@@ -52,6 +52,7 @@ static int write_packet(struct omni_ctl *ctl, struct ctl_peer *peer, uint32_t id
 		.self = &ctl->conf.identity->dh,
 		.remote = &peer->key,
 		.ephemeral = &ephemeral,
+		.shared = ctl_wg_shared(ctl, peer),
 		.cookie = &peer->cookie,
 		.index = id,
 		.now_ns = ctl_now(ctl),

@@ -108,15 +108,29 @@ static void answer(struct omni_ctl *ctl, struct rte_mbuf *m, struct ctl_peer *pe
 	omni_wipe(&keys, sizeof(keys));
 }
 
-static void hear(struct omni_ctl *ctl, struct rte_mbuf *m, struct omni_wg *hs,
-		 const uint8_t timestamp[OMNI_TAI64N_LEN], const struct omni_endpoint *from)
+/* Identified as a peer of ours; NULL and counted. Nothing says yet that it is that peer. */
+static struct ctl_peer *who(struct omni_ctl *ctl, const struct omni_wg *hs)
 {
 	bool other;
 	struct ctl_peer *peer = ctl_wg_find(ctl, &hs->remote, &other);
+
+	if (peer == NULL)
+		ctl_count(ctl, other ? OMNI_STAT_ctl_wrong_dialect : OMNI_STAT_ctl_unknown_key);
+	return peer;
+}
+
+static void hear(struct omni_ctl *ctl, struct rte_mbuf *m, struct omni_wg *hs,
+		 const struct omni_wg_initiation *in, const struct omni_endpoint *from)
+{
+	uint8_t timestamp[OMNI_TAI64N_LEN];
+	struct ctl_peer *peer = who(ctl, hs);
 	struct omni_path reflect;
 
-	if (peer == NULL) {
-		ctl_count(ctl, other ? OMNI_STAT_ctl_wrong_dialect : OMNI_STAT_ctl_unknown_key);
+	if (peer == NULL)
+		return;
+	if (omni_wg_initiation_verify(hs, timestamp, in, &ctl->conf.identity->dh,
+				      ctl_wg_shared(ctl, peer)) < 0) {
+		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
 		return;
 	}
 	if (!is_fresh(ctl, peer, timestamp))
@@ -131,9 +145,7 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 		       const struct omni_wg_initiation *in, const struct omni_endpoint *from)
 {
 	const struct omni_dh_pair *self = &ctl->conf.identity->dh;
-	uint8_t timestamp[OMNI_TAI64N_LEN];
 	struct omni_wg hs;
-	int rc;
 
 	if (ctl->stopping)
 		return;
@@ -143,10 +155,9 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 	}
 	if (!ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from))
 		return;
-	rc = omni_wg_initiation_open(&hs, timestamp, in, self);
-	if (rc < 0)
+	if (omni_wg_initiation_identify(&hs, in, self) < 0)
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
 	else
-		hear(ctl, m, &hs, timestamp, from);
+		hear(ctl, m, &hs, in, from);
 	omni_wg_wipe(&hs);
 }
