@@ -114,8 +114,8 @@ static inline unsigned int check_ip(struct rte_mbuf *m)
 }
 
 /*
- * Addresses of a burst with where they are, each looked up once for those that follow each other.
- * All are of one cluster.
+ * Addresses of packets of one cluster with where they are, each looked up once for those that
+ * follow each other.
  */
 struct lookups {
 	unsigned int n4, n6;
@@ -127,46 +127,49 @@ struct lookups {
 
 static_assert(BURST <= OMNI_FIB_BULK, "one lookup a family and burst");
 
-/* off4, off6: of the address in the headers. */
-static inline void look_up(const struct omni_worker *w, uint16_t cluster, struct rte_mbuf **m,
-			   unsigned int n, unsigned int off4, unsigned int off6, struct lookups *l)
+static inline void add_v4(struct lookups *l, unsigned int i, uint32_t v4)
 {
+	if (unlikely(l->n4 == 0 || l->v4[l->n4 - 1] != v4))
+		l->v4[l->n4++] = v4;
+	l->at[i] = (uint8_t)(l->n4 - 1);
+}
+
+static inline void add_v6(struct lookups *l, unsigned int i, const uint8_t *v6)
+{
+	if (unlikely(l->n6 == 0 || memcmp(l->v6[l->n6 - 1], v6, 16) != 0))
+		l->v6[l->n6++] = v6;
+	l->at[i] = (uint8_t)(l->n6 - 1);
+}
+
+/*
+ * Look up those at the beginning of m that are of the first one's cluster; how many they are. off4,
+ * off6: of the address in the headers.
+ */
+static inline unsigned int look_up(const struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+				   unsigned int off4, unsigned int off6, struct lookups *l)
+{
+	uint16_t cluster = omni_meta(m[0])->cluster;
+	unsigned int i;
+
 	l->n4 = l->n6 = 0;
-	for (unsigned int i = 0; i < n; i++) {
+	for (i = 0; i < n && likely(omni_meta(m[i])->cluster == cluster); i++) {
 		const uint8_t *ip = rte_pktmbuf_mtod(m[i], const uint8_t *);
 
-		if (likely(!is_v6(ip))) {
-			uint32_t v4 = omni_load_be32(ip + off4);
-
-			if (l->n4 == 0 || l->v4[l->n4 - 1] != v4)
-				l->v4[l->n4++] = v4;
-			l->at[i] = (uint8_t)(l->n4 - 1);
-			continue;
-		}
-		if (l->n6 == 0 || memcmp(l->v6[l->n6 - 1], ip + off6, 16) != 0)
-			l->v6[l->n6++] = ip + off6;
-		l->at[i] = (uint8_t)(l->n6 - 1);
+		if (likely(!is_v6(ip)))
+			add_v4(l, i, omni_load_be32(ip + off4));
+		else
+			add_v6(l, i, ip + off6);
 	}
 	if (likely(l->n4 > 0))
 		omni_fib_lookup4(w->conf.fib, cluster, l->v4, l->n4, l->dest4);
 	if (l->n6 > 0)
 		omni_fib_lookup6(w->conf.fib, cluster, l->v6, l->n6, l->dest6);
+	return i;
 }
 
 static inline omni_dest dest_of(const struct lookups *l, unsigned int i, bool v6)
 {
 	return v6 ? l->dest6[l->at[i]] : l->dest4[l->at[i]];
-}
-
-/* How many of m, at least one of n, are of the first one's cluster. */
-static inline unsigned int same_cluster(struct rte_mbuf **m, unsigned int n)
-{
-	uint16_t cluster = omni_meta(m[0])->cluster;
-	unsigned int i = 1;
-
-	while (i < n && likely(omni_meta(m[i])->cluster == cluster))
-		i++;
-	return i;
 }
 
 /* Why the sender of a packet is told that it went no further. */

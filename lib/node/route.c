@@ -367,23 +367,20 @@ static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, cons
 
 /* The n packets of m, which are of one cluster; those to peers go to out. */
 static unsigned int route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
-			  struct rte_mbuf **out)
+			  const struct lookups *to, struct rte_mbuf **out)
 {
 	uint16_t cluster = omni_meta(m[0])->cluster;
 	const struct omni_l3 *l3 = omni_fib_cluster(w->conf.fib, cluster);
 	struct way way = {.cluster = OMNI_BRIDGE_NONE};
 	unsigned int left = 0;
-	struct lookups to;
 
-	if (likely(l3 != NULL))
-		look_up(w, cluster, m, n, V4_DEST, V6_DEST, &to);
 	for (unsigned int i = 0; i < n; i++) {
 		unsigned int why = OMNI_STAT_drop_no_cluster;
 
 		if (likely(l3 != NULL)) {
 			bool v6 = is_v6(rte_pktmbuf_mtod(m[i], const uint8_t *));
 
-			find_way(w, &way, dest_of(&to, i, v6), l3, cluster);
+			find_way(w, &way, dest_of(to, i, v6), l3, cluster);
 			why = place(w, m[i], &way);
 		}
 		if (likely(why == KEEP))
@@ -397,12 +394,13 @@ static unsigned int route(struct omni_worker *w, struct rte_mbuf **m, unsigned i
 unsigned int omni_node_route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	unsigned int left = 0;
+	struct lookups to;
 
 	w->must_cut = false;
 	w->n_short = 0;
 	for (unsigned int i = 0, run; i < n; i += run) {
-		run = same_cluster(m + i, n - i);
-		left += route(w, m + i, run, m + left);
+		run = look_up(w, m + i, n - i, V4_DEST, V6_DEST, &to);
+		left += route(w, m + i, run, &to, m + left);
 	}
 	stage_end(w, OMNI_STAGE_route, n);
 	return left;

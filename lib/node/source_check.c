@@ -31,21 +31,33 @@ static unsigned int drop_bad(struct omni_worker *w, struct rte_mbuf **m, unsigne
 	return left;
 }
 
-/* The n packets of m, which are of one cluster; those that pass go to out. */
-static unsigned int check(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
-			  struct rte_mbuf **out)
-{
-	unsigned int left = 0;
-	struct lookups from;
+/* Whose packets they are, once for those that follow each other under a key. */
+struct sender {
+	const struct omni_keypair *kp;
+	omni_dest peer;
+};
 
-	look_up(w, omni_meta(m[0])->cluster, m, n, V4_SOURCE, V6_SOURCE, &from);
+static inline omni_dest peer_of(struct sender *s, const struct omni_keypair *kp)
+{
+	if (unlikely(s->kp != kp))
+		*s = (struct sender){kp, omni_dest_make(OMNI_DEST_PEER, kp->peer, kp->peer_gen)};
+	return s->peer;
+}
+
+/* The n packets of m, which are of one cluster; those that pass go to out. */
+static inline unsigned int check(struct omni_worker *w, struct rte_mbuf **m, unsigned int n,
+				 const struct lookups *from, struct rte_mbuf **out)
+{
+	struct sender sender = {.kp = NULL};
+	unsigned int left = 0;
+
 	for (unsigned int i = 0; i < n; i++) {
 		struct omni_meta *meta = omni_meta(m[i]);
-		omni_dest peer = omni_dest_make(OMNI_DEST_PEER, meta->peer, meta->kp->peer_gen);
+		omni_dest peer = peer_of(&sender, meta->kp);
 		uint8_t *ip = rte_pktmbuf_mtod(m[i], uint8_t *);
 		unsigned int why = OMNI_STAT_drop_source_address;
 
-		if (likely(dest_of(&from, i, is_v6(ip)) == peer))
+		if (likely(dest_of(from, i, is_v6(ip)) == peer))
 			why = ecn_arrived(ip, meta->flags >> OMNI_META_ECN_SHIFT);
 		if (unlikely(why != KEEP)) {
 			omni_node_drop(w, m[i], why);
@@ -60,10 +72,11 @@ static unsigned int check(struct omni_worker *w, struct rte_mbuf **m, unsigned i
 unsigned int omni_node_source_check(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	unsigned int left = 0, taken = drop_bad(w, m, n);
+	struct lookups from;
 
 	for (unsigned int i = 0, run; i < taken; i += run) {
-		run = same_cluster(m + i, taken - i);
-		left += check(w, m + i, run, m + left);
+		run = look_up(w, m + i, taken - i, V4_SOURCE, V6_SOURCE, &from);
+		left += check(w, m + i, run, &from, m + left);
 	}
 	stage_end(w, OMNI_STAGE_source_check, n);
 	return left;

@@ -131,6 +131,23 @@ static void for_a_neighbour(void **state)
 	assert_int_equal(rig_drops(r, 1), 0);
 }
 
+/* The same of a WireGuard peer, whose sessions have another kind of id. */
+static void by_wireguard(void **state)
+{
+	static const struct link wireguard = {.dialect = OMNI_DIALECT_WIREGUARD};
+	struct rig *r = *state;
+	struct packet p = there(true);
+
+	join(r, &wireguard, NULL);
+	p.to = 77;
+	in(r, &p, 8);
+	assert_int_equal(rig_events(r, 1, OMNI_EVENT_WANT_NEIGHBOUR), 1);
+	(void)add_host(r, 1, 0, true, 77);
+	rig_run(r);
+	expect(r, 1, 0, &p, 8, 2);
+	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
+}
+
 /* The peer whose packet waits loses its key, or itself, meanwhile. */
 static void the_sender_goes(void **state)
 {
@@ -256,8 +273,9 @@ static void our_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(for_a_key), TEST(for_a_member), TEST(for_a_neighbour), TEST(the_sender_goes),
-		TEST(bounds),	 TEST(timeouts),     TEST(our_own),
+		TEST(for_a_key),       TEST(for_a_member), TEST(for_a_neighbour),
+		TEST(the_sender_goes), TEST(by_wireguard), TEST(bounds),
+		TEST(timeouts),	       TEST(our_own),
 	};
 
 	return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);

@@ -46,6 +46,65 @@ static void ways(void **state)
 	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
 }
 
+/* The same between peers that speak WireGuard: its padding does not arrive. */
+static void by_wireguard(void **state)
+{
+	static const struct link wireguard = {.dialect = OMNI_DIALECT_WIREGUARD};
+	struct rig *r = *state;
+
+	join(r, &wireguard, NULL);
+	for (unsigned int v6 = 0; v6 < 2; v6++)
+		for (uint16_t len = 0; len < 1380; len++) {
+			struct packet p = there(v6 != 0);
+
+			p.len = len;
+			packet_in(r, 0, 0, &p);
+			rig_run(r);
+			expect_packet(r, 1, 0, &p, 2);
+		}
+	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
+}
+
+/* An Omni peer, a WireGuard peer and hosts, in one burst of the uplink and one of the port. */
+static void both_dialects(void **state)
+{
+	static const struct link wireguard = {.dialect = OMNI_DIALECT_WIREGUARD};
+	static const struct omni_l3 relays = {.relay = true};
+	struct rig *r = *state;
+	struct packet p[60];
+
+	join(r, NULL, &relays);
+	rig_connect(r, 0, 2, &wireguard);
+	set_l3(r, 2, NULL);
+	allow(r, 0, 2);
+	route_to(r, 2, "10.0.0.0/8", peer_dest(r, 2, 0));
+	route_to(r, 1, "10.0.0.0/8", peer_dest(r, 1, 0));
+	atomic_store(&r->site[0].bridges->at[DOMAIN].bundles, true);
+	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(p); i++) {
+		p[i] = there(false);
+		p[i].from_site = i % 3;
+		p[i].to_site = (i / 3 + 1 + i) % 3;
+		p[i].seed = (uint8_t)i;
+		packet_in(r, p[i].from_site, 0, &p[i]);
+	}
+	rig_run(r);
+	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1) + rig_drops(r, 2), 0);
+	for (unsigned int site = 0; site < 3; site++) {
+		struct rte_mbuf *m;
+		unsigned int n = 0;
+
+		while ((m = rig_out(r->site[site].local[0])) != NULL) {
+			const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, ETH);
+
+			assert_whole(ip, rte_pktmbuf_data_len(m) - ETH);
+			assert_int_equal(ip[18], site);
+			n++;
+			rte_pktmbuf_free(m);
+		}
+		assert_int_equal(n, 20);
+	}
+}
+
 /* In bursts: more than one, both families and dialect-free destinations mixed. */
 static void bursts(void **state)
 {
@@ -462,6 +521,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(ways),
+		TEST(by_wireguard),
+		TEST(both_dialects),
 		TEST(bursts),
 		TEST(between_ports),
 		TEST(padding_and_options),

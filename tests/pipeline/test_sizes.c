@@ -4,6 +4,8 @@
 
 #define AROUND_V4 (20 + 8 + 24 + 16)
 #define AROUND_V6 (40 + 8 + 24 + 16)
+#define AROUND_WG_V4 (20 + 8 + 16 + 16)
+#define AROUND_WG_V6 (40 + 8 + 16 + 16)
 #define DF 0x4000
 
 static struct packet there(bool v6, unsigned int len)
@@ -58,17 +60,23 @@ static void goes(struct rig *r, const struct packet *p)
 	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
 }
 
+static unsigned int around(bool wireguard, bool v6)
+{
+	if (wireguard)
+		return v6 ? AROUND_WG_V6 : AROUND_WG_V4;
+	return v6 ? AROUND_V6 : AROUND_V4;
+}
+
 /* Up to the last byte of the path in one datagram; a byte more is too long. */
-static void the_path(void **state)
+static void paths(struct rig *r, bool wireguard)
 {
 	static const uint16_t mtu[] = {1500, 1400, 9000, 1368};
-	struct rig *r = *state;
-	struct link link = {0};
+	struct link link = {.dialect = wireguard ? OMNI_DIALECT_WIREGUARD : 0};
 
-	join(r, NULL, NULL);
+	join(r, &link, NULL);
 	for (unsigned int outer = 0; outer < 2; outer++)
 		for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(mtu); i++) {
-			unsigned int most = mtu[i] - (outer != 0 ? AROUND_V6 : AROUND_V4);
+			unsigned int most = mtu[i] - around(wireguard, outer != 0);
 
 			link.mtu = mtu[i];
 			link.v6 = outer != 0;
@@ -83,6 +91,17 @@ static void the_path(void **state)
 				too_big(r, &p, OMNI_MAX(most, v6 != 0 ? 1280U : 0U));
 			}
 		}
+}
+
+static void the_path(void **state)
+{
+	paths(*state, false);
+}
+
+/* WireGuard's padding takes nothing of it. */
+static void wireguards_path(void **state)
+{
+	paths(*state, true);
 }
 
 /* What may be cut goes in the overlay's fragments; IPv6's minimum always does. */
@@ -217,12 +236,12 @@ static void the_port(void **state)
 	}
 }
 
-/* A WireGuard-like peer takes no overlay fragments: IP's own, or the sender hears. */
-static void without_the_overlays(void **state)
+/* Who takes no fragments of the overlay's, as WireGuard: IP's own, or the sender hears. */
+static void without_the_overlays(struct rig *r, uint8_t dialect)
 {
-	const struct link link = {.mtu = 1280, .features = OMNI_FEATURE_BUNDLES};
-	struct rig *r = *state;
-	unsigned int most = 1280 - AROUND_V4, n = 0;
+	const struct link link = {
+		.mtu = 1280, .features = OMNI_FEATURE_BUNDLES, .dialect = dialect};
+	unsigned int most = 1280 - around(dialect != 0, false), n = 0;
 
 	join(r, &link, NULL);
 	for (unsigned int len = most + 1; len < 8900; len += 777) {
@@ -259,6 +278,16 @@ static void without_the_overlays(void **state)
 		rte_pktmbuf_free(rig_out(r->site[1].local[0]));
 	rig_expect_nothing(r->site[1].local[0]);
 	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
+}
+
+static void fragments_of_ip(void **state)
+{
+	without_the_overlays(*state, 0);
+}
+
+static void to_wireguard(void **state)
+{
+	without_the_overlays(*state, OMNI_DIALECT_WIREGUARD);
 }
 
 /* ---- TCP ---- */
@@ -307,13 +336,14 @@ static void set_mss(struct rig *r, uint16_t mss)
 		atomic_store(&r->site[i].bridges->at[DOMAIN].tcp_mss, mss);
 }
 
-static void mss(void **state)
+static void mss(struct rig *r, uint8_t dialect)
 {
-	struct rig *r = *state;
-	struct link link = {.mtu = 1500};
-	const uint16_t v4 = 1500 - AROUND_V4 - 40, v6 = 1500 - AROUND_V4 - 60;
+	struct link link = {.mtu = 1500, .dialect = dialect};
+	const uint16_t most = (uint16_t)(1500 - around(dialect != 0, false));
+	const uint16_t v4 = (uint16_t)(most - 40), v6 = (uint16_t)(most - 60);
 
 	join(r, &link, NULL);
+	set_mss(r, OMNI_MSS_OFF);
 	arrives_with(r, false, 1460, 1460);
 	set_mss(r, OMNI_MSS_AUTO);
 	arrives_with(r, false, 1460, v4);
@@ -336,13 +366,24 @@ static void mss(void **state)
 	arrives_with(r, true, 1440, 1240);
 }
 
+static void mss_to_omni(void **state)
+{
+	mss(*state, 0);
+}
+
+static void mss_to_wireguard(void **state)
+{
+	mss(*state, OMNI_DIALECT_WIREGUARD);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(the_path), TEST(overlay_fragments),    TEST(the_cluster),
-		TEST(the_port), TEST(without_the_overlays), TEST(mss),
+		TEST(the_path),	    TEST(wireguards_path), TEST(overlay_fragments),
+		TEST(the_cluster),  TEST(the_port),	   TEST(fragments_of_ip),
+		TEST(to_wireguard), TEST(mss_to_omni),	   TEST(mss_to_wireguard),
 	};
 
 	return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
