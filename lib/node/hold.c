@@ -26,8 +26,6 @@ static unsigned int waiting(const struct omni_worker *w, const struct wanted *wa
 		n++;
 		*told |= h->held[i].told_s == w->now_s;
 	}
-	for (unsigned int i = 0; i < h->n_again; i++)
-		*told |= h->again[i].told_s == w->now_s && same(&h->again[i].wanted, wanted);
 	return n;
 }
 
@@ -58,7 +56,7 @@ static void put(struct omni_worker *w, struct rte_mbuf *m, const struct wanted *
 		.m = m,
 		.deadline = meta->sequence != 0 ? meta->sequence : w->turn_tsc + h->timeout,
 		.wanted = *wanted,
-		.told_s = w->now_s,
+		.told_s = meta->sequence != 0 ? 0 : w->now_s,
 		.own = w->pass != ROUTE_FIRST,
 	};
 	if ((meta->flags & OMNI_META_FROM_PEER) != 0) {
@@ -75,13 +73,17 @@ unsigned int omni_node_hold(struct omni_worker *w, struct rte_mbuf *m, const str
 	struct hold *h = w->hold;
 	bool peer = omni_dest_kind(wanted->dest) == OMNI_DEST_PEER, told;
 
+	if (omni_meta(m)->sequence != 0) { /* it waited before, and has its place */
+		put(w, m, wanted);
+		return PUNT;
+	}
 	if (h->n == OMNI_HOLD_MAX || (!peer && h->strangers >= OMNI_HOLD_STRANGERS_MAX))
 		return OMNI_STAT_drop_held_full;
 	if (waiting(w, wanted, &told) >= OMNI_HOLD_DEST_MAX)
 		return OMNI_STAT_drop_held_full;
 	if (!told && type != OMNI_EVENT_WANT_KEY)
 		tell(w, wanted, type);
-	count(w, OMNI_STAT_held, omni_meta(m)->sequence == 0);
+	count(w, OMNI_STAT_held, 1);
 	put(w, m, wanted);
 	return PUNT;
 }
@@ -137,8 +139,6 @@ unsigned int omni_node_hold_again(struct omni_worker *w, struct rte_mbuf **m, un
 		omni_meta(e->m)->sequence = e->deadline;
 		m[left++] = e->m;
 	}
-	if (left == 0)
-		h->n_again = 0;
 	stage_end(w, OMNI_STAGE_hold, left);
 	return left;
 }
