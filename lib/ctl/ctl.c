@@ -64,6 +64,8 @@ static int build(struct omni_ctl *ctl, struct omni_err *err)
 	if (rc == 0)
 		rc = ctl_neighbours_init(ctl, err);
 	if (rc == 0)
+		rc = ctl_asks_init(ctl, err);
+	if (rc == 0)
 		rc = ctl_nucleus_init(ctl, err);
 	return rc;
 }
@@ -263,6 +265,7 @@ void omni_ctl_free(struct omni_ctl *ctl)
 	ctl_nucleus_fini(ctl);
 	ctl_kernel_fini(ctl);
 	ctl_neighbours_fini(ctl);
+	ctl_asks_fini(ctl);
 	ctl_clusters_fini(ctl);
 	ctl_nexthop_fini(ctl);
 	ctl_names_fini(ctl);

@@ -406,10 +406,15 @@ void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_peer_hs_expire(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 /* Its next hop may be known now: send what could not be sent. ip NULL: any. */
 void ctl_peer_hs_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
+/* A member of an L3 cluster, which is known as long as there is traffic. */
+static inline bool ctl_peer_is_on_demand(const struct ctl_peer *peer)
+{
+	return peer->cluster->conf->mode == OMNI_MODE_L3 && peer->origin != CTL_ORIGIN_STATIC;
+}
 /* True where the peer is kept without a session: configured, or listed by a Nucleus. */
 static inline bool ctl_peer_is_kept(const struct ctl_peer *peer)
 {
-	return peer->origin != CTL_ORIGIN_CALLED;
+	return peer->origin != CTL_ORIGIN_CALLED && !ctl_peer_is_on_demand(peer);
 }
 void ctl_handshake_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 			      const struct omni_initiation *in, const struct omni_endpoint *from,
@@ -457,6 +462,8 @@ void ctl_l3_vip(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_i
 void ctl_neighbour_frame(struct omni_ctl *ctl, struct rte_mbuf *m);
 /* A packet is for a host on a link that is not known. */
 void ctl_neighbour_want(struct omni_ctl *ctl, uint16_t cluster, const struct omni_ip *ip);
+/* A packet is for a member that is not known. ask.c */
+void ctl_ask_want(struct omni_ctl *ctl, uint16_t cluster, const struct omni_ip *vip);
 /* Where datagrams go is another address: look at the kernel's routes again. */
 void ctl_kernel_touch(struct omni_ctl *ctl);
 
@@ -604,6 +611,10 @@ void ctl_nucleus_start(struct omni_ctl *ctl);
 void ctl_nucleus_bye(struct omni_ctl *ctl); /* at stop: BYE on every session */
 void ctl_nucleus_fini(struct omni_ctl *ctl);
 void ctl_nucleus_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
+/* Somebody is looked for in an L3 cluster: ask now, where the rate allows it. */
+void ctl_nucleus_ask(struct omni_ctl *ctl, const struct ctl_cluster *c);
+/* The servers (bits) that have registered us in the cluster. */
+uint32_t ctl_nucleus_servers(const struct omni_ctl *ctl, const struct ctl_cluster *c);
 /* Called by nexthop*.c, as ctl_nexthop_changed. */
 void ctl_nucleus_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nucleus_hello_answer(struct omni_ctl *ctl, const struct omni_hello_answer *in,
@@ -671,6 +682,7 @@ struct omni_ctl {
 	struct ctl_nucleus *nucleus;
 	struct ctl_kernel *kernel;	   /* kernel_routes.c */
 	struct ctl_neighbours *neighbours; /* neighbours.c */
+	struct ctl_asks *asks;		   /* ask.c */
 	struct omni_mgmt *mgmt;
 };
 

@@ -102,6 +102,8 @@ void ctl_event(struct omni_ctl *ctl, const struct omni_event *ev)
 {
 	if (ev->type == OMNI_EVENT_WANT_NEIGHBOUR)
 		ctl_neighbour_want(ctl, ev->cluster, &ev->from.ip);
+	else if (ev->type == OMNI_EVENT_WANT_ROUTE)
+		ctl_ask_want(ctl, ev->cluster, &ev->from.ip);
 	else if (ev->type == OMNI_EVENT_LEARN || ev->type == OMNI_EVENT_MOVE)
 		learn(ctl, ev);
 	else

@@ -243,9 +243,13 @@ void ctl_l3_vip(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_i
 		      ? ctl_peer_of_index(ctl, omni_dest_index(dest), omni_dest_gen(dest))
 		      : NULL;
 	holder = ctl_peer_by_vip(ctl, c, vip);
+	if (now != NULL && now != holder && now->origin == CTL_ORIGIN_STATIC &&
+	    !(now->has_vip && omni_ip_equal(&now->vip, vip)) &&
+	    (holder == NULL || !holder->vip_bound))
+		return; /* among its allowed IPs */
 	if (holder != NULL && is_fit(holder))
 		set_route(ctl, c, &host, ctl_l3_peer_dest(holder));
-	else if (now == NULL || (now->has_vip && omni_ip_equal(&now->vip, vip)))
+	else if (omni_dest_kind(dest) == OMNI_DEST_PEER)
 		(void)omni_fib_del(ctl->conf.fib, c->number, &host, dest);
 }
 

@@ -60,6 +60,41 @@ bool ctl_l3_is_ours(const struct ctl_cluster *c, const struct omni_ip *ip);
 /* The port of that id in the cluster; NULL. */
 struct ctl_l3_port *ctl_l3_port_of(struct ctl_cluster *c, uint16_t id);
 
+/* ---- Members on demand: ask.c ---- */
+
+#define CTL_ASKS_MAX 256 /* of one cluster, those answered with no included */
+#define CTL_ASKS_PER_S 50
+#define CTL_ASKS_BURST 100
+#define CTL_ASK_NS (5 * OMNI_NS_PER_S)		 /* as long as packets wait */
+#define CTL_ASK_REJECTED_NS (10 * OMNI_NS_PER_S) /* senders are refused for so long */
+
+/* Somebody who is looked for. Servers are bits, by their index in the configuration. */
+struct ctl_ask {
+	struct ctl_link link; /* by cluster and address */
+	TAILQ_ENTRY(ctl_ask) entry;
+	struct ctl_cluster *cluster;
+	struct omni_ip vip;
+	uint32_t asked, answered;
+	bool rejected; /* nobody knows it */
+	uint64_t due_ns;
+};
+
+TAILQ_HEAD(ctl_ask_list, ctl_ask);
+
+int ctl_asks_init(struct omni_ctl *ctl, struct omni_err *err);
+void ctl_asks_fini(struct omni_ctl *ctl);
+void ctl_asks_tick(struct omni_ctl *ctl, uint64_t now);
+/* The oldest that this server has yet to be asked for; NULL. */
+struct ctl_ask *ctl_ask_next(struct omni_ctl *ctl, const struct ctl_cluster *c, uint32_t server);
+/* The server answered; found: and the member is a peer now. */
+void ctl_ask_answered(struct omni_ctl *ctl, const struct ctl_cluster *c, const struct omni_ip *vip,
+		      uint32_t server, bool found);
+/* The question was lost with the session: it is asked again. */
+void ctl_ask_lost(struct omni_ctl *ctl, const struct ctl_cluster *c, const struct omni_ip *vip,
+		  uint32_t server);
+/* Somebody has registered with that address: refuse packets to it no longer. */
+void ctl_ask_news(struct omni_ctl *ctl, const struct ctl_cluster *c, const struct omni_ip *vip);
+
 /* ---- kernel_routes.c ---- */
 
 int ctl_kernel_init(struct omni_ctl *ctl, struct omni_err *err);

@@ -480,6 +480,32 @@ void ctl_nucleus_start(struct omni_ctl *ctl)
 	ctl_nucleus_tick(ctl, ctl_now(ctl));
 }
 
+uint32_t nc_server_index(const struct nc_session *s)
+{
+	return (uint32_t)(s->server - s->ctl->nucleus->server);
+}
+
+uint32_t ctl_nucleus_servers(const struct omni_ctl *ctl, const struct ctl_cluster *c)
+{
+	const struct ctl_nucleus *nc = ctl->nucleus;
+	uint32_t servers = 0;
+
+	for (unsigned int i = 0; nc != NULL && i < nc->n_sessions; i++)
+		if (nc->session[i].cluster == c && nc->session[i].registered)
+			servers |= UINT32_C(1) << nc_server_index(&nc->session[i]);
+	return servers;
+}
+
+void ctl_nucleus_ask(struct omni_ctl *ctl, const struct ctl_cluster *c)
+{
+	struct ctl_nucleus *nc = ctl->nucleus;
+	uint64_t now = ctl_now(ctl);
+
+	for (unsigned int i = 0; nc != NULL && i < nc->n_sessions; i++)
+		if (nc->session[i].cluster == c)
+			nc_requests_tick(&nc->session[i], now);
+}
+
 void ctl_nucleus_bye(struct omni_ctl *ctl)
 {
 	struct ctl_nucleus *nc = ctl->nucleus;

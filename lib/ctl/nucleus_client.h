@@ -61,6 +61,7 @@ struct nc_request {
 	unsigned int tries;
 	uint64_t sent_ns;
 	struct omni_key key; /* QUERY_PEER */
+	struct omni_ip vip;  /* the same, by address; none: by key */
 };
 
 struct nc_server {
@@ -143,6 +144,8 @@ void nc_forget_key(struct nc_session *s);
 void nc_restart(struct nc_session *s, uint64_t at_ns);
 /* One message on the current keys. 0 or -errno. */
 int nc_send(struct nc_session *s, const void *payload, size_t len);
+/* Index of the server in the configuration. */
+uint32_t nc_server_index(const struct nc_session *s);
 uint64_t nc_jitter(uint64_t range_ns);
 
 /* ---- nucleus_request.c ---- */
@@ -172,6 +175,8 @@ void nc_members_list_begins(struct nc_session *s);
 void nc_members_list_ended(struct nc_session *s);
 void nc_members_tick(struct nc_session *s, uint64_t now);
 void nc_members_clear(struct nc_session *s);
+/* The answer to QUERY_PEER by address, in an L3 cluster. */
+void nc_vip_info(struct nc_session *s, const struct omni_ip *vip, const struct omni_signal *in);
 void nc_punch(struct nc_session *s, const struct omni_signal *in);
 
 /* ---- nucleus_pins.c: keys remembered from first contact ---- */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* Whom a Nucleus has listed: asked for one by one, refreshed, forgotten. */
+#include "l3.h"
 #include "nucleus_client.h"
 
 #define MEMBERS_MAX 65536 /* a Nucleus may name keys without end */
@@ -110,6 +111,10 @@ void nc_member_listed(struct nc_session *s, const struct omni_signal_peer *peer)
 
 	if (memcmp(&peer->key, &s->ctl->conf.identity->dh.public, sizeof(peer->key)) == 0)
 		return;
+	if (s->cluster->l3 != NULL) {
+		ctl_ask_news(s->ctl, s->cluster, &peer->vip);
+		return; /* asked for when packets are */
+	}
 	holder = find_vip(s, &peer->vip);
 	if (holder != NULL && holder != m)
 		nc_member_gone(s, holder); /* an address has one holder: this one is newer */
@@ -134,9 +139,13 @@ void nc_member_listed(struct nc_session *s, const struct omni_signal_peer *peer)
 void nc_member_removed(struct nc_session *s, const struct omni_ip *vip)
 {
 	struct nc_member *m = find_vip(s, vip);
+	struct ctl_peer *peer =
+		s->cluster->l3 != NULL ? ctl_peer_by_vip(s->ctl, s->cluster, vip) : NULL;
 
 	if (m != NULL)
 		nc_member_gone(s, m);
+	if (peer != NULL)
+		ctl_peer_withdrawn(s->ctl, peer);
 }
 
 struct nc_member *nc_member_next(struct nc_session *s)
@@ -232,6 +241,27 @@ void nc_member_info(struct nc_session *s, const struct omni_key *key, const stru
 		nc_member_gone(s, m);
 	else if (open_record(s, key, in, &rec) == OMNI_RECORD_OK)
 		learned(s, m, &rec, in);
+}
+
+void nc_vip_info(struct nc_session *s, const struct omni_ip *vip, const struct omni_signal *in)
+{
+	struct omni_record rec;
+	bool found = in->found && open_record(s, NULL, in, &rec) == OMNI_RECORD_OK;
+	const struct ctl_peer *peer;
+
+	/* A record of somebody else is no answer. */
+	if (found && !omni_ip_equal(&rec.vip, vip)) {
+		ctl_count(s->ctl, OMNI_STAT_ctl_record_foreign);
+		found = false;
+	}
+	peer = found ? ctl_peer_find(s->ctl, s->cluster, &rec.key) : NULL;
+	if (peer != NULL && rec.issued < peer->record_issued) {
+		ctl_count(s->ctl, OMNI_STAT_ctl_record_old);
+		found = false;
+	}
+	if (found)
+		found = ctl_peer_learned(s->ctl, s->cluster, &rec, seen_of(in)) == 0;
+	ctl_ask_answered(s->ctl, s->cluster, vip, nc_server_index(s), found);
 }
 
 void nc_punch(struct nc_session *s, const struct omni_signal *in)

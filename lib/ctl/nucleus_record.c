@@ -55,7 +55,8 @@ int nc_record_update(struct nc_session *s)
 		.cluster_id = s->cluster->tree.cluster_id,
 		.ed25519 = id->sign_public,
 		.vip = s->cluster->vip,
-		.dialects = OMNI_DIALECT_OMNI,
+		.dialects = s->cluster->l3 != NULL ? OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD
+						   : OMNI_DIALECT_OMNI,
 		.issued = OMNI_MAX(real_s(s), s->record_issued),
 	};
 	int len;

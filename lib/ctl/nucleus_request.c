@@ -1,15 +1,23 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* What is asked of a Nucleus, and what its answers change. */
+#include "l3.h"
 #include "nucleus_client.h"
 
 #define MAIN 0 /* request slot of everything but QUERY_PEER */
+
+static bool is_by_vip(const struct nc_request *r)
+{
+	return !omni_ip_is_none(&r->vip);
+}
 
 void nc_requests_clear(struct nc_session *s)
 {
 	for (unsigned int i = 0; i < NC_REQUESTS; i++) {
 		struct nc_member *m = NULL;
 
-		if (s->request[i].type == OMNI_SIGNAL_QUERY_PEER)
+		if (s->request[i].type == OMNI_SIGNAL_QUERY_PEER && is_by_vip(&s->request[i]))
+			ctl_ask_lost(s->ctl, s->cluster, &s->request[i].vip, nc_server_index(s));
+		else if (s->request[i].type == OMNI_SIGNAL_QUERY_PEER)
 			m = nc_member_find(s, &s->request[i].key);
 		if (m != NULL)
 			m->asked = false; /* asked again when its time comes */
@@ -39,7 +47,8 @@ static int fill(struct nc_session *s, const struct nc_request *r, struct omni_si
 		return 0;
 	default: /* QUERY_PEER */
 		m->key = r->key;
-		m->has = UINT32_C(1) << OMNI_FIELD_KEY;
+		m->vip = r->vip;
+		m->has = UINT32_C(1) << (is_by_vip(r) ? OMNI_FIELD_VIP : OMNI_FIELD_KEY);
 		return 0;
 	}
 }
@@ -103,6 +112,28 @@ static void ask_members(struct nc_session *s, uint64_t now)
 		m = nc_member_next(s);
 		m->asked = true;
 		r->key = m->key;
+		r->vip = (struct omni_ip){0};
+		ask(s, r, OMNI_SIGNAL_QUERY_PEER, now);
+	}
+}
+
+/* L3: whom packets wait for. */
+static void ask_vips(struct nc_session *s, uint64_t now)
+{
+	uint32_t self = nc_server_index(s);
+	struct ctl_ask *a;
+
+	for (unsigned int i = MAIN + 1; i < NC_REQUESTS; i++) {
+		struct nc_request *r = &s->request[i];
+
+		if (r->type != 0)
+			continue;
+		a = ctl_ask_next(s->ctl, s->cluster, self);
+		if (a == NULL ||
+		    !ctl_bucket_take(&s->queries, now, NC_QUERIES_PER_S, NC_QUERIES_BURST))
+			return;
+		a->asked |= UINT32_C(1) << self;
+		r->vip = a->vip;
 		ask(s, r, OMNI_SIGNAL_QUERY_PEER, now);
 	}
 }
@@ -140,7 +171,9 @@ void nc_requests_tick(struct nc_session *s, uint64_t now)
 	if (s->request[MAIN].type == 0 && main_is_due(s, now) &&
 	    ctl_bucket_take(&s->asks, now, NC_ASKS_PER_S, NC_ASKS_BURST))
 		ask_main(s, now);
-	if (s->registered)
+	if (s->registered && s->cluster->l3 != NULL)
+		ask_vips(s, now);
+	else if (s->registered)
 		ask_members(s, now);
 }
 
@@ -167,10 +200,13 @@ static uint64_t next_heartbeat(const struct nc_session *s, uint64_t now)
 	return now + OMNI_HEARTBEAT_S * OMNI_NS_PER_S - nc_jitter(NC_HEARTBEAT_JITTER_NS);
 }
 
-static void want_list(struct nc_session *s)
+/* L2: everybody is listed from the beginning. L3: nobody, and what changes counts from now on. */
+static void want_list(struct nc_session *s, const struct omni_epoch *epoch)
 {
-	s->list_wanted = true;
+	s->list_wanted = s->cluster->l3 == NULL;
 	s->cursor = 0;
+	if (!s->list_wanted)
+		s->epoch = *epoch;
 }
 
 static void refused(struct nc_session *s, const struct omni_signal *m, uint64_t now)
@@ -204,7 +240,7 @@ static void on_register_ack(struct nc_session *s, const struct omni_signal *m, u
 	s->refused = OMNI_SIGNAL_OK;
 	/* What happened while we were away is in the deltas, unless it is another instance. */
 	if (m->epoch.instance != s->epoch.instance)
-		want_list(s);
+		want_list(s, &m->epoch);
 	s->heartbeat_ns = s->registered || s->list_wanted ? next_heartbeat(s, now) : now;
 	s->registered = true;
 	s->registration = m->registration;
@@ -219,7 +255,7 @@ static void on_heartbeat_ack(struct nc_session *s, const struct omni_signal *m, 
 	s->heartbeat_ns = m->more ? now : next_heartbeat(s, now);
 	if (m->resync || m->epoch.instance != s->epoch.instance) {
 		if (!s->list_wanted)
-			want_list(s);
+			want_list(s, &m->epoch);
 		return;
 	}
 	for (size_t i = 0; i < m->n_peers; i++)
@@ -236,7 +272,7 @@ static void on_list_ack(struct nc_session *s, const struct omni_signal *m)
 	if (s->cursor == 0) {
 		s->list_epoch = m->epoch; /* what comes later is in the deltas since this one */
 	} else if (m->epoch.instance != s->list_epoch.instance) {
-		want_list(s);
+		want_list(s, &m->epoch);
 		return;
 	}
 	for (size_t i = 0; i < m->n_peers; i++)
@@ -301,6 +337,7 @@ static void take_answer(struct nc_session *s, struct nc_request *r, const struct
 			uint64_t now)
 {
 	struct omni_key key = r->key;
+	struct omni_ip vip = r->vip;
 
 	if (m->type == OMNI_SIGNAL_ERROR) {
 		on_error(s, r, m, now);
@@ -318,7 +355,10 @@ static void take_answer(struct nc_session *s, struct nc_request *r, const struct
 		on_list_ack(s, m);
 		break;
 	default: /* PEER_INFO */
-		nc_member_info(s, &key, m);
+		if (omni_ip_is_none(&vip))
+			nc_member_info(s, &key, m);
+		else
+			nc_vip_info(s, &vip, m);
 		break;
 	}
 }

@@ -220,7 +220,7 @@ static int member_peer(struct omni_ctl *ctl, struct ctl_cluster *c, const struct
 {
 	*peer = ctl_peer_find(ctl, c, &rec->key);
 	if (*peer == NULL) {
-		if (c->n_peers >= ctl->conf.config->limits.mesh) {
+		if (c->l3 == NULL && c->n_peers >= ctl->conf.config->limits.mesh) {
 			if (!c->mesh_full)
 				omni_log_warn(LOG_CTL, "mesh is full: members left out",
 					      "cluster=%s limit=%u", c->conf->name,
@@ -273,7 +273,9 @@ int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct o
 		add_candidate(ctl, peer, &rec->candidates[i]);
 	if (!ctl_peer_has_key(peer) && !ctl->stopping) {
 		peer->attempt_ns = 0; /* there is news of it: try as if for the first time */
-		ctl_peer_initiate_at(ctl, peer, peer->lower ? now + CTL_HIGHER_WAITS_NS : now);
+		/* On demand, whoever asked begins; where both do, their initiations cross. */
+		ctl_peer_initiate_at(
+			ctl, peer, peer->lower && c->l3 == NULL ? now + CTL_HIGHER_WAITS_NS : now);
 	}
 	return 0;
 }

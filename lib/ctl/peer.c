@@ -77,7 +77,7 @@ struct ctl_peer *ctl_peer_new(struct omni_ctl *ctl, struct ctl_cluster *c,
 	peer->lower = memcmp(key, self, sizeof(*key)) < 0;
 	peer->origin = origin;
 	peer->created_ns = ctl_now(ctl);
-	peer->keepalive_s = OMNI_MESH_KEEPALIVE_S;
+	peer->keepalive_s = ctl_peer_is_on_demand(peer) ? 0 : OMNI_MESH_KEEPALIVE_S;
 	peer->unconfirmed = origin == CTL_ORIGIN_CALLED;
 	ctl->n_unconfirmed += peer->unconfirmed;
 	omni_keytree_psk(&peer->psk, &c->tree, self, key);

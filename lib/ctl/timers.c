@@ -37,6 +37,14 @@ static void expire(struct omni_ctl *ctl, struct ctl_peer *peer, enum ctl_slot sl
 	ctl_slots_publish_tx(ctl, peer);
 }
 
+/* Nobody has sent anything for half of a key's life: it may end. */
+static bool is_idle(const struct ctl_peer *peer, uint64_t now)
+{
+	return ctl_peer_is_on_demand(peer) &&
+	       now - OMNI_MAX(OMNI_MAX(peer->rx_data_ns, peer->tx_data_ns), peer->confirmed_ns) >=
+		       SECONDS(OMNI_REKEY_AFTER_S / 2);
+}
+
 static void rekey(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
 	const struct ctl_session *s = peer->slot[CTL_CURRENT];
@@ -52,7 +60,8 @@ static void rekey(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 		atomic_fetch_or(&s->kp->marks, OMNI_KEYPAIR_NO_TX);
 		ctl_slots_publish_tx(ctl, peer);
 	}
-	if (peer->attempt_ns == 0 && (worn || (s->kp->initiator && now >= s->rekey_ns)))
+	if (peer->attempt_ns == 0 &&
+	    (worn || (s->kp->initiator && now >= s->rekey_ns && !is_idle(peer, now))))
 		ctl_peer_initiate(ctl, peer);
 }
 
@@ -174,7 +183,7 @@ static void plan(struct ctl_peer *peer, uint64_t now)
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
 		keys |= peer->slot[i] != NULL;
 	peer->due_ns = is_busy(peer) ? now + BUSY_NS : keys ? now + LOOK_NS : UINT64_MAX;
-	if (peer->origin == CTL_ORIGIN_CALLED)
+	if (!ctl_peer_is_kept(peer))
 		ctl_peer_due(peer, now + LOOK_NS);
 	if (peer->retry_ns != 0)
 		ctl_peer_due(peer, peer->retry_ns);
@@ -314,6 +323,7 @@ void ctl_tick(struct omni_ctl *ctl)
 	if (ctl->nucleus != NULL)
 		ctl_nucleus_tick(ctl, now);
 	each_second(ctl, now);
+	ctl_asks_tick(ctl, now);
 	ctl_neighbours_tick(ctl, now);
 	ctl_kernel_tick(ctl, now);
 	ctl_state_tick(ctl);

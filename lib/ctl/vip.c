@@ -55,13 +55,18 @@ struct ctl_peer *ctl_peer_by_vip(struct omni_ctl *ctl, const struct ctl_cluster 
 	return best;
 }
 
-/* With `vip: auto` an address of that form belongs to the key that it follows from. */
+/*
+ * With `vip: auto` an address of that form belongs to the key that it follows from, whatever
+ * anybody says. In an L3 cluster members choose how they get theirs: there it is so for all
+ * that are not in our own subnet.
+ */
 static bool is_derived_from_another(const struct ctl_cluster *c, const struct omni_ip *vip,
 				    const struct omni_key *claimant)
 {
 	struct omni_ip derived;
 
-	if (!c->conf->vip_auto || vip->b[0] != 0xfd)
+	if (vip->b[0] != 0xfd || (!c->conf->vip_auto && (c->conf->mode == OMNI_MODE_L2 ||
+							 omni_prefix_contains(&c->conf->vip, vip))))
 		return false;
 	derived = omni_vip_auto(claimant);
 	return !omni_ip_equal(vip, &derived);
@@ -74,11 +79,12 @@ int ctl_vip_check(struct omni_ctl *ctl, const struct ctl_cluster *c, const struc
 
 	if (omni_ip_is_none(vip))
 		return 0;
-	if (omni_ip_equal(vip, &c->vip) || ctl_l3_is_ours(c, vip) ||
-	    is_derived_from_another(c, vip, claimant))
+	if (omni_ip_equal(vip, &c->vip) || ctl_l3_is_ours(c, vip))
 		return -EADDRINUSE;
 	if (holder != NULL && holder->vip_bound)
 		return omni_ip_equal(&holder->vip, vip) ? 0 : -EADDRINUSE;
+	if (is_derived_from_another(c, vip, claimant))
+		return -EADDRINUSE;
 	holder = ctl_peer_by_vip(ctl, c, vip);
 	if (holder == NULL || rank_of(ctl, holder) == CLAIMS)
 		return 0;

@@ -147,6 +147,9 @@
 	X(ctl_neighbours_failed, "hosts on a link that did not answer, or do so no more") \
 	X(ctl_neighbours_full, "hosts on a link not remembered: too many of one port") \
 	X(ctl_neighbours_duplicate, "frames of another host on a link that says it has an address of ours") \
+	X(ctl_asks, "members of L3 clusters looked for, as packets waited for them") \
+	X(ctl_asks_limited, "members not looked for because of a limit: too many at once") \
+	X(ctl_asks_in_vain, "members looked for that no Nucleus knows") \
 	X(ctl_unreachable, "datagram not sent: no route or no neighbour") \
 	X(ctl_no_mbuf, "datagram not sent: buffer pool exhausted") \
 	X(ctl_ring_full, "datagram not sent: the worker's ring was full") \

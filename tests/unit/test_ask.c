@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Members of an L3 cluster, found by their address when a packet waits for them. */
+#include "ctl_rig.h"
+
+#include <l3.h>
+#include <nucleus_client.h>
+
+#include "edge.h"
+
+#define SERVER "192.0.2.1"
+#define SERVERS 2
+
+/* `nucleus` of edge.h is the first server. */
+static struct {
+	struct omni_nucleus *nucleus;
+	struct omni_endpoint at;
+	bool up;
+} server[SERVERS];
+
+static struct site *a, *b;
+
+static void set_clock(void)
+{
+	now = (struct omni_nucleus_time){.boot_ns = net.now_ns,
+					 .real_s = rig_real_ns(NULL) / OMNI_NS_PER_S};
+}
+
+static void to_server(const struct omni_endpoint *from, const struct omni_endpoint *to,
+		      const uint8_t *p, size_t len)
+{
+	static uint8_t out[OMNI_NUCLEUS_OUT_MAX];
+	struct site *s = site_at(from);
+
+	for (unsigned int i = 0; i < SERVERS; i++) {
+		size_t n = 0;
+
+		if (!server[i].up || !omni_endpoint_equal(to, &server[i].at))
+			continue;
+		set_clock();
+		n = omni_nucleus_input(server[i].nucleus, &now, from, p, len, out);
+		if (n > 0 && s != NULL && s->ctl != NULL)
+			inject(s, &server[i].at, out, n);
+	}
+}
+
+static void server_start(unsigned int i)
+{
+	struct omni_key seed = {.b = {(uint8_t)(0xaa + i)}};
+	struct omni_identity id;
+	struct omni_nucleus_config config = {.identity = &id, .random = omni_random};
+
+	omni_identity_from_seed(&id, &seed);
+	omni_nucleus_limits_default(&config.limits);
+	server[i].nucleus = omni_nucleus_create(&config);
+	assert_non_null(server[i].nucleus);
+	server[i].up = true;
+	assert_int_equal(
+		omni_endpoint_parse(&server[i].at, i == 0 ? SERVER ":51820" : SERVER ":51821"), 0);
+}
+
+static void run_s(unsigned int seconds)
+{
+	for (; seconds > 0; seconds--) {
+		rig_run(1000);
+		set_clock();
+		for (unsigned int i = 0; i < SERVERS; i++)
+			if (server[i].nucleus != NULL)
+				omni_nucleus_tick(server[i].nucleus, &now);
+	}
+}
+
+static struct site *l3_site(const char *address, const char *vip, unsigned int n_servers)
+{
+	struct site *s = site_new(address, vip != NULL ? vip : "10.200.0.1");
+
+	s->cluster.mode = OMNI_MODE_L3;
+	if (vip == NULL) {
+		s->cluster.vip_auto = true;
+		s->cluster.vip = (struct omni_prefix){.len = OMNI_CONFIG_VIP_LEN_AUTO};
+	}
+	for (unsigned int i = 0; i < n_servers; i++) {
+		struct omni_config_nucleus *n = &s->config.nucleus[s->config.n_nucleus++];
+
+		strcpy(n->host, SERVER);
+		n->port = server[i].at.port;
+	}
+	return s;
+}
+
+static int begin(void **state)
+{
+	rig_begin(state);
+	memset(server, 0, sizeof(server));
+	for (unsigned int i = 0; i < SERVERS; i++)
+		server_start(i);
+	net.elsewhere = to_server;
+	return 0;
+}
+
+static int end(void **state)
+{
+	int rc = rig_end(state);
+
+	for (unsigned int i = 0; i < SERVERS; i++)
+		omni_nucleus_free(server[i].nucleus);
+	return rc;
+}
+
+static struct omni_ip ip(const char *text)
+{
+	struct omni_ip x;
+
+	assert_int_equal(omni_ip_parse(&x, text), 0);
+	return x;
+}
+
+/* A worker of s holds a packet for vip. */
+static void want(struct site *s, const struct omni_ip *vip)
+{
+	struct omni_event ev = {.type = OMNI_EVENT_WANT_ROUTE, .from.ip = *vip};
+
+	assert_true(omni_xring_event(s->xring, &ev));
+	net_settle();
+}
+
+static enum omni_dest_kind kind(const struct site *s, const struct omni_ip *vip)
+{
+	return omni_dest_kind(ctl_l3_lookup(s->ctl, &s->ctl->cluster[0], vip));
+}
+
+static void start_two(const char *vip_a, const char *vip_b, unsigned int n_servers)
+{
+	a = l3_site("198.51.100.1:51820", vip_a, n_servers);
+	b = l3_site("198.51.100.2:51820", vip_b, n_servers);
+	site_start(a);
+	site_start(b);
+	run_s(5);
+	assert_int_equal(ctl_nucleus_servers(a->ctl, &a->ctl->cluster[0]), (1U << n_servers) - 1);
+}
+
+static void the_first_packet_asks(void **state)
+{
+	const struct omni_ip vip_a = ip("10.200.0.1"), vip_b = ip("10.200.0.2");
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	/* There is no mesh. */
+	assert_null(peer_of(a, b));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_ASK);
+	run_s(60);
+	assert_null(peer_of(a, b));
+	want(a, &vip_b);
+	assert_true(has_session(a, b) && has_session(b, a)); /* no time has passed */
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
+	assert_true(frame(a, b));
+	assert_int_equal(kind(b, &vip_a), OMNI_DEST_PEER); /* shown by data */
+	assert_true(frame(b, a));
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks), 1);
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_asks), 0);
+}
+
+static void idle_members_are_forgotten(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+	unsigned int sent;
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	want(a, &vip_b);
+	assert_true(frame(a, b));
+	run_s(30); /* what is owed for the data is sent */
+	sent = b->datagrams_in;
+	run_s(60);
+	assert_true(b->datagrams_in - sent <= 5); /* heartbeats' answers alone */
+	run_s(120);
+	assert_null(peer_of(a, b));
+	assert_null(peer_of(b, a));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_ASK);
+	want(a, &vip_b);
+	assert_true(frame(a, b));
+}
+
+static void members_with_traffic_stay(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	want(a, &vip_b);
+	for (unsigned int i = 0; i < 100; i++) {
+		assert_true(frame(a, b));
+		run_s(5);
+	}
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks), 1);
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
+}
+
+static void unknown_members_are_refused_for_a_while(void **state)
+{
+	const struct omni_ip nobody = ip("10.200.0.77");
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 2);
+	want(a, &nobody);
+	assert_int_equal(kind(a, &nobody), OMNI_DEST_REJECT);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks_in_vain), 1);
+	want(a, &nobody);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks), 1);
+	run_s(11);
+	assert_int_equal(kind(a, &nobody), OMNI_DEST_ASK);
+	/* Neither us nor what is outside of the subnet. */
+	want(a, &(struct omni_ip){.b = {[10] = 0xff, [11] = 0xff, 10, 200, 0, 1}});
+	want(a, &(struct omni_ip){.b = {[10] = 0xff, [11] = 0xff, 10, 201, 0, 1}});
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks), 1);
+}
+
+static void one_server_of_two_knows(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+
+	(void)state;
+	a = l3_site("198.51.100.1:51820", "10.200.0.1", 2);
+	b = l3_site("198.51.100.2:51820", "10.200.0.2", 2);
+	b->config.nucleus[0] = b->config.nucleus[1];
+	b->config.n_nucleus = 1;
+	site_start(a);
+	site_start(b);
+	run_s(5);
+	want(a, &vip_b);
+	assert_true(has_session(a, b));
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks_in_vain), 0);
+}
+
+static void without_a_server_nobody_is_refused(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	server[0].up = false;
+	want(a, &vip_b);
+	run_s(7);
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_ASK);
+	server[0].up = true;
+	run_s(20);
+	want(a, &vip_b);
+	assert_true(has_session(a, b));
+}
+
+static void derived_addresses_prove_their_keys(void **state)
+{
+	struct omni_ip vip_a, vip_b;
+	struct omni_key other = {.b = {1, 2, 3}};
+
+	(void)state;
+	start_two(NULL, NULL, 1);
+	vip_a = omni_vip_auto(&a->identity.dh.public);
+	vip_b = omni_vip_auto(&b->identity.dh.public);
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_ASK);
+	want(a, &vip_b);
+	assert_true(frame(a, b));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
+	assert_int_equal(kind(b, &vip_a), OMNI_DEST_PEER);
+	assert_int_equal(ctl_vip_check(a->ctl, &a->ctl->cluster[0], &vip_b, &other), -EADDRINUSE);
+}
+
+static void derived_addresses_beside_chosen_ones(void **state)
+{
+	struct omni_ip vip_b, vip_a = ip("10.200.0.1");
+	struct omni_key other = {.b = {1, 2, 3}};
+
+	(void)state;
+	start_two("10.200.0.1", NULL, 1);
+	vip_b = omni_vip_auto(&b->identity.dh.public);
+	/* b calls: its address is believed, since it follows from its key. */
+	site_lists(b, a, true);
+	assert_int_equal(
+		ctl_peer_add(b->ctl, &b->ctl->cluster[0], &b->peer[0], &(struct omni_err){""}), 0);
+	net_settle();
+	assert_true(frame(b, a));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
+	assert_int_equal(ctl_vip_check(a->ctl, &a->ctl->cluster[0], &vip_b, &other), -EADDRINUSE);
+	/* The static peer's claim of a chosen address counts in our own subnet alone. */
+	assert_true(frame(a, b));
+	assert_int_equal(kind(b, &vip_a), OMNI_DEST_NONE);
+}
+
+static void many_questions_are_bounded(void **state)
+{
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	for (unsigned int i = 3; i < 250; i++) {
+		struct omni_ip x = ip("10.200.0.0");
+
+		x.b[15] = (uint8_t)i;
+		want(a, &x);
+	}
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks), CTL_ASKS_BURST);
+	assert_true(count_of(a, OMNI_STAT_ctl_asks_limited) > 0);
+	run_s(20);
+	assert_int_equal(kind(a, &(struct omni_ip){.b = {[10] = 0xff, [11] = 0xff, 10, 200, 0, 3}}),
+			 OMNI_DEST_ASK);
+	assert_true(ctl_nucleus_servers(a->ctl, &a->ctl->cluster[0]) != 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
+		T(the_first_packet_asks),
+		T(idle_members_are_forgotten),
+		T(members_with_traffic_stay),
+		T(unknown_members_are_refused_for_a_while),
+		T(one_server_of_two_knows),
+		T(without_a_server_nobody_is_refused),
+		T(derived_addresses_prove_their_keys),
+		T(derived_addresses_beside_chosen_ones),
+		T(many_questions_are_bounded),
+#undef T
+	};
+
+	return cmocka_run_group_tests_name("ask", tests, rig_setup, eal_teardown);
+}
