@@ -58,6 +58,7 @@
 #define OMNI_CONFIG_TABLE_MAIN 254	   /* its main table */
 #define OMNI_CONFIG_TABLE_UNSET UINT32_MAX /* never in a loaded configuration */
 #define OMNI_CONFIG_PREFIXES_MAX 65536	   /* in one list */
+#define OMNI_CONFIG_ADVERTISE_MAX 1024
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16

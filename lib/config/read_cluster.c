@@ -203,6 +203,10 @@ static int read_l3(const struct doc *d, struct omni_config_cluster *cluster,
 	    read_prefixes(d, found[C_ADVERTISE].value, "advertise", value_route,
 			  &cluster->advertise, &cluster->n_advertise) != 0)
 		return -EINVAL;
+	if (cluster->n_advertise > OMNI_CONFIG_ADVERTISE_MAX)
+		return doc_fail(d, found[C_ADVERTISE].value,
+				"advertise has %u prefixes, expected at most %d",
+				cluster->n_advertise, OMNI_CONFIG_ADVERTISE_MAX);
 	return found[C_ACCEPT].key == NULL
 		       ? 0
 		       : read_prefixes(d, found[C_ACCEPT].value, "accept", value_route,

@@ -306,8 +306,9 @@ struct ctl_peer {
 	bool alive_armed; /* there was traffic since the last sign of life was asked for */
 	struct ctl_probe alive;
 	struct ctl_pmtu pmtu;
-	struct ctl_roam *roam;	 /* NULL: nothing came from elsewhere */
-	struct ctl_lanes *lanes; /* source ports: lanes.c; NULL: none but the main ones */
+	struct ctl_roam *roam;	   /* NULL: nothing came from elsewhere */
+	struct ctl_lanes *lanes;   /* source ports: lanes.c; NULL: none but the main ones */
+	struct ctl_routes *routes; /* prefixes behind it: advertise.c; NULL: none are told */
 	struct ctl_bucket echoes;
 
 	struct ctl_wg *wg; /* wg.h; NULL: it speaks Omni's dialect */
@@ -462,6 +463,13 @@ void ctl_l3_vip(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_i
 void ctl_neighbour_frame(struct omni_ctl *ctl, struct rte_mbuf *m);
 /* A packet is for a host on a link that is not known. */
 void ctl_neighbour_want(struct omni_ctl *ctl, uint16_t cluster, const struct omni_ip *ip);
+/* Prefixes behind members: advertise.c. There is a session (again), time passed, it has ended. */
+void ctl_advertise_session(struct omni_ctl *ctl, struct ctl_peer *peer);
+void ctl_advertise_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now, bool idle);
+void ctl_routes_drop(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* ROUTES and WANT_ROUTES came. */
+void ctl_routes_heard(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_control *m);
+void ctl_routes_wanted(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* A packet is for a member that is not known. ask.c */
 void ctl_ask_want(struct omni_ctl *ctl, uint16_t cluster, const struct omni_ip *vip);
 /* Where datagrams go is another address: look at the kernel's routes again. */

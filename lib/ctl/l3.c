@@ -133,6 +133,43 @@ static void route_port(struct omni_ctl *ctl, const struct ctl_cluster *c, struct
 		set_route(ctl, c, &p->conf->address, ctl_l3_port_dest(port));
 }
 
+const struct ctl_l3_port *ctl_l3_behind(const struct ctl_cluster *c,
+					const struct omni_prefix *prefix)
+{
+	const struct ctl_l3_port *host = NULL, *p;
+
+	for (unsigned int i = 0; i < c->l3->n_ports; i++) {
+		p = &c->l3->port[i];
+		if (p->conf->carries == OMNI_ADDRESS_OWN &&
+		    (ctl_prefix_covers(&p->conf->address, prefix) ||
+		     ctl_prefix_covers(prefix, &p->conf->address)))
+			return p;
+		if (host == NULL && omni_config_is_host(p->conf))
+			host = p;
+	}
+	return host != NULL || c->l3->n_ports == 0 ? host : &c->l3->port[0];
+}
+
+/* What is advertised is behind a port, or behind the host whose interface that is. */
+static void route_advertised(struct omni_ctl *ctl, const struct ctl_cluster *c)
+{
+	for (unsigned int i = 0; i < c->conf->n_advertise; i++) {
+		const struct omni_prefix *prefix = &c->conf->advertise[i];
+		const struct ctl_l3_port *p = ctl_l3_behind(c, prefix);
+		const struct omni_port *port =
+			p != NULL ? omni_port_get(ctl->conf.ports, p->id) : NULL;
+		bool on_link = p != NULL && p->conf->carries == OMNI_ADDRESS_OWN &&
+			       ctl_prefix_covers(&p->conf->address, prefix);
+
+		if (port == NULL || on_link)
+			continue;
+		set_route(ctl, c, prefix,
+			  omni_config_is_host(p->conf) && p->conf->carries != OMNI_ADDRESS_NONE
+				  ? kernel_side(ctl, p)
+				  : ctl_l3_port_dest(port));
+	}
+}
+
 /* Every route that follows from our configuration and our ports alone. */
 static void route_ours(struct omni_ctl *ctl, const struct ctl_cluster *c)
 {
@@ -146,6 +183,7 @@ static void route_ours(struct omni_ctl *ctl, const struct ctl_cluster *c)
 	}
 	for (unsigned int i = 0; i < c->l3->n_ports; i++)
 		route_port(ctl, c, &c->l3->port[i]);
+	route_advertised(ctl, c);
 	if (c->l3->asks)
 		set_route(ctl, c, &c->l3->ask, omni_dest_make(OMNI_DEST_ASK, 0, 0));
 }
@@ -206,6 +244,8 @@ void ctl_l3_ports(struct omni_ctl *ctl)
 		}
 		if (changed)
 			route_ours(ctl, c);
+		if (c->l3 != NULL)
+			ctl_advertise_look(ctl, c);
 	}
 }
 
@@ -286,7 +326,9 @@ int ctl_l3_init(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *er
 	if (conf->mode != OMNI_MODE_L3)
 		return 0;
 	c->l3 = calloc(1, sizeof(*c->l3));
-	if (c->l3 == NULL)
+	if (c->l3 != NULL)
+		c->l3->told = calloc(CTL_ADVERTISE_MAX, sizeof(*c->l3->told));
+	if (c->l3 == NULL || c->l3->told == NULL)
 		return omni_fail(err, -ENOMEM, "cluster %s: no memory", conf->name);
 	for (unsigned int i = 0; i < conf->n_ports; i++)
 		add_port(ctl, c, conf->ports[i]);
@@ -308,6 +350,7 @@ void ctl_l3_fini(struct omni_ctl *ctl, struct ctl_cluster *c)
 		if (c->l3->port[i].side != OMNI_DEST_MISS)
 			omni_fib_adjacency_del(ctl->conf.fib, c->l3->port[i].side);
 	(void)omni_fib_set_cluster(ctl->conf.fib, c->number, NULL);
+	free(c->l3->told);
 	free(c->l3);
 	c->l3 = NULL;
 }

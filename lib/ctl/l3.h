@@ -8,6 +8,8 @@
 
 #include "ctl_priv.h"
 
+#define CTL_ADVERTISE_MAX OMNI_CONFIG_ADVERTISE_MAX /* prefixes of a member */
+
 /* A port of an L3 cluster. */
 struct ctl_l3_port {
 	const struct omni_config_port *conf;
@@ -23,6 +25,9 @@ struct ctl_l3 {
 	unsigned int n_ports;
 	bool asks; /* a Nucleus is asked for members: by addresses in `ask` */
 	struct omni_prefix ask;
+	struct omni_prefix *told; /* prefixes behind us, as members are told: advertise.c */
+	uint32_t n_told;
+	uint64_t told_version; /* 0: never any */
 };
 
 /* The route to one address. */
@@ -59,6 +64,15 @@ bool ctl_l3_address(const struct ctl_cluster *c, unsigned int i, struct omni_pre
 bool ctl_l3_is_ours(const struct ctl_cluster *c, const struct omni_ip *ip);
 /* The port of that id in the cluster; NULL. */
 struct ctl_l3_port *ctl_l3_port_of(struct ctl_cluster *c, uint16_t id);
+
+/* The port that a prefix is behind: by its own subnet, else the host's, else the first; NULL. */
+const struct ctl_l3_port *ctl_l3_behind(const struct ctl_cluster *c,
+					const struct omni_prefix *prefix);
+
+/* ---- Prefixes behind members: advertise.c ---- */
+
+/* Tell members where what is behind us has changed. */
+void ctl_advertise_look(struct omni_ctl *ctl, struct ctl_cluster *c);
 
 /* ---- Members on demand: ask.c ---- */
 

@@ -123,6 +123,7 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	omni_peers_remove(ctl->conf.peers, peer->pub, ctl->conf.rcu);
 	ctl_roam_end(peer);
 	ctl_lanes_end(ctl, peer);
+	ctl_routes_drop(ctl, peer);
 	free(peer->candidate);
 	free(peer->host);
 	omni_wipe(peer, sizeof(*peer));

@@ -177,6 +177,12 @@ void ctl_probe_message(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_
 	case OMNI_CONTROL_CLOSE:
 		closed(ctl, peer, kp, msg.reason);
 		break;
+	case OMNI_CONTROL_ROUTES:
+		ctl_routes_heard(ctl, peer, &msg);
+		break;
+	case OMNI_CONTROL_WANT_ROUTES:
+		ctl_routes_wanted(ctl, peer);
+		break;
 	case OMNI_CONTROL_TYPE_COUNT:
 		break;
 	}

@@ -38,6 +38,7 @@ void ctl_slots_publish_tx(struct omni_ctl *ctl, struct ctl_peer *peer)
 		peer->vip_held = false;
 		ctl_roam_end(peer);
 		ctl_lanes_end(ctl, peer);
+		ctl_routes_drop(ctl, peer);
 		forget_behind(ctl, peer);
 	}
 }
@@ -100,6 +101,7 @@ static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 		      omni_endpoint_text(ep, &s->from), omni_cipher_name(s->kp->cipher),
 		      s->kp->lanes_tx, s->kp->lanes_rx);
 	ctl_pmtu_verify(ctl, peer);
+	ctl_advertise_session(ctl, peer);
 }
 
 /* What s says with a key by conf, which workers find from now on; NULL with rte_errno. */

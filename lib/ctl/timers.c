@@ -222,6 +222,7 @@ void ctl_peer_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	ctl_pmtu_tick(ctl, peer, now);
 	ctl_roam_tick(ctl, peer, now);
 	ctl_lanes_tick(ctl, peer, now);
+	ctl_advertise_tick(ctl, peer, now, is_idle(peer, now));
 	ctl_peer_hs_expire(ctl, peer, now);
 	if (had_key && !ctl_peer_has_key(peer) && ctl_peer_is_kept(peer) && peer->attempt_ns == 0)
 		ctl_peer_initiate(ctl, peer);

@@ -9,15 +9,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <omni_addr.h>
 #include <omni_base.h>
 #include <omni_wire.h>
 
 enum omni_control_type {
-	OMNI_CONTROL_PROBE = 1, /* token; answer ECHO with it, to where it came from */
-	OMNI_CONTROL_ECHO = 2,	/* token */
-	OMNI_CONTROL_MOVE = 3,	/* token; send to where this came from, once it echoes a PROBE */
-	OMNI_CONTROL_CLOSE = 4, /* reason; ends the session that it came in, and only that */
-	OMNI_CONTROL_CUT = 5,	/* of a segment a piece was missing: send frames in this session */
+	OMNI_CONTROL_PROBE = 1,	 /* token; answer ECHO with it, to where it came from */
+	OMNI_CONTROL_ECHO = 2,	 /* token */
+	OMNI_CONTROL_MOVE = 3,	 /* token; send to where this came from, once it echoes a PROBE */
+	OMNI_CONTROL_CLOSE = 4,	 /* reason; ends the session that it came in, and only that */
+	OMNI_CONTROL_CUT = 5,	 /* of a segment a piece was missing: send frames in this session */
+	OMNI_CONTROL_ROUTES = 6, /* version, first, total, prefixes: what is behind us */
+	OMNI_CONTROL_WANT_ROUTES = 7, /* say all of it again */
 	OMNI_CONTROL_TYPE_COUNT,
 };
 
@@ -28,6 +31,10 @@ enum omni_control_field {
 	OMNI_CONTROL_F_REASON = 2, /* enum omni_close_reason */
 	OMNI_CONTROL_F_PAD = 3,	   /* zero bytes, as many as wanted */
 	OMNI_CONTROL_F_EVEN = 4,   /* 0: two bytes more, where no length of PAD gives the size */
+	OMNI_CONTROL_F_VERSION = 5,
+	OMNI_CONTROL_F_FIRST = 6,    /* place of the first prefix in the whole table */
+	OMNI_CONTROL_F_TOTAL = 7,    /* prefixes of the whole table */
+	OMNI_CONTROL_F_PREFIXES = 8, /* [[address, length], ...] */
 };
 
 enum omni_close_reason {
@@ -42,11 +49,17 @@ enum omni_close_reason {
 #define OMNI_CONTROL_MAX 65000
 /* Padding reaches every size from here. */
 #define OMNI_CONTROL_PADDED_MIN 24
+/* In one message, which the datagrams of every path hold. */
+#define OMNI_CONTROL_PREFIXES_MAX 20
 
 struct omni_control {
 	enum omni_control_type type;
 	uint8_t token[OMNI_CONTROL_TOKEN_LEN];
 	uint32_t reason;
+	uint64_t version;
+	uint32_t first, total;
+	size_t n_prefixes;
+	struct omni_prefix prefixes[OMNI_CONTROL_PREFIXES_MAX]; /* host bits are zero */
 };
 
 /*

@@ -150,6 +150,8 @@
 	X(ctl_asks, "members of L3 clusters looked for, as packets waited for them") \
 	X(ctl_asks_limited, "members not looked for because of a limit: too many at once") \
 	X(ctl_asks_in_vain, "members looked for that no Nucleus knows") \
+	X(ctl_routes_learned, "tables of prefixes behind members taken over") \
+	X(ctl_routes_refused, "prefixes and tables of members not taken: not accepted here, or somebody else's") \
 	X(ctl_unreachable, "datagram not sent: no route or no neighbour") \
 	X(ctl_no_mbuf, "datagram not sent: buffer pool exhausted") \
 	X(ctl_ring_full, "datagram not sent: the worker's ring was full") \

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Control messages between peers: one deterministic CBOR map each (docs/protocol.md)."""
+import ipaddress
 import os
 
 import cbor2
 
-PROBE, ECHO, MOVE, CLOSE, CUT = 1, 2, 3, 4, 5
-TYPE, TOKEN, REASON, PAD, EVEN = range(5)
+PROBE, ECHO, MOVE, CLOSE, CUT, ROUTES, WANT_ROUTES = range(1, 8)
+TYPE, TOKEN, REASON, PAD, EVEN, VERSION, FIRST, TOTAL, PREFIXES = range(9)
 
 
 def encode(fields):
@@ -41,6 +42,18 @@ def close(reason=0):
 
 def cut():
     return encode({TYPE: CUT})
+
+
+def routes(version, prefixes=(), first=0, total=None):
+    """Part of a table, from its prefix number `first` on; without prefixes its version alone."""
+    nets = [ipaddress.ip_network(p) for p in prefixes]
+    return encode({TYPE: ROUTES, VERSION: version, FIRST: first,
+                   TOTAL: first + len(nets) if total is None else total,
+                   PREFIXES: [[n.network_address.packed, n.prefixlen] for n in nets]})
+
+
+def want_routes():
+    return encode({TYPE: WANT_ROUTES})
 
 
 def decode(payload):

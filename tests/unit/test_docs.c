@@ -222,10 +222,15 @@ static void controls_are_as_printed(void **state)
 		enum omni_control_type type;
 		size_t size;
 	} row[] = {
-		{"probe", OMNI_CONTROL_PROBE, 0},	 {"probe_of_24", OMNI_CONTROL_PROBE, 24},
-		{"probe_of_39", OMNI_CONTROL_PROBE, 39}, {"probe_of_40", OMNI_CONTROL_PROBE, 40},
-		{"echo", OMNI_CONTROL_ECHO, 0},		 {"move", OMNI_CONTROL_MOVE, 0},
-		{"close", OMNI_CONTROL_CLOSE, 0},	 {"cut", OMNI_CONTROL_CUT, 0},
+		{"probe", OMNI_CONTROL_PROBE, 0},
+		{"probe_of_24", OMNI_CONTROL_PROBE, 24},
+		{"probe_of_39", OMNI_CONTROL_PROBE, 39},
+		{"probe_of_40", OMNI_CONTROL_PROBE, 40},
+		{"echo", OMNI_CONTROL_ECHO, 0},
+		{"move", OMNI_CONTROL_MOVE, 0},
+		{"close", OMNI_CONTROL_CLOSE, 0},
+		{"cut", OMNI_CONTROL_CUT, 0},
+		{"want_routes", OMNI_CONTROL_WANT_ROUTES, 0},
 	};
 	struct omni_control m = {.token = {0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8},
 				 .reason = OMNI_CLOSE_REMOVED};
@@ -240,6 +245,24 @@ static void controls_are_as_printed(void **state)
 		assert_true(len > 0);
 		assert_value(row[i].name, out, (size_t)len);
 	}
+}
+
+static void routes_are_as_printed(void **state)
+{
+	struct omni_control m = {.type = OMNI_CONTROL_ROUTES, .version = 7, .total = 4};
+	uint8_t out[64];
+	int len = omni_control_encode(out, sizeof(out), &m, 0);
+
+	(void)state;
+	assert_true(len > 0);
+	assert_value("routes_version", out, (size_t)len);
+	m.first = 1;
+	m.n_prefixes = 2;
+	assert_int_equal(omni_prefix_parse(&m.prefixes[0], "10.1.0.0/16", 32, 128), 0);
+	assert_int_equal(omni_prefix_parse(&m.prefixes[1], "fd00:1::/32", 32, 128), 0);
+	len = omni_control_encode(out, sizeof(out), &m, 0);
+	assert_true(len > 0);
+	assert_value("routes", out, (size_t)len);
 }
 
 static void hello_is_as_printed(void **state)
@@ -351,6 +374,7 @@ int main(void)
 		cmocka_unit_test(record_is_as_printed),
 		cmocka_unit_test(messages_are_as_printed),
 		cmocka_unit_test(controls_are_as_printed),
+		cmocka_unit_test(routes_are_as_printed),
 		cmocka_unit_test(hello_is_as_printed),
 		cmocka_unit_test(payloads_are_as_printed),
 		cmocka_unit_test(data_is_as_printed),

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -310,11 +311,16 @@ static void control_reaches_every_size(void **state)
 	for (unsigned int t = 1; t < OMNI_CONTROL_TYPE_COUNT; t++) {
 		m.type = (enum omni_control_type)t;
 		m.reason = t == OMNI_CONTROL_CLOSE ? OMNI_CLOSE_REPLACED : 0;
+		if (t == OMNI_CONTROL_ROUTES) {
+			assert_int_equal(omni_control_encode(bytes, sizeof(bytes), &m, 100),
+					 -EINVAL);
+			continue;
+		}
 		for (size_t size = OMNI_CONTROL_PADDED_MIN; size < 3000; size++) {
 			assert_int_equal(omni_control_encode(bytes, sizeof(bytes), &m, size), size);
 			assert_int_equal(omni_control_decode(&got, bytes, size), 0);
 			assert_int_equal(got.type, t);
-			if (t != OMNI_CONTROL_CLOSE && t != OMNI_CONTROL_CUT)
+			if (t <= OMNI_CONTROL_MOVE)
 				assert_memory_equal(got.token, m.token, sizeof(m.token));
 			assert_int_equal(got.reason, m.reason);
 		}
@@ -328,6 +334,59 @@ static void control_reaches_every_size(void **state)
 	assert_int_equal(omni_control_encode(bytes, 99, &m, 100), -ENOSPC);
 	assert_int_equal(omni_control_encode(bytes, sizeof(bytes), &m, 23), -EINVAL);
 	assert_int_equal(omni_control_encode(bytes, sizeof(bytes), &m, sizeof(bytes) + 1), -EINVAL);
+}
+
+static struct omni_prefix prefix(const char *text)
+{
+	struct omni_prefix p;
+
+	assert_int_equal(omni_prefix_parse(&p, text, 32, 128), 0);
+	return p;
+}
+
+static void routes_keep_their_form(void **state)
+{
+	struct omni_control m = {.type = OMNI_CONTROL_ROUTES, .version = UINT64_MAX, .total = 25};
+	static const char *const bad[] = {
+		"a5000605010600070108818244 0a010001 1810", /* bits behind the length */
+		"a5000605010600070108818244 0a010000 1821", /* 33 bits */
+		"a5000605010600070108818144 0a010000",	    /* no length */
+		"a500060501060107010881 8244 0a010000 10",  /* one of one, from the second on */
+		"a5000605010600070008818244 0a010000 10",   /* one of none */
+		"a40006060007010881 8244 0a010000 10",	    /* no version */
+		"a5000605010600070108818250 00000000000000000000ffff0a010000 10", /* IPv4 in 16 */
+	};
+	uint8_t bytes[1024];
+	struct omni_control got;
+	int n;
+
+	(void)state;
+	for (; m.n_prefixes < OMNI_CONTROL_PREFIXES_MAX; m.n_prefixes++)
+		m.prefixes[m.n_prefixes] = prefix(m.n_prefixes % 2 ? "10.1.0.0/16" : "fd00::/33");
+	m.first = 5;
+	n = omni_control_encode(bytes, sizeof(bytes), &m, 0);
+	/* The datagram of a path of 576 bytes has room for it. */
+	assert_in_range(n, 1, 576 - OMNI_OVERHEAD_V6);
+	assert_int_equal(omni_control_decode(&got, bytes, (size_t)n), 0);
+	assert_int_equal(got.n_prefixes, m.n_prefixes);
+	assert_memory_equal(got.prefixes, m.prefixes, sizeof(m.prefixes));
+	assert_true(got.version == m.version && got.first == 5 && got.total == 25);
+	for (int i = 0; i < n; i++)
+		assert_int_not_equal(omni_control_decode(&got, bytes, (size_t)i), 0);
+	for (int bit = 0; bit < 8 * n; bit++) {
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		(void)!omni_control_decode(&got, bytes, (size_t)n);
+		bytes[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(bad); i++) {
+		size_t len = 0;
+
+		for (const char *at = bad[i]; *at != '\0'; at += *at == ' ' ? 1 : 2)
+			if (*at != ' ')
+				assert_int_equal(sscanf(at, "%2hhx", &bytes[len++]), 1);
+		if (omni_control_decode(&got, bytes, len) == 0)
+			fail_msg("taken: %s", bad[i]);
+	}
 }
 
 static void control_truncated_and_flipped(void **state)
@@ -548,6 +607,7 @@ int main(void)
 		cmocka_unit_test(over_1200_bytes_is_refused),
 		cmocka_unit_test(control_reaches_every_size),
 		cmocka_unit_test(control_truncated_and_flipped),
+		cmocka_unit_test(routes_keep_their_form),
 		cmocka_unit_test(record_round_trip),
 		cmocka_unit_test(largest_record_fits),
 		cmocka_unit_test(record_times),

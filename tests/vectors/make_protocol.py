@@ -123,6 +123,8 @@ def controls(out):
         "probe_of_39": control.probe(token, 39), "probe_of_40": control.probe(token, 40),
         "echo": control.echo(token), "move": control.move(token), "close": control.close(1),
         "cut": control.cut(),
+        "routes": control.routes(7, ["10.1.0.0/16", "fd00:1::/32"], 1, 4),
+        "routes_version": control.routes(7, total=4), "want_routes": control.want_routes(),
     }
 
 
