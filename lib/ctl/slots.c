@@ -170,6 +170,9 @@ int ctl_slots_answered(struct omni_ctl *ctl, struct ctl_peer *peer,
 		return -rte_errno;
 	ctl_slot_drop(ctl, peer, CTL_NEXT);
 	peer->slot[CTL_NEXT] = next;
+	/* Packets follow right behind the data that confirms, sooner than control hears of it. */
+	if (peer->cluster->l3 != NULL && !peer->has_vip)
+		ctl_vip_set(ctl, peer, &s->vip, false);
 	ctl_peer_due(peer, ctl_now(ctl));
 	return 0;
 }

@@ -45,6 +45,12 @@ static unsigned int aside(struct omni_worker *w, struct rte_mbuf *m, uint16_t ty
 								: OMNI_STAT_drop_not_routed;
 }
 
+/* It comes from the kernel behind a tun or tap, not from somebody on a tap's link. */
+static inline bool is_hosts(const struct omni_port_info *info, const uint8_t *from)
+{
+	return info->raw_ip || (info->mac_is_far && memcmp(from, info->mac, 6) == 0);
+}
+
 static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
 {
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
@@ -64,7 +70,7 @@ static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
 	if (unlikely(is_v6(eth + OMNI_ETHER_HDR_LEN) != v6))
 		return OMNI_STAT_drop_bad_ip;
 	omni_meta(m)->flags = OMNI_META_L3;
-	if (w->rx.port->info.raw_ip)
+	if (is_hosts(&w->rx.port->info, eth + 6))
 		omni_meta(m)->flags |= OMNI_META_HOST;
 	return check_ip(m);
 }
