@@ -59,6 +59,7 @@
 #define OMNI_CONFIG_TABLE_UNSET UINT32_MAX /* never in a loaded configuration */
 #define OMNI_CONFIG_PREFIXES_MAX 65536	   /* in one list */
 #define OMNI_CONFIG_ADVERTISE_MAX 1024
+#define OMNI_CONFIG_VIA_MAX 16
 #define OMNI_CONFIG_MTU_MIN 576
 #define OMNI_CONFIG_MTU_MAX 9216
 #define OMNI_CONFIG_QUEUES_MAX 16
@@ -87,6 +88,12 @@ struct omni_config_generate {
 	uint8_t to[6];	/* destination of the first flow; the others count on from it */
 };
 
+/* A subnet behind a router on a port's link. */
+struct omni_config_via {
+	struct omni_prefix to;
+	struct omni_ip gateway;
+};
+
 struct omni_config_port {
 	char name[OMNI_CONFIG_NAME_LEN];
 	char driver[OMNI_CONFIG_DRIVER_LEN]; /* "af_xdp", "tap", "memif", ... */
@@ -107,6 +114,8 @@ struct omni_config_port {
 	struct omni_prefix address; /* of OMNI_ADDRESS_OWN */
 	/* L3, tap and tun: the kernel's table that gets routes to what is behind peers */
 	uint32_t routes_table;
+	struct omni_config_via via[OMNI_CONFIG_VIA_MAX]; /* Ethernet ports of L3 clusters */
+	unsigned int n_via;
 	struct omni_config_generate generate; /* null */
 	int cluster;			      /* index; -1: the underlay's, or in no cluster */
 };

@@ -12,6 +12,9 @@ int read_port_name(const struct doc *d, const yaml_node_t *node, const struct om
 
 int read_ports(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
 /* What a null port makes, with its defaults. */
+/* `via` of a port: one mapping, or a list of them. */
+int read_via(const struct doc *d, const yaml_node_t *node, struct omni_config_port *port);
+
 int read_generate(const struct doc *d, const yaml_node_t *node, struct omni_config_generate *g);
 int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_config *config);
 /* After ports, underlay and limits. */

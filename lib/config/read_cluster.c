@@ -236,6 +236,12 @@ static int check_port(const struct doc *d, const yaml_node_t *node,
 			"port %s has the key \"routes\", expected it to be left out or mode: "
 			"l3 in cluster %s",
 			port->name, cluster->name);
+	if (port->n_via > 0)
+		return doc_fail(
+			d, node,
+			"port %s has the key \"via\", expected it to be left out or mode: l3 in "
+			"cluster %s",
+			port->name, cluster->name);
 	if (!omni_config_is_host(port) && port->carries == OMNI_ADDRESS_OWN)
 		return doc_fail(
 			d, node,

@@ -21,6 +21,7 @@ enum {
 	P_DEVARGS,
 	P_ADDRESS,
 	P_ROUTES,
+	P_VIA,
 	P_GENERATE,
 	P_OFFLOAD,
 	P_COUNT,
@@ -35,12 +36,13 @@ struct driver {
 };
 
 static const struct driver drivers[] = {
-	{"af_xdp", BIT(P_INTERFACE) | BIT(P_MODE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS),
+	{"af_xdp",
+	 BIT(P_INTERFACE) | BIT(P_MODE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS) | BIT(P_VIA),
 	 BIT(P_INTERFACE)},
 	{"udp", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU), 0},
 	{"auto", BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU), BIT(P_INTERFACE)},
 	{"tap",
-	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) |
+	 BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) | BIT(P_VIA) |
 		 BIT(P_ROUTES) | BIT(P_OFFLOAD),
 	 BIT(P_INTERFACE)},
 	{"tun",
@@ -49,19 +51,24 @@ static const struct driver drivers[] = {
 	 BIT(P_INTERFACE)},
 	{"memif",
 	 BIT(P_SOCKET) | BIT(P_ID) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) |
-		 BIT(P_ADDRESS),
+		 BIT(P_ADDRESS) | BIT(P_VIA),
 	 BIT(P_SOCKET)},
 	{"vhost",
-	 BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_OFFLOAD) | BIT(P_ADDRESS),
+	 BIT(P_SOCKET) | BIT(P_ROLE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_OFFLOAD) |
+		 BIT(P_ADDRESS) | BIT(P_VIA),
 	 BIT(P_SOCKET)},
 	{"virtio-user",
 	 BIT(P_SOCKET) | BIT(P_INTERFACE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) |
-		 BIT(P_OFFLOAD) | BIT(P_ADDRESS),
+		 BIT(P_OFFLOAD) | BIT(P_ADDRESS) | BIT(P_VIA),
 	 0},
-	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS), BIT(P_DEVICE)},
-	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS), BIT(P_DEVARGS)},
-	{"null", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_GENERATE) | BIT(P_ADDRESS), 0},
-	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS), 0},
+	{"pci", BIT(P_DEVICE) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS) | BIT(P_VIA),
+	 BIT(P_DEVICE)},
+	{"ethdev", BIT(P_DEVARGS) | BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_ADDRESS) | BIT(P_VIA),
+	 BIT(P_DEVARGS)},
+	{"null",
+	 BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_GENERATE) | BIT(P_ADDRESS) | BIT(P_VIA),
+	 0},
+	{"ring", BIT(P_QUEUES) | BIT(P_MTU) | BIT(P_MAC) | BIT(P_ADDRESS) | BIT(P_VIA), 0},
 };
 
 #define DRIVERS "af_xdp, udp, auto, tap, tun, memif, vhost, virtio-user, pci, ethdev, null or ring"
@@ -176,6 +183,7 @@ static const struct field fields[P_COUNT] = {
 	[P_DEVARGS] = {"devargs", FIELD_TEXT, AT(device), value_device},
 	[P_ADDRESS] = {"address", FIELD_TEXT, 0, parse_carries},
 	[P_ROUTES] = {"routes", FIELD_TEXT, AT(routes_table), parse_table},
+	[P_VIA] = {"via", FIELD_NODE},
 	[P_GENERATE] = {"generate", FIELD_NODE},
 	[P_OFFLOAD] = {"offload", FIELD_WORD, AT(no_offload), parse_offload},
 };
@@ -230,7 +238,8 @@ int read_ports(const struct doc *d, const yaml_node_t *node, struct omni_config 
 		    doc_read_map(d, value, port->name, fields, P_COUNT, port, found) != 0 ||
 		    check_driver(d, value, port, found) != 0 ||
 		    (found[P_GENERATE].key != NULL &&
-		     read_generate(d, found[P_GENERATE].value, &port->generate) != 0))
+		     read_generate(d, found[P_GENERATE].value, &port->generate) != 0) ||
+		    (found[P_VIA].key != NULL && read_via(d, found[P_VIA].value, port) != 0))
 			return -EINVAL;
 		names[i] = (struct unique){port->name, strlen(port->name), key};
 		if (port->interface[0] != '\0')

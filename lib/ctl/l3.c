@@ -119,11 +119,42 @@ static omni_dest our_dest(const struct omni_ctl *ctl, const struct ctl_cluster *
 	return omni_dest_make(OMNI_DEST_SELF, 0, 0);
 }
 
+const struct omni_config_via *ctl_l3_via(const struct ctl_l3_port *p, const struct omni_ip *ip)
+{
+	const struct omni_config_via *best = NULL;
+
+	for (unsigned int i = 0; i < p->conf->n_via; i++) {
+		const struct omni_config_via *via = &p->conf->via[i];
+
+		if (omni_prefix_contains(&via->to, ip) &&
+		    (best == NULL || via->to.len > best->to.len))
+			best = via;
+	}
+	return best;
+}
+
+/* Of routers on the link and what is behind them the MAC is asked for first. */
+static void route_via(struct omni_ctl *ctl, const struct ctl_cluster *c,
+		      const struct ctl_l3_port *p, const struct omni_port *port)
+{
+	for (unsigned int i = 0; i < p->conf->n_via; i++) {
+		const struct omni_config_via *via = &p->conf->via[i];
+		struct omni_prefix gateway = ctl_l3_host(&via->gateway);
+
+		if (omni_fib_get(ctl->conf.fib, c->number, &gateway) == OMNI_DEST_MISS)
+			set_route(ctl, c, &gateway, ctl_l3_port_dest(port));
+		if (omni_fib_get(ctl->conf.fib, c->number, &via->to) == OMNI_DEST_MISS)
+			set_route(ctl, c, &via->to, ctl_l3_port_dest(port));
+	}
+}
+
 static void route_port(struct omni_ctl *ctl, const struct ctl_cluster *c, struct ctl_l3_port *p)
 {
 	const struct omni_port *port = omni_port_get(ctl->conf.ports, p->id);
 	struct omni_prefix own = ctl_l3_host(&p->conf->address.ip);
 
+	if (port != NULL)
+		route_via(ctl, c, p, port);
 	if (p->conf->carries != OMNI_ADDRESS_OWN || port == NULL)
 		return;
 	set_route(ctl, c, &own,
@@ -140,6 +171,8 @@ const struct ctl_l3_port *ctl_l3_behind(const struct ctl_cluster *c,
 
 	for (unsigned int i = 0; i < c->l3->n_ports; i++) {
 		p = &c->l3->port[i];
+		if (ctl_l3_via(p, &prefix->ip) != NULL)
+			return p;
 		if (p->conf->carries == OMNI_ADDRESS_OWN &&
 		    (ctl_prefix_covers(&p->conf->address, prefix) ||
 		     ctl_prefix_covers(prefix, &p->conf->address)))
@@ -158,10 +191,11 @@ static void route_advertised(struct omni_ctl *ctl, const struct ctl_cluster *c)
 		const struct ctl_l3_port *p = ctl_l3_behind(c, prefix);
 		const struct omni_port *port =
 			p != NULL ? omni_port_get(ctl->conf.ports, p->id) : NULL;
-		bool on_link = p != NULL && p->conf->carries == OMNI_ADDRESS_OWN &&
-			       ctl_prefix_covers(&p->conf->address, prefix);
+		bool known = p != NULL && (ctl_l3_via(p, &prefix->ip) != NULL ||
+					   (p->conf->carries == OMNI_ADDRESS_OWN &&
+					    ctl_prefix_covers(&p->conf->address, prefix)));
 
-		if (port == NULL || on_link)
+		if (port == NULL || known)
 			continue;
 		set_route(ctl, c, prefix,
 			  omni_config_is_host(p->conf) && p->conf->carries != OMNI_ADDRESS_NONE

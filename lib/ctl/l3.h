@@ -69,6 +69,9 @@ struct ctl_l3_port *ctl_l3_port_of(struct ctl_cluster *c, uint16_t id);
 const struct ctl_l3_port *ctl_l3_behind(const struct ctl_cluster *c,
 					const struct omni_prefix *prefix);
 
+/* The router on the port's link that ip is behind; NULL: none. */
+const struct omni_config_via *ctl_l3_via(const struct ctl_l3_port *p, const struct omni_ip *ip);
+
 /* ---- Prefixes behind members: advertise.c ---- */
 
 /* Tell members where what is behind us has changed. */

@@ -113,11 +113,34 @@ static void set_state(struct omni_ctl *ctl, struct ctl_neigh *n, enum ctl_neigh_
 	n->state = state;
 }
 
+/* What is behind n, if it is a router; true where it is one. */
+static bool lead_behind(struct omni_ctl *ctl, const struct ctl_neigh *n, omni_dest dest)
+{
+	const struct ctl_l3_port *lp = ctl_l3_port_of(n->cluster, n->port);
+	bool is_router = false;
+
+	for (unsigned int i = 0; lp != NULL && i < lp->conf->n_via; i++) {
+		const struct omni_config_via *via = &lp->conf->via[i];
+
+		if (!omni_ip_equal(&via->gateway, &n->ip))
+			continue;
+		is_router = true;
+		if (omni_fib_set(ctl->conf.fib, n->cluster->number, &via->to, dest) != 0)
+			ctl_count(ctl, OMNI_STAT_ctl_routes_full);
+	}
+	return is_router;
+}
+
 /* Packets to it go to dest from now on; MISS: they are asked about again. */
 static void lead(struct omni_ctl *ctl, struct ctl_neigh *n, omni_dest dest)
 {
 	struct omni_prefix host = ctl_l3_host(&n->ip);
 	omni_dest was = omni_fib_get(ctl->conf.fib, n->cluster->number, &host);
+	const struct omni_port *port = omni_port_get(ctl->conf.ports, n->port);
+	omni_dest asked = port != NULL ? ctl_l3_port_dest(port) : OMNI_DEST_MISS;
+
+	if (lead_behind(ctl, n, dest != OMNI_DEST_MISS ? dest : asked) && dest == OMNI_DEST_MISS)
+		dest = asked;
 
 	if (dest != OMNI_DEST_MISS) {
 		if (omni_fib_set(ctl->conf.fib, n->cluster->number, &host, dest) != 0)
@@ -370,10 +393,19 @@ void ctl_neighbour_want(struct omni_ctl *ctl, uint16_t cluster, const struct omn
 	omni_dest dest = c != NULL && c->l3 != NULL ? ctl_l3_lookup(ctl, c, ip) : OMNI_DEST_MISS;
 	uint16_t id = (uint16_t)omni_dest_index(dest);
 	const struct omni_port *port = omni_port_get(ctl->conf.ports, id);
+	const struct omni_config_via *via;
 	struct ctl_neigh *n;
 
 	if (omni_dest_kind(dest) != OMNI_DEST_PORT || port == NULL || port->info.raw_ip ||
-	    !omni_ip_is_unicast(ip) || find(ctl->neighbours, c, ip) != NULL)
+	    !omni_ip_is_unicast(ip) || ctl_l3_port_of(c, id) == NULL)
+		return;
+	via = ctl_l3_via(ctl_l3_port_of(c, id), ip);
+	if (via != NULL)
+		ip = &via->gateway;
+	n = find(ctl->neighbours, c, ip);
+	if (n != NULL && n->dest != OMNI_DEST_MISS)
+		lead(ctl, n, n->dest);
+	if (n != NULL)
 		return;
 	if (!ctl_bucket_take(&ctl->neighbours->port[id].asks, ctl_now(ctl), NEIGH_ASKS_PER_S,
 			     NEIGH_ASKS_BURST)) {

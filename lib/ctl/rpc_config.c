@@ -31,6 +31,18 @@ static json_t *generate_json(const struct omni_config_generate *g)
 	return o;
 }
 
+static json_t *via_json(const struct omni_config_port *p)
+{
+	char text[OMNI_PREFIX_TEXT_LEN];
+	json_t *list = json_array();
+
+	for (unsigned int i = 0; i < p->n_via; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o}", "to",
+						      omni_prefix_text(text, &p->via[i].to),
+						      "gateway", rpc_ip(&p->via[i].gateway)));
+	return list;
+}
+
 static json_t *port_json(const struct omni_config_port *p)
 {
 	json_t *o = json_pack("{s:s, s:i}", "driver", p->driver, "queues", (int)p->queues);
@@ -45,6 +57,8 @@ static json_t *port_json(const struct omni_config_port *p)
 		json_object_set_new(o, "mac", rpc_mac(p->mac));
 	if (omni_config_is_host(p) || p->carries == OMNI_ADDRESS_OWN)
 		json_object_set_new(o, "address", address_json(p));
+	if (p->n_via > 0)
+		json_object_set_new(o, "via", via_json(p));
 	if (omni_config_is_host(p))
 		json_object_set_new(o, "routes_table", json_integer(p->routes_table));
 	if (strcmp(p->driver, "memif") == 0) {

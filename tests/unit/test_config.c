@@ -579,7 +579,8 @@ static void the_full_example_says_what_it_says(void **state)
 	with_keys(true);
 	config = omni_config_parse(text, strlen(text), "example", &err);
 	assert_non_null(config);
-	assert_int_equal(config->n_ports, 11);
+	assert_int_equal(config->n_ports, 12);
+	assert_int_equal(config->ports[11].n_via, 1);
 	assert_string_equal(config->ports[3].socket, "/run/omni/memif.sock");
 	assert_true(config->ports[3].server);
 	assert_string_equal(config->ports[4].driver, "vhost");

@@ -95,6 +95,12 @@ static const struct bad bad[] = {
 	{"ports:\n up: { driver: udp }\n m: { driver: ring, address: 10.0.0.1/8 }\n"
 	 "underlay: { port: up }\nclusters: { c: { open: true, ports: [ m ] } }\n",
 	 "5:39: port m has an address, but no interface of the kernel's to carry it, expected"},
+	{"ports:\n up: { driver: udp }\n m: { driver: ring, via: { to: 10.0.0.0/8 } }\n"
+	 "underlay: { port: up }\nclusters: {}\n",
+	 "3:26: via is not whole, expected to: PREFIX, gateway: ADDRESS"},
+	{"ports:\n up: { driver: udp }\n m: { driver: ring, via: { to: 10.0.0.0/8, gateway: \"::2\" } "
+	 "}\nunderlay: { port: up }\nclusters: {}\n",
+	 "3:26: via: subnet and gateway are not of one family, expected"},
 	{"ports:\n up: { driver: udp }\n m: { driver: ring, address: vip }\n"
 	 "underlay: { port: up }\nclusters: {}\n",
 	 "3:30: port m: the VIP is carried by an interface of driver tap or tun, expected"},
@@ -236,16 +242,18 @@ static void hosts_interfaces_follow_their_cluster(void **state)
 	struct omni_err err;
 
 	(void)state;
-	config = parse("ports:\n up: { driver: udp }\n t: { driver: tun, interface: t }\n"
-		       " u: { driver: tun, interface: u, address: none, mtu: 900 }\n"
-		       " v: { driver: tap, interface: v, routes: 51820 }\n"
-		       " w: { driver: tap, interface: w, address: 10.1.0.1/24, routes: off }\n"
-		       " x: { driver: tap, interface: x }\n"
-		       " m: { driver: ring, address: 10.2.0.1/16 }\n"
-		       "underlay: { port: up }\nclusters:\n"
-		       " c: { open: true, mode: l3, mtu: 1300, ports: [ t, u, v, w, m ] }\n"
-		       " d: { open: true, ports: [ x ] }\n",
-		       &err);
+	config = parse(
+		"ports:\n up: { driver: udp }\n t: { driver: tun, interface: t }\n"
+		" u: { driver: tun, interface: u, address: none, mtu: 900 }\n"
+		" v: { driver: tap, interface: v, routes: 51820 }\n"
+		" w: { driver: tap, interface: w, address: 10.1.0.1/24, routes: off }\n"
+		" x: { driver: tap, interface: x }\n"
+		" m: { driver: ring, address: 10.2.0.1/16, via: [ { to: 10.9.0.0/16, gateway: "
+		"10.2.0.9 }, { to: \"fd00:9::7/32\", gateway: \"fd00::1\" } ] }\n"
+		"underlay: { port: up }\nclusters:\n"
+		" c: { open: true, mode: l3, mtu: 1300, ports: [ t, u, v, w, m ] }\n"
+		" d: { open: true, ports: [ x ] }\n",
+		&err);
 	if (config == NULL)
 		fail_msg("%s", err.text);
 	assert_int_equal(config->ports[1].routes_table, 254);
@@ -258,6 +266,8 @@ static void hosts_interfaces_follow_their_cluster(void **state)
 	assert_int_equal(config->ports[5].mtu, 0);
 	assert_int_equal(config->ports[6].carries, OMNI_ADDRESS_OWN);
 	assert_prefix(&config->ports[6].address, "10.2.0.1/16");
+	assert_int_equal(config->ports[6].n_via, 2);
+	assert_prefix(&config->ports[6].via[1].to, "fd00:9::/32");
 	omni_config_free(config);
 }
 

@@ -499,6 +499,44 @@ static void damaged_frames_do_no_harm(void **state)
 	assert_int_equal(link_frame_parse(&f, frame, 86), -EBADMSG);
 }
 
+static void routers_on_the_link(void **state)
+{
+	(void)state;
+	start("memif", OMNI_ADDRESS_OWN);
+	s->port[1].via[0] = (struct omni_config_via){subnet("10.9.0.0/16"), ip("10.2.0.254")};
+	s->port[1].via[1] = (struct omni_config_via){subnet("10.9.5.0/24"), ip("10.3.0.1")};
+	s->port[1].n_via = 2;
+	site_kill(s);
+	site_control(s);
+	for (unsigned int i = 0; i < 35; i++) {
+		net.now_ns += STEP_NS;
+		ctl_tick(s->ctl);
+	}
+	drain();
+	want("10.9.1.1");
+	assert_question("10.2.0.254");
+	says("10.2.0.254", host_mac, true);
+	assert_memory_equal(mac_of("10.9.1.1"), host_mac, 6);
+	assert_memory_equal(mac_of("10.9.255.1"), host_mac, 6);
+	/* One that is in no subnet of ours. */
+	assert_int_equal(omni_dest_kind(dest_of("10.9.5.1")), OMNI_DEST_PORT);
+	want("10.9.5.1");
+	assert_question("10.3.0.1");
+	says("10.3.0.1", other_mac, true);
+	assert_memory_equal(mac_of("10.9.5.1"), other_mac, 6);
+	asks("10.2.0.5", host_mac, "10.9.1.1"); /* on the link itself */
+	out_nothing();
+	/* Both go. */
+	run(34500);
+	drain();
+	assert_int_equal(omni_dest_kind(dest_of("10.9.1.1")), OMNI_DEST_REJECT);
+	run(5100);
+	drain();
+	assert_int_equal(omni_dest_kind(dest_of("10.9.1.1")), OMNI_DEST_PORT);
+	want("10.9.5.1");
+	assert_question("10.3.0.1");
+}
+
 static json_t *call(int (*handler)(void *ctx, const json_t *params, json_t **result,
 				   struct omni_err *err))
 {
@@ -595,6 +633,7 @@ int main(void)
 		T(addresses_of_ours_elsewhere_are_told),
 		T(floods_are_bounded),
 		T(damaged_frames_do_no_harm),
+		T(routers_on_the_link),
 		T(tables_are_shown),
 		T(bytes_are_as_published),
 #undef T
