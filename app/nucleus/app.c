@@ -154,6 +154,9 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		answer = omni_nucleus_input(app->nucleus, &now, &from, in, (size_t)n, out);
 		if (answer > 0 && udp_answer(app->fd, out, answer, &a) != 0)
 			app->send_failed++;
+		answer = omni_nucleus_punch(app->nucleus, &from, out);
+		if (answer > 0 && udp_send(app->fd, out, answer, &from, &a) != 0)
+			app->send_failed++;
 	}
 }
 

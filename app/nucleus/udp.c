@@ -136,3 +136,17 @@ int udp_answer(int fd, const void *buf, size_t len, struct arrival *a)
 	memcpy(control.bytes, a->control, sizeof(control.bytes));
 	return sendmsg(fd, &msg, 0) < 0 ? -errno : 0;
 }
+
+int udp_send(int fd, const void *buf, size_t len, const struct omni_endpoint *to,
+	     const struct arrival *a)
+{
+	struct arrival to_other = *a;
+	struct omni_endpoint from;
+
+	if (omni_endpoint_from_sockaddr(&from, &a->from) != 0 ||
+	    omni_ip_is_v4(&from.ip) != omni_ip_is_v4(&to->ip))
+		to_other.control_len = 0;
+	to_other.from_len =
+		omni_endpoint_to_sockaddr(to, a->from.ss_family == AF_INET6, &to_other.from);
+	return udp_answer(fd, buf, len, &to_other);
+}

@@ -25,6 +25,13 @@ int udp_open(const struct omni_ip *listen, bool any, uint16_t port, struct omni_
 /* Returns a datagram's length, or negative errno (-EAGAIN: none). Too long ones are cut. */
 int udp_receive(int fd, uint8_t *buf, size_t len, struct arrival *a);
 
+/*
+ * To somebody else than who a is from, but from the address that a came to where both are of one
+ * family. Returns 0 or negative errno.
+ */
+int udp_send(int fd, const void *buf, size_t len, const struct omni_endpoint *to,
+	     const struct arrival *a);
+
 /* Returns 0 or negative errno. */
 int udp_answer(int fd, const void *buf, size_t len, struct arrival *a);
 

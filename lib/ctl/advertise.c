@@ -40,7 +40,7 @@ static struct ctl_routes *routes_of(struct ctl_peer *peer)
 
 static bool speaks(const struct ctl_peer *peer)
 {
-	return peer->cluster->l3 != NULL && ctl_peer_has_key(peer) &&
+	return peer->cluster->l3 != NULL && peer->wg == NULL && ctl_peer_has_key(peer) &&
 	       ctl_peer_kp(peer, CTL_CURRENT) != NULL;
 }
 

@@ -34,6 +34,7 @@
 #define CTL_BACKOFF_STATIC_NS (8 * OMNI_NS_PER_S) /* between tries, once given up */
 #define CTL_BACKOFF_MEMBER_NS (60 * OMNI_NS_PER_S)
 #define CTL_REFUSED_NS (30 * OMNI_NS_PER_S)	/* before a peer that refused us is asked again */
+#define CTL_PUNCHED_NS (300 * OMNI_NS_PER_MS)	/* L3: for the call of who is about to call us */
 #define CTL_HIGHER_WAITS_NS (2 * OMNI_NS_PER_S) /* mesh: the lower key starts */
 #define CTL_WIPE_AFTER_NS (3 * (uint64_t)OMNI_REJECT_AFTER_S * OMNI_NS_PER_S)
 #define CTL_ALIVE_AFTER_NS (3 * OMNI_NS_PER_S) /* silence after traffic that is looked into */
@@ -352,6 +353,9 @@ void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
  * -ENOSPC: mesh or table full; -EALREADY: it is ourselves.
  */
 int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
+		     const struct omni_endpoint *seen);
+/* The same of one that is about to call us: call it if it has not got through soon. */
+int ctl_peer_punched(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
 		     const struct omni_endpoint *seen);
 /* No Nucleus lists it any more: a live session stays, without one the peer goes. */
 void ctl_peer_withdrawn(struct omni_ctl *ctl, struct ctl_peer *peer);

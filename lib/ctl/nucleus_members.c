@@ -276,10 +276,10 @@ void nc_punch(struct nc_session *s, const struct omni_signal *in)
 		ctl_count(s->ctl, OMNI_STAT_ctl_record_old);
 		return;
 	}
-	if (ctl_peer_learned(s->ctl, s->cluster, &rec, seen_of(in)) != 0)
+	if (ctl_peer_punched(s->ctl, s->cluster, &rec, seen_of(in)) != 0)
 		return;
 	peer = ctl_peer_find(s->ctl, s->cluster, &rec.key);
-	if (peer != NULL && !ctl_peer_has_key(peer))
+	if (peer != NULL && s->cluster->l3 == NULL && !ctl_peer_has_key(peer))
 		ctl_peer_initiate(s->ctl, peer);
 }
 

@@ -239,8 +239,8 @@ static int member_peer(struct omni_ctl *ctl, struct ctl_cluster *c, const struct
 	return 0;
 }
 
-int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
-		     const struct omni_endpoint *seen)
+static int learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
+		   const struct omni_endpoint *seen, uint64_t wait_ns)
 {
 	uint64_t now = ctl_now(ctl);
 	struct ctl_peer *peer;
@@ -274,10 +274,23 @@ int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct o
 	if (!ctl_peer_has_key(peer) && !ctl->stopping) {
 		peer->attempt_ns = 0; /* there is news of it: try as if for the first time */
 		/* On demand, whoever asked begins; where both do, their initiations cross. */
-		ctl_peer_initiate_at(
-			ctl, peer, peer->lower && c->l3 == NULL ? now + CTL_HIGHER_WAITS_NS : now);
+		if (peer->lower && c->l3 == NULL)
+			wait_ns = CTL_HIGHER_WAITS_NS;
+		ctl_peer_initiate_at(ctl, peer, now + wait_ns);
 	}
 	return 0;
+}
+
+int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
+		     const struct omni_endpoint *seen)
+{
+	return learned(ctl, c, rec, seen, 0);
+}
+
+int ctl_peer_punched(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
+		     const struct omni_endpoint *seen)
+{
+	return learned(ctl, c, rec, seen, c->l3 != NULL ? CTL_PUNCHED_NS : 0);
 }
 
 void ctl_peer_withdrawn(struct omni_ctl *ctl, struct ctl_peer *peer)

@@ -30,6 +30,8 @@
 #define REQUEST_BURST 500
 #define REGISTER_INTERVAL_NS (OMNI_NS_PER_S / 256) /* records verified, per prefix */
 #define REGISTER_BURST 1024
+#define PUNCH_INTERVAL_NS (OMNI_NS_PER_S / 20) /* per asker, and per target */
+#define PUNCH_BURST 100
 #define RATE_SLOTS 8192 /* prefixes share these by their hash */
 
 /* Entries of one HEARTBEAT_ACK: with IPv6 VIPs they still fit. */
@@ -70,7 +72,7 @@ struct session {
 	uint64_t seen_key_ns; /* age of the keys that seen came under; 0: never confirmed */
 	uint64_t handshake_ns;
 	uint64_t newest_issued; /* of this key's records */
-	uint64_t request_tat;
+	uint64_t request_tat, asked_tat, punched_tat;
 	struct owner *source, *identity;
 	struct member *member; /* NULL: not registered */
 };
@@ -120,6 +122,11 @@ struct omni_nucleus {
 	size_t n_slots, first_free;
 	uint64_t answer_tat[RATE_SLOTS], handshake_tat[RATE_SLOTS], register_tat[RATE_SLOTS];
 	uint64_t counters[OMNI_NUCLEUS_COUNTER_COUNT];
+	struct {
+		struct omni_endpoint to;
+		size_t len; /* 0: none */
+		uint8_t datagram[OMNI_NUCLEUS_OUT_MAX];
+	} punch;
 };
 
 #define COUNT(n, name) ((n)->counters[OMNI_NUCLEUS_##name]++)
@@ -144,6 +151,12 @@ size_t session_initiation(struct omni_nucleus *n, const struct omni_nucleus_time
 size_t session_data(struct omni_nucleus *n, const struct omni_nucleus_time *now,
 		    const struct omni_endpoint *from, const uint8_t *in, size_t len,
 		    uint8_t out[OMNI_NUCLEUS_OUT_MAX]);
+/*
+ * Seal the len bytes of CBOR for s and say where to. Returns the datagram's length, 0: it has no
+ * key, or where it is was never proved, so that nothing unasked may go there.
+ */
+size_t session_send(struct session *s, uint64_t now_ns, const uint8_t *cbor, size_t len,
+		    struct omni_endpoint *to, uint8_t out[OMNI_NUCLEUS_OUT_MAX]);
 void session_free(struct omni_nucleus *n, struct session *s);
 /* End keys that are too old; true where the session itself is over. */
 bool session_expire(struct omni_nucleus *n, struct session *s, uint64_t now_ns);

@@ -179,6 +179,7 @@ size_t omni_nucleus_input(struct omni_nucleus *n, const struct omni_nucleus_time
 	size_t answer;
 
 	COUNT(n, rx);
+	n->punch.len = 0;
 	if (from->port == 0) {
 		COUNT(n, drop_source);
 		return 0;
@@ -187,6 +188,19 @@ size_t omni_nucleus_input(struct omni_nucleus *n, const struct omni_nucleus_time
 	if (answer > 0)
 		COUNT(n, tx);
 	return answer;
+}
+
+size_t omni_nucleus_punch(struct omni_nucleus *n, struct omni_endpoint *to,
+			  uint8_t out[OMNI_NUCLEUS_OUT_MAX])
+{
+	size_t len = n->punch.len;
+
+	n->punch.len = 0;
+	if (len == 0)
+		return 0;
+	*to = n->punch.to;
+	memcpy(out, n->punch.datagram, len);
+	return len;
 }
 
 void omni_nucleus_sizes(const struct omni_nucleus *n, struct omni_nucleus_sizes *sizes)

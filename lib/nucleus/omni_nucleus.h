@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * The Nucleus: the rendezvous service's registry and its protocol (docs/protocol.md, "Nucleus"),
- * without sockets: a datagram and the time in, at most one datagram out, and that always to
- * where the first came from. One thread.
+ * without sockets: a datagram and the time in, at most one datagram out, to where the first came
+ * from, and at most one to a member that it asked for. One thread.
  */
 #ifndef OMNI_NUCLEUS_H
 #define OMNI_NUCLEUS_H
@@ -30,6 +30,8 @@
 	X(registered, "members registered, renewals not counted")                               \
 	X(left, "members that said BYE")                                                        \
 	X(lease_expired, "members whose lease ended")                                           \
+	X(punched, "members told of another that is about to contact them")                     \
+	X(punch_limited, "members not told so because of a rate, or at an unproved address")    \
 	X(refused_vip_held, "registrations refused: VIP held by another key")                   \
 	X(refused_malformed, "registrations refused: record malformed")                         \
 	X(refused_foreign, "registrations refused: record of another cluster")                  \
@@ -110,6 +112,13 @@ void omni_nucleus_free(struct omni_nucleus *n);
  */
 size_t omni_nucleus_input(struct omni_nucleus *n, const struct omni_nucleus_time *now,
 			  const struct omni_endpoint *from, const uint8_t *in, size_t len,
+			  uint8_t out[OMNI_NUCLEUS_OUT_MAX]);
+
+/*
+ * What the last datagram made to be sent to somebody else: a member hears of another that is
+ * about to contact it (PUNCH). Returns its length, 0: nothing; once.
+ */
+size_t omni_nucleus_punch(struct omni_nucleus *n, struct omni_endpoint *to,
 			  uint8_t out[OMNI_NUCLEUS_OUT_MAX]);
 
 /* End leases, keys, sessions and rooms whose time has come. Call about once a second. */

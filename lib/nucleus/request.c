@@ -96,7 +96,33 @@ static void serve_heartbeat(const struct omni_nucleus_time *now, struct session 
 	room_delta(s->member->room, s->member, &m->epoch, answer);
 }
 
-static void serve_query(struct session *s, const struct omni_signal *m, struct omni_signal *answer)
+/* The target opens its way for the asker: it calls, too. */
+static void punch(struct omni_nucleus *n, const struct omni_nucleus_time *now, struct session *s,
+		  struct session *target)
+{
+	struct omni_signal m = {
+		.type = OMNI_SIGNAL_PUNCH,
+		.record = s->member->record,
+		.record_len = s->member->record_len,
+		.seen = s->seen,
+	};
+	uint8_t cbor[OMNI_CBOR_MAX];
+	int len = omni_signal_encode(cbor, &m);
+
+	if (s == target || len <= 0)
+		return;
+	if (rate_take(&s->asked_tat, now->boot_ns, PUNCH_INTERVAL_NS, PUNCH_BURST) &&
+	    rate_take(&target->punched_tat, now->boot_ns, PUNCH_INTERVAL_NS, PUNCH_BURST))
+		n->punch.len = session_send(target, now->boot_ns, cbor, (size_t)len, &n->punch.to,
+					    n->punch.datagram);
+	if (n->punch.len > 0)
+		COUNT(n, punched);
+	else
+		COUNT(n, punch_limited);
+}
+
+static void serve_query(struct omni_nucleus *n, const struct omni_nucleus_time *now,
+			struct session *s, const struct omni_signal *m, struct omni_signal *answer)
 {
 	const struct room *room = s->member->room;
 	const struct member *peer = omni_signal_has(m, OMNI_FIELD_KEY)
@@ -110,6 +136,9 @@ static void serve_query(struct session *s, const struct omni_signal *m, struct o
 	answer->record = peer->record;
 	answer->record_len = peer->record_len;
 	answer->seen = peer->session->seen;
+	/* By address members of L3 clusters ask, when packets wait; others keep a mesh. */
+	if (!omni_signal_has(m, OMNI_FIELD_KEY))
+		punch(n, now, s, peer->session);
 }
 
 /* A lease may have ended since the last tick; a record that has expired serves nobody. */
@@ -133,7 +162,7 @@ static void serve_member(struct omni_nucleus *n, const struct omni_nucleus_time 
 		answer->type = OMNI_SIGNAL_LIST_ACK;
 		return room_list(s->member->room, m->cursor, answer);
 	case OMNI_SIGNAL_QUERY_PEER:
-		return serve_query(s, m, answer);
+		return serve_query(n, now, s, m, answer);
 	case OMNI_SIGNAL_BYE:
 		room_leave(n, s->member);
 		COUNT(n, left);

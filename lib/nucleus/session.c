@@ -386,6 +386,34 @@ static bool may_reach(const struct keys *k, const struct omni_endpoint *to, size
 	return answer <= asked || omni_endpoint_equal(&k->proved, to);
 }
 
+/* The newest keys that the edge has shown to have. */
+static struct keys *newest_keys(const struct session *s, uint64_t now_ns)
+{
+	struct keys *best = NULL;
+
+	for (size_t i = 0; i < KEYS_PER_SESSION; i++) {
+		struct keys *k = s->keys[i];
+
+		if (k != NULL && k->confirmed &&
+		    now_ns - k->created_ns < OMNI_REJECT_AFTER_S * OMNI_NS_PER_S &&
+		    (best == NULL || k->created_ns > best->created_ns))
+			best = k;
+	}
+	return best;
+}
+
+size_t session_send(struct session *s, uint64_t now_ns, const uint8_t *cbor, size_t len,
+		    struct omni_endpoint *to, uint8_t out[OMNI_NUCLEUS_OUT_MAX])
+{
+	struct keys *k = newest_keys(s, now_ns);
+
+	if (k == NULL || !omni_endpoint_equal(&k->proved, &s->seen))
+		return 0;
+	*to = s->seen;
+	memcpy(out + sizeof(struct omni_data_hdr), cbor, len);
+	return data_seal(k, out, len);
+}
+
 size_t session_data(struct omni_nucleus *n, const struct omni_nucleus_time *now,
 		    const struct omni_endpoint *from, const uint8_t *in, size_t len,
 		    uint8_t out[OMNI_NUCLEUS_OUT_MAX])

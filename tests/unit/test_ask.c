@@ -30,6 +30,7 @@ static void to_server(const struct omni_endpoint *from, const struct omni_endpoi
 {
 	static uint8_t out[OMNI_NUCLEUS_OUT_MAX];
 	struct site *s = site_at(from);
+	struct omni_endpoint other;
 
 	for (unsigned int i = 0; i < SERVERS; i++) {
 		size_t n = 0;
@@ -39,6 +40,10 @@ static void to_server(const struct omni_endpoint *from, const struct omni_endpoi
 		set_clock();
 		n = omni_nucleus_input(server[i].nucleus, &now, from, p, len, out);
 		if (n > 0 && s != NULL && s->ctl != NULL)
+			inject(s, &server[i].at, out, n);
+		n = omni_nucleus_punch(server[i].nucleus, &other, out);
+		s = n > 0 ? site_at(&other) : NULL;
+		if (s != NULL && s->ctl != NULL)
 			inject(s, &server[i].at, out, n);
 	}
 }
@@ -285,6 +290,32 @@ static void derived_addresses_beside_chosen_ones(void **state)
 	assert_int_equal(kind(b, &vip_a), OMNI_DEST_NONE);
 }
 
+/* b is behind a NAT that lets nobody in whom b has not sent to. */
+static bool nat_is_open;
+
+static bool nat(const struct site *from, const struct site *to, const uint8_t *p, size_t len)
+{
+	(void)p;
+	(void)len;
+	nat_is_open |= from == b;
+	return to == b && !nat_is_open;
+}
+
+static void members_behind_a_nat_are_reached(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	nat_is_open = false;
+	net.drops = nat;
+	want(a, &vip_b);
+	assert_false(has_session(a, b));
+	rig_run(500); /* b was told, and calls */
+	assert_true(has_session(a, b) && has_session(b, a));
+	assert_true(frame(a, b));
+}
+
 static void many_questions_are_bounded(void **state)
 {
 	(void)state;
@@ -315,6 +346,7 @@ int main(void)
 		T(without_a_server_nobody_is_refused),
 		T(derived_addresses_prove_their_keys),
 		T(derived_addresses_beside_chosen_ones),
+		T(members_behind_a_nat_are_reached),
 		T(many_questions_are_bounded),
 #undef T
 	};
