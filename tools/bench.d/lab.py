@@ -41,6 +41,7 @@ def build_dir():
 def program(name):
     return os.path.join(build_dir(), {"gateway": "app/gateway/dpdk-omni",
                                       "bench": "app/bench/omni-bench",
+                                      "swarm": "app/bench/omni-swarm",
                                       "pingpong": "app/bench/omni-pingpong"}[name])
 
 

@@ -14,7 +14,7 @@ import figure
 import lab
 import report
 
-SCENARIOS = ("peers", "wire", "latency", "ports", "scale", "shaped")
+SCENARIOS = ("peers", "wire", "latency", "ports", "scale", "shaped", "reconnect")
 TOOL = os.path.join(lab.TOP, "tools/bench")
 
 
