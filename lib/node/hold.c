@@ -73,11 +73,13 @@ unsigned int omni_node_hold(struct omni_worker *w, struct rte_mbuf *m, const str
 	struct hold *h = w->hold;
 	bool peer = omni_dest_kind(wanted->dest) == OMNI_DEST_PEER, told;
 
+	if (h->n == OMNI_HOLD_MAX)
+		return OMNI_STAT_drop_held_full;
 	if (omni_meta(m)->sequence != 0) { /* it waited before, and has its place */
 		put(w, m, wanted);
 		return PUNT;
 	}
-	if (h->n == OMNI_HOLD_MAX || (!peer && h->strangers >= OMNI_HOLD_STRANGERS_MAX))
+	if (!peer && h->strangers >= OMNI_HOLD_STRANGERS_MAX)
 		return OMNI_STAT_drop_held_full;
 	if (waiting(w, wanted, &told) >= OMNI_HOLD_DEST_MAX)
 		return OMNI_STAT_drop_held_full;
