@@ -73,9 +73,9 @@ static void send_packet(struct omni_ctl *ctl, struct ctl_peer *peer)
 	int rc = ctl_resolve(ctl, &peer->endpoint, &path);
 
 	wg->unsent = rc == -EAGAIN;
-	if (rc == 0)
-		(void)ctl_send_plain(ctl, &path, &wg->packet, sizeof(wg->packet));
-	else if (rc != -EAGAIN)
+	if (rc == 0 && ctl_send_plain(ctl, &path, &wg->packet, sizeof(wg->packet)) == 0)
+		peer->past_tx_bytes += sizeof(wg->packet);
+	else if (rc != 0 && rc != -EAGAIN)
 		ctl_count(ctl, OMNI_STAT_ctl_unreachable);
 }
 
@@ -214,6 +214,7 @@ static void take_response(struct omni_ctl *ctl, struct ctl_wg *wg,
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
 		return;
 	}
+	peer->past_rx_bytes += sizeof(*in);
 	done.remote_id = wg->hs.remote_index;
 	take_out(ctl, wg);
 	ctl_reflect(ctl, m, &reflect);

@@ -103,6 +103,7 @@ static void answer(struct omni_ctl *ctl, struct rte_mbuf *m, struct ctl_peer *pe
 		peer->wg->answer = *hs;
 		peer->last_start_ns = ctl_now(ctl);
 		ctl_wg_sent(ctl, peer);
+		peer->past_tx_bytes += sizeof(out);
 		reply_plain(ctl, m, from, &out, sizeof(out));
 	}
 	omni_wipe(&keys, sizeof(keys));
@@ -136,6 +137,7 @@ static void hear(struct omni_ctl *ctl, struct rte_mbuf *m, struct omni_wg *hs,
 	if (!is_fresh(ctl, peer, timestamp))
 		return;
 	ctl_wg_received(ctl, peer);
+	peer->past_rx_bytes += sizeof(struct omni_wg_initiation);
 	ctl_reflect(ctl, m, &reflect);
 	ctl_peer_set_endpoint(ctl, peer, from, true, &reflect);
 	answer(ctl, m, peer, hs, from);

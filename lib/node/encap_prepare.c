@@ -336,7 +336,7 @@ static inline unsigned int encap_wg(struct omni_worker *w, struct run *r, struct
 	omni_aead_op_nonce(op, zeros, &sequence);
 	w->path[at] = r->path;
 	r->frames++;
-	r->bytes += len;
+	r->bytes += text;
 	set_datagram(r, m, front, text);
 	return KEEP;
 }

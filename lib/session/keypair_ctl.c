@@ -129,4 +129,9 @@ void omni_keypair_use(const struct omni_keypair *kp, struct omni_keypair_use *us
 		use->rx_last_tsc = OMNI_MAX(use->rx_last_tsc, load(&rx->last_tsc));
 		use->rx_any_tsc = OMNI_MAX(use->rx_any_tsc, load(&rx->last_any));
 	}
+	/* WireGuard counts whole messages, and a message of any sender takes a sequence. */
+	if (kp->dialect == OMNI_DIALECT_WIREGUARD) {
+		use->tx_bytes += use->tx_messages * OMNI_WG_DATA_OVERHEAD;
+		use->rx_bytes += use->rx_frames * OMNI_WG_DATA_OVERHEAD;
+	}
 }

@@ -32,7 +32,7 @@ struct omni_lane_tx {
 	uint64_t sequence; /* next to use; never repeated under this key */
 	uint64_t blocks;   /* AES-GCM blocks sealed, see OMNI_GCM_BLOCKS_STOP */
 	uint64_t frames;
-	uint64_t bytes;	   /* inner payload */
+	uint64_t bytes;	   /* inner payload; WireGuard: with its padding */
 	uint64_t last_tsc; /* of the last payload (not keepalive) sent */
 	uint64_t last_any; /* of the last datagram sent */
 	uint32_t frame_id; /* of the next fragmented frame */
@@ -171,7 +171,7 @@ static inline uint32_t omni_keypair_marks(const struct omni_keypair *kp)
 	return atomic_load_explicit(&kp->marks, memory_order_relaxed);
 }
 
-/* Sums over lanes, for timers and output. Control. */
+/* Sums over lanes, for timers and output. Bytes of WireGuard are whole messages. Control. */
 struct omni_keypair_use {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes, tx_blocks, tx_messages;
 	uint64_t rx_last_tsc, tx_last_tsc; /* newest payload of all lanes; 0: never */
