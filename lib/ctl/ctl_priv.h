@@ -627,6 +627,9 @@ void ctl_nucleus_tick(struct omni_ctl *ctl, uint64_t now); /* from ctl_tick */
 void ctl_nucleus_ask(struct omni_ctl *ctl, const struct ctl_cluster *c);
 /* The servers (bits) that have registered us in the cluster. */
 uint32_t ctl_nucleus_servers(const struct omni_ctl *ctl, const struct ctl_cluster *c);
+/* Where the servers are; returns how many of max. */
+unsigned int ctl_nucleus_addresses(const struct omni_ctl *ctl, struct omni_ip *out,
+				   unsigned int max);
 /* Called by nexthop*.c, as ctl_nexthop_changed. */
 void ctl_nucleus_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nucleus_hello_answer(struct omni_ctl *ctl, const struct omni_hello_answer *in,

@@ -11,7 +11,8 @@
 
 #define CALM_NS OMNI_NS_PER_S /* between two looks at a large table */
 #define SMALL 1024	      /* routes of a table that is looked at in every tick */
-#define CHANGES_MAX 1024      /* requests in one tick */
+#define NUCLEUS_ADDRESSES_MAX 64
+#define CHANGES_MAX 1024 /* requests in one tick */
 
 /* Sorted prefixes. */
 struct set {
@@ -177,10 +178,21 @@ static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const st
 	w->set.n = n;
 }
 
+static void check_peer(struct want *w, const struct ctl_kernel *k, const struct ctl_peer *peer)
+{
+	if (peer->endpoint.port != 0)
+		drop_swallowing(w, k, &peer->endpoint.ip);
+	for (unsigned int i = 0; i < peer->n_candidates; i++)
+		if (!omni_ip_equal(&peer->candidate[i].ip, &peer->endpoint.ip))
+			drop_swallowing(w, k, &peer->candidate[i].ip);
+}
+
 /* Only where the kernel routes our datagrams, by whatever interface it likes. */
 static void check_underlay(struct want *w, const struct ctl_kernel *k)
 {
 	const struct omni_port *up = omni_port_get(w->ctl->conf.ports, w->ctl->uplink);
+	struct omni_ip ip[NUCLEUS_ADDRESSES_MAX];
+	unsigned int n;
 
 	if (up == NULL || !up->info.kernel_routes || up->info.ifindex != 0)
 		return;
@@ -188,9 +200,11 @@ static void check_underlay(struct want *w, const struct ctl_kernel *k)
 		const struct ctl_peer *peer;
 
 		TAILQ_FOREACH (peer, &w->ctl->cluster[i].peers, entry)
-			if (peer->endpoint.port != 0)
-				drop_swallowing(w, k, &peer->endpoint.ip);
+			check_peer(w, k, peer);
 	}
+	n = ctl_nucleus_addresses(w->ctl, ip, NUCLEUS_ADDRESSES_MAX);
+	for (unsigned int i = 0; i < n; i++)
+		drop_swallowing(w, k, &ip[i]);
 }
 
 /* ---- The difference ---- */

@@ -496,6 +496,18 @@ uint32_t ctl_nucleus_servers(const struct omni_ctl *ctl, const struct ctl_cluste
 	return servers;
 }
 
+unsigned int ctl_nucleus_addresses(const struct omni_ctl *ctl, struct omni_ip *out,
+				   unsigned int max)
+{
+	const struct ctl_nucleus *nc = ctl->nucleus;
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; nc != NULL && i < nc->n_servers; i++)
+		for (unsigned int k = 0; k < nc->server[i].n_addresses && n < max; k++)
+			out[n++] = nc->server[i].address[k].ip;
+	return n;
+}
+
 void ctl_nucleus_ask(struct omni_ctl *ctl, const struct ctl_cluster *c)
 {
 	struct ctl_nucleus *nc = ctl->nucleus;

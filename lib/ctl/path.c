@@ -176,6 +176,7 @@ void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 {
 	n = OMNI_MIN(n, CTL_CANDIDATES_MAX);
 	forget_candidates(peer);
+	ctl_kernel_touch(ctl);
 	if (n > 0 && has_room(peer, n)) {
 		memcpy(peer->candidate, ep, n * sizeof(*ep));
 		peer->n_candidates = n;
