@@ -165,3 +165,21 @@ def test_the_tunnel_does_not_enter_itself(rig):
     ip("-n", t.gw("a"), "route", "del", f"{far}/32", "dev", "omni0")
     until("the way back", 8, lambda: "overlay" not in (g.peers()[0]["reason"] or ""))
     assert before and PORT
+
+
+def test_members_behind_a_nat_are_called(rig):
+    """Nobody can send to b first: it hears of the caller from the Nucleus, and calls."""
+    t = rig.topo
+    for rule in ("table ip nat", "chain ip nat post { type nat hook postrouting priority 100; }",
+                 "rule ip nat post ip saddr 10.99.2.0/24 masquerade", "table ip guard",
+                 "chain ip guard only { type filter hook forward priority 0; }",
+                 "rule ip guard only ip daddr 10.99.2.0/24 ct state new drop"):
+        t.exec(t.router, "nft", f"add {rule}")
+    rig.nucleus()
+    g = {s: rig.gateway(s, host_config(rig, s)) for s in "ab"}
+    for s in "ab":
+        until("a registration", 10, lambda s=s: g[s].status()["nucleus"][0]["state"]
+              == "registered")
+    ping(t, t.gw("a"), t.vip("b"))
+    ping(t, t.gw("b"), t.vip("a"), count=3)
+    assert len(g["a"].up_peers()) == 1
