@@ -3,6 +3,7 @@
 dpdk-omni with an L3 cluster. Tests speak to both through the same class."""
 import base64
 import collections
+import copy
 import dataclasses
 import os
 import re
@@ -22,6 +23,7 @@ CLUSTER = "wg"
 INNER4, INNER6 = "192.168.241", "fd00:241::"
 OUTER6 = "2001:db8"
 MTU = 1420
+MTU_V6 = 1280  # no interface with an address of IPv6 has less
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
 CAUGHT_UP = 8  # seconds in which two ends find each other again: one retransmission and more
 
@@ -261,7 +263,8 @@ class OmniEnd(End):
             "identity": self.identity_file(),
             "ports": {"uplink0": {"driver": self.rig.driver, "interface": self.uplink}
                       if self.uplink else {"driver": "udp"},
-                      "host0": {"driver": "tun", "interface": self.dev, "mtu": self.mtu}},
+                      "host0": {"driver": "tun", "interface": self.dev,
+                                "mtu": max(self.mtu, MTU_V6)}},
             "underlay": {"port": "uplink0", "listen": self.port},
             "clusters": {CLUSTER: cluster},
             "management": {"socket": os.path.join(self.rig.dir, f"{self.name}.sock")},
@@ -279,6 +282,7 @@ class OmniEnd(End):
 
     def start(self):
         self.gateway = Gateway(self.rig, self.site, self.config(), name=self.name)
+        self.held = copy.deepcopy(self.peers)
         self.rig.processes.append(self.gateway)
         self.gateway.start()
         self.gateway.ready()
@@ -297,7 +301,19 @@ class OmniEnd(End):
         self.rig.processes.remove(self.gateway)
 
     def put(self, peer):
+        """Add a peer at run time, or change it: what it is allowed in place, else as a new one."""
         self.peers[peer.key] = peer
+        held = self.held.get(peer.key)
+        if held and dataclasses.replace(held, allowed=peer.allowed) == peer:
+            self.gateway.rpc("peer.allow", {"cluster": CLUSTER, "peer": peer.key,
+                                            "allowed_ips": peer.allowed})
+        else:
+            if held:
+                self.gateway.rpc("peer.remove", {"cluster": CLUSTER, "peer": peer.key})
+            self.add(peer)
+        self.held[peer.key] = copy.deepcopy(peer)
+
+    def add(self, peer):
         params = {"cluster": CLUSTER, "name": peer.name, "key": peer.key,
                   "dialect": "wireguard", "allowed_ips": peer.allowed, "keepalive": peer.keepalive}
         if peer.endpoint:
@@ -308,6 +324,7 @@ class OmniEnd(End):
 
     def remove(self, other):
         self.peers.pop(self.key_of(other), None)
+        self.held.pop(self.key_of(other), None)
         self.gateway.rpc("peer.remove", {"cluster": CLUSTER, "peer": self.key_of(other)})
 
     def new_key(self):
@@ -321,6 +338,16 @@ class OmniEnd(End):
     def set_mtu(self, mtu):
         self.mtu = mtu
         self.restart()
+
+    def transferred(self, other):
+        """(received, sent) bytes, as wg(8) would print them."""
+        said = self.gateway.ctl("wg", "show", CLUSTER, "transfer").stdout
+        rows = dict(line.split("\t", 1) for line in said.splitlines())
+        return tuple(map(int, rows[self.key_of(other)].split("\t")))
+
+    def shook_hands(self, other):
+        said = self.gateway.ctl("wg", "show", CLUSTER, "latest-handshakes").stdout
+        return int(dict(line.split("\t") for line in said.splitlines())[self.key_of(other)])
 
     def row(self, other):
         return next(p for p in self.gateway.peers() if p["key"] == self.key_of(other))
@@ -349,10 +376,12 @@ Pairing.__str__ = lambda p: f"{p.a}-{p.b}" + (f"-{p.driver}" if p.driver else ""
 
 
 def ends_of(*drivers):
-    """Parameters of a test's pairs: the gateway as the one that begins, and as the one called."""
+    """Parameters of a test's pairs: the gateway as the one that begins, and as the one called; over
+    the first driver and over the last."""
     if os.environ.get("OMNI_WG_REFERENCE"):
         return [Pairing("go", "go", None)]
-    return [Pairing(*kinds, d) for d in drivers for kinds in (("omni", "go"), ("go", "omni"))]
+    kinds = [("omni", "go"), ("go", "omni")]
+    return [Pairing(*k, d) for k, d in zip(kinds, drivers * 2)]
 
 
 def wg_rig(tmp_path_factory, pairing, sites=2, mtu=1500):
@@ -362,6 +391,14 @@ def wg_rig(tmp_path_factory, pairing, sites=2, mtu=1500):
     rig.ends = [KINDS[kind](rig, site) for kind, site in
                 zip([*pairing[:2], *["go"] * sites], rig.topo.sites)]
     return rig
+
+
+def meet(a, b):
+    """Both ways. A gateway whose peer was replaced has forgotten its sessions, which the other end
+    notices after 15 s only: it speaks first."""
+    first, second = (b, a) if b.kind == "omni" else (a, b)
+    first.reaches(second)
+    second.reaches(first)
 
 
 # ---- What is on the wire ----
