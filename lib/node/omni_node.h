@@ -43,12 +43,13 @@
 
 /*
  * Packets that wait for a key, a member or a neighbour: of one worker, of them those to addresses
- * that no peer has, those to one destination; and how long.
+ * that no peer has, those to one destination; and how long: past a handshake that is repeated,
+ * as every first one with a box under load is (OMNI_REKEY_TIMEOUT_S and up to a third of a second).
  */
 #define OMNI_HOLD_MAX 256
 #define OMNI_HOLD_STRANGERS_MAX 128
 #define OMNI_HOLD_DEST_MAX 8
-#define OMNI_HOLD_TIMEOUT_MS 5000
+#define OMNI_HOLD_TIMEOUT_MS 6000
 
 /* Mbufs of its pool that a worker may hold between two turns. */
 #define OMNI_NODE_HELD_MAX (OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX + OMNI_HOLD_MAX)
