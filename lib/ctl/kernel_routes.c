@@ -34,7 +34,7 @@ struct ctl_kernel {
 	struct kernel_port *port;
 	unsigned int n_ports;
 	uint32_t version; /* of the workers' table, as last acted on */
-	bool dirty;
+	bool dirty, more; /* more: changes are left for the next tick */
 	uint64_t looked_ns;
 };
 
@@ -279,19 +279,19 @@ void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now)
 {
 	struct ctl_kernel *k = ctl->kernel;
 	uint32_t version;
-	bool more = false;
 
 	if (k == NULL)
 		return;
 	version = omni_fib_version(ctl->conf.fib);
 	if ((version == k->version && !k->dirty) ||
-	    (omni_fib_count(ctl->conf.fib) > SMALL && now - k->looked_ns < CALM_NS))
+	    (omni_fib_count(ctl->conf.fib) > SMALL && !k->more && now - k->looked_ns < CALM_NS))
 		return;
 	k->version = version;
 	k->looked_ns = now;
+	k->more = false;
 	for (unsigned int i = 0; i < k->n_ports; i++)
-		more |= sync_port(ctl, &k->port[i]);
-	k->dirty = more;
+		k->more |= sync_port(ctl, &k->port[i]);
+	k->dirty = k->more;
 }
 
 void ctl_kernel_touch(struct omni_ctl *ctl)

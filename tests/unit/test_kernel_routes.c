@@ -294,6 +294,29 @@ static void another_table(void **state)
 	assert_string_equal(out("ip route show table 4242 2>&1"), "");
 }
 
+static void many_routes_take_turns(void **state)
+{
+	char text[32];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", 20 + i / 250, i % 250);
+		set(text, OMNI_DEST_PEER);
+	}
+	now_ns += OMNI_NS_PER_S;
+	for (unsigned int i = 0; i < 3; i++)
+		tick();
+	assert_string_equal(out("ip -4 route show dev t0 proto static | wc -l"), "3000");
+	for (unsigned int i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text), "10.%u.%u.0/24", 20 + i / 250, i % 250);
+		del(text);
+	}
+	now_ns += OMNI_NS_PER_S;
+	for (unsigned int i = 0; i < 3; i++)
+		tick();
+	assert_string_equal(routes4(), "");
+}
+
 static void a_nucleus_is_asked_for_the_subnet(void **state)
 {
 	const struct omni_ip member = prefix("10.0.0.9").ip;
@@ -320,6 +343,7 @@ int main(void)
 		T(links_go_down_and_come_back),
 		T(routes_of_others_are_left_alone),
 		T(another_table),
+		T(many_routes_take_turns),
 		T(a_nucleus_is_asked_for_the_subnet),
 #undef T
 	};
