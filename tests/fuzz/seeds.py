@@ -86,6 +86,28 @@ def rpc():
     return {"one": call.encode(), "batch": batch.encode()}
 
 
+def link():
+    """A request and a reply of ARP, a solicitation, an advertisement."""
+    host, us = bytes([2, 0, 0, 0, 0, 0x11]), bytes([6, 0, 0, 0, 0, 0x33])
+    near, ours = bytes([10, 2, 0, 5]), bytes([10, 2, 0, 1])
+    local, target = bytes.fromhex("fe80" + "00" * 14), bytes.fromhex("fd000001" + "00" * 11 + "01")
+    group = bytes.fromhex("ff02" + "00" * 9 + "01ff000001")
+
+    def arp(op):
+        return us + host + bytes([8, 6, 0, 1, 8, 0, 6, 4, 0, op]) + host + near + us + ours
+
+    def nd(kind, flags, to):
+        body = bytes([flags, 0, 0, 0]) + target + bytes([kind - 134, 1]) + host
+        words = local + to + bytes([0, 32, 0, 58, kind, 0]) + body
+        total = sum(int.from_bytes(words[i:i + 2], "big") for i in range(0, len(words), 2))
+        check = ~(total % 0xffff) & 0xffff
+        return us + host + bytes([0x86, 0xdd, 0x60, 0, 0, 0, 0, 32, 58, 255]) + local + to \
+            + bytes([kind, 0]) + check.to_bytes(2, "big") + body
+
+    return {"ask": arp(1), "answer": arp(2), "solicitation": nd(135, 0, group),
+            "advertisement": nd(136, 0x60, local)}
+
+
 def wg():
     """Messages as they are, and bytes to write over the target's own."""
     kinds = {"initiation": 0, "response": 1, "initiation_cookie_reply": 2,
@@ -101,7 +123,7 @@ def main():
     for target, inputs in (("signal", signal()), ("nucleus", nucleus_steps()), ("rpc", rpc()),
                            ("handshake", {str(i): bytes([i, 0, 2, 1, 1, 1, 1, 5, 234])
                                           for i in range(4)}), ("config", config()),
-                           ("wg", wg()), ("wg_quick", wg_quick())):
+                           ("wg", wg()), ("link", link()), ("wg_quick", wg_quick())):
         (folder / target).mkdir(parents=True, exist_ok=True)
         for name, value in inputs.items():
             (folder / target / name).write_bytes(value)
