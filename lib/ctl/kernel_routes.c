@@ -152,30 +152,37 @@ static bool swallows(const struct ctl_kernel *k, const struct omni_prefix *prefi
 	return route.ifindex == ifindex || route.dst_len < prefix->len;
 }
 
+static void left_out(struct want *w, const struct omni_prefix *prefix, const struct omni_ip *ip)
+{
+	char text[OMNI_PREFIX_TEXT_LEN], at[OMNI_IP_TEXT_LEN];
+
+	ctl_count(w->ctl, OMNI_STAT_ctl_routes_swallowing);
+	if (!w->kp->told_swallow)
+		omni_log_warn(LOG_CTL,
+			      "kernel route left out: it would swallow the tunnel's own datagrams",
+			      "port=%s prefix=%s endpoint=%s", w->kp->port->conf->name,
+			      omni_prefix_text(text, prefix), omni_ip_text(at, ip));
+	w->kp->told_swallow = true;
+}
+
+/* Of the sorted set, the prefixes around an address, one of each length at most. */
 static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const struct omni_ip *ip)
 {
 	const struct omni_port *port = omni_port_get(w->ctl->conf.ports, w->kp->port->id);
-	char prefix[OMNI_PREFIX_TEXT_LEN], text[OMNI_IP_TEXT_LEN];
-	uint32_t n = 0;
+	struct omni_prefix p = ctl_l3_host(ip);
 
 	if (ctl_l3_lookup(w->ctl, w->kp->cluster, ip) == OMNI_DEST_MISS)
 		return;
-	for (uint32_t i = 0; i < w->set.n; i++) {
-		if (!swallows(k, &w->set.at[i], ip, port->info.ifindex)) {
-			w->set.at[n++] = w->set.at[i];
+	for (; p.len > 0 && w->set.n > 0; p.len--) {
+		struct omni_prefix masked = ctl_prefix_masked(&p), *at;
+
+		at = bsearch(&masked, w->set.at, w->set.n, sizeof(masked), compare);
+		if (at == NULL || !swallows(k, at, ip, port->info.ifindex))
 			continue;
-		}
-		ctl_count(w->ctl, OMNI_STAT_ctl_routes_swallowing);
-		if (!w->kp->told_swallow)
-			omni_log_warn(LOG_CTL,
-				      "kernel route left out: it would swallow the tunnel's own "
-				      "datagrams",
-				      "port=%s prefix=%s endpoint=%s", w->kp->port->conf->name,
-				      omni_prefix_text(prefix, &w->set.at[i]),
-				      omni_ip_text(text, ip));
-		w->kp->told_swallow = true;
+		left_out(w, at, ip);
+		w->set.n--;
+		memmove(at, at + 1, (size_t)(w->set.at + w->set.n - at) * sizeof(*at));
 	}
-	w->set.n = n;
 }
 
 static void check_peer(struct want *w, const struct ctl_kernel *k, const struct ctl_peer *peer)
@@ -267,8 +274,8 @@ static bool sync_port(struct omni_ctl *ctl, struct kernel_port *kp)
 	if (port == NULL || port->info.ifindex == 0 || !kp->port->up)
 		return false;
 	omni_fib_walk(ctl->conf.fib, on_route, &w);
-	check_underlay(&w, ctl->kernel);
 	set_sort(&w.set);
+	check_underlay(&w, ctl->kernel);
 	if (!w.set.failed)
 		more = apply(ctl, kp, &w.set, port->info.ifindex);
 	free(w.set.at);
