@@ -4,21 +4,19 @@
  * RFC 1812 (section 4.3) and RFC 4443 want them of a router. An error never answers an error, and
  * there is a limit to how many are made in a second.
  */
-#include "l3.h"
+#include "content.h"
 
 /* Errors of one worker in a second, and how many of them at once. */
 #define ERRORS_PER_S 1000
 #define ERRORS_AT_ONCE 50
 
 #define HOPS 64
-#define ICMP_HDR_LEN 8
 #define V4_FRONT (OMNI_IPV4_HDR_LEN + ICMP_HDR_LEN)
 #define V6_FRONT (OMNI_IPV6_HDR_LEN + ICMP_HDR_LEN)
 /* An error with what it quotes. */
 #define V4_ERROR_MAX 576
 #define V6_ERROR_MAX IPV6_MTU_MIN
 #define TOS_INTERNETWORK_CONTROL 0xc0
-#define EXTENSIONS_MAX 8
 
 enum {
 	V4_ECHO_REPLY = 0,
@@ -54,64 +52,6 @@ static const struct say v6_says[] = {
 	[ICMP_POLICY] = {V6_UNREACHABLE, 1}, /* administratively prohibited */
 	[ICMP_TOO_BIG] = {V6_TOO_BIG, 0},
 };
-
-/* What a packet carries, as far as it can be seen. */
-struct content {
-	uint8_t proto;
-	bool known;    /* proto and at; else the headers go on too long, or break off */
-	bool readable; /* its first bytes are there */
-	bool fragment; /* a part of something */
-	bool later;    /* and not its first one */
-	uint32_t at;   /* where it begins */
-};
-
-static void look_in_v4(struct content *c, const uint8_t *ip)
-{
-	uint16_t frag = omni_load_be16(ip + 6);
-
-	*c = (struct content){
-		.proto = ip[9],
-		.known = true,
-		.fragment = (frag & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET)) != 0,
-		.later = (frag & IPV4_OFFSET) != 0,
-		.at = v4_header_len(ip),
-	};
-}
-
-/* Behind hop-by-hop and destination options and a fragment's header. */
-static void look_in_v6(struct content *c, const uint8_t *ip, uint32_t len)
-{
-	*c = (struct content){.proto = ip[6], .at = OMNI_IPV6_HDR_LEN};
-	for (unsigned int i = 0; i < EXTENSIONS_MAX; i++) {
-		const uint8_t *h = ip + c->at;
-
-		if (c->proto != 0 && c->proto != 60 && c->proto != 44) {
-			c->known = true;
-			return;
-		}
-		if (c->at + 8 > len)
-			return;
-		if (c->proto == 44) {
-			c->fragment = true;
-			c->later |= (omni_load_be16(h + 2) & 0xfff8) != 0;
-			c->at += 8;
-		} else {
-			c->at += (h[1] + 1U) * 8;
-		}
-		c->proto = h[0];
-	}
-}
-
-static void look_in(struct content *c, struct rte_mbuf *m)
-{
-	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
-
-	if (is_v6(ip))
-		look_in_v6(c, ip, rte_pktmbuf_data_len(m));
-	else
-		look_in_v4(c, ip);
-	c->readable = c->known && c->at + ICMP_HDR_LEN <= rte_pktmbuf_data_len(m);
-}
 
 static bool is_icmp(const struct content *c, bool v6)
 {
@@ -372,7 +312,7 @@ static bool answer(struct omni_worker *w, struct rte_mbuf *m, enum icmp_cause ca
 
 	if (l3 == NULL)
 		return false;
-	look_in(&c, m);
+	omni_node_look_in(&c, m);
 	if (cause == ICMP_SELF)
 		return serve(w, m, l3, &c);
 	return tell(w, m, l3, &c, v6 ? v6_says[cause] : v4_says[cause], mtu);

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* What route has to know of a destination: to a peer, or with which link header to a port. */
+#include "way.h"
+
+static void to_peer_way(const struct omni_worker *w, struct way *way)
+{
+	struct omni_peer *peer = peer_get(w, omni_dest_index(way->dest), omni_dest_gen(way->dest));
+	const struct omni_path *path;
+	struct omni_keypair *kp;
+
+	if (unlikely(peer == NULL || peer->cluster != way->cluster))
+		return;
+	way->peer = peer;
+	kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
+	path = atomic_load_explicit(&peer->path, memory_order_acquire);
+	if (unlikely(kp == NULL || path == NULL ||
+		     (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0))
+		return;
+	way->kp = kp;
+	way->most = room_for(path, kp);
+	if (way->l3->mtu != 0)
+		way->most = OMNI_MIN(way->most, way->l3->mtu);
+}
+
+static void to_mac(const struct omni_worker *w, struct way *way, uint32_t id, const uint8_t *mac)
+{
+	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
+
+	if (unlikely(port == NULL || domain_of_port(w, port->id) != way->cluster))
+		return;
+	way->port = port;
+	way->raw = port->info.raw_ip;
+	way->most = port->info.mtu;
+	for (unsigned int v6 = 0; v6 < 2; v6++) {
+		memcpy(way->link[v6] + 2, mac != NULL ? mac : port->info.l3_mac, 6);
+		memcpy(way->link[v6] + 8, port->info.l3_mac, 6);
+		omni_store_be16(way->link[v6] + 14, v6 != 0 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4);
+	}
+}
+
+/* Without a link layer there are no neighbours: whoever it is, is there. */
+static void to_link_way(const struct omni_worker *w, struct way *way)
+{
+	uint32_t id = omni_dest_index(way->dest);
+	const struct omni_port *port = id < OMNI_PORTS_MAX ? port_get(w, (uint16_t)id) : NULL;
+
+	if (port != NULL && port->generation == omni_dest_gen(way->dest) && port->info.raw_ip)
+		to_mac(w, way, id, NULL);
+}
+
+static void to_host_way(const struct omni_worker *w, struct way *way)
+{
+	const struct omni_adjacency *host = omni_fib_adjacency(w->conf.fib, way->dest);
+
+	if (likely(host != NULL))
+		to_mac(w, way, host->port, host->mac);
+}
+
+void omni_node_find_way(const struct omni_worker *w, struct way *way)
+{
+	switch (omni_dest_kind(way->dest)) {
+	case OMNI_DEST_PEER:
+		to_peer_way(w, way);
+		break;
+	case OMNI_DEST_PORT:
+		to_link_way(w, way);
+		break;
+	case OMNI_DEST_HOST:
+		to_host_way(w, way);
+		break;
+	default:
+		break;
+	}
+}
