@@ -153,6 +153,8 @@ static int identity_obtain(struct gateway *gw, struct omni_err *err)
 	} else {
 		rc = omni_identity_load(&gw->identity, config->identity, err);
 	}
+	if (rc == 0)
+		omni_config_drop_own(config, &gw->identity.dh.public);
 	if (rc == 0 && !gw->identity.has_sign)
 		rc = omni_config_check_wireguard(config, err);
 	return rc;

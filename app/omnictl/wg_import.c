@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <omni_identity.h>
 #include <omni_secret.h>
 #include <omni_wg_quick.h>
 
@@ -223,6 +224,15 @@ static enum exit_status print_all(const struct omni_config *config)
 	return fflush(stdout) == 0 ? EXIT_OK : EXIT_REFUSED;
 }
 
+static void drop_own(struct omni_config *config)
+{
+	struct omni_identity id;
+
+	if (omni_identity_from_wireguard(&id, &config->key) == 0)
+		omni_config_drop_own(config, &id.dh.public);
+	omni_identity_wipe(&id);
+}
+
 enum exit_status wg_import(const char *path, const char *dir)
 {
 	struct omni_config *config = NULL;
@@ -238,6 +248,7 @@ enum exit_status wg_import(const char *path, const char *dir)
 		fprintf(stderr, "omnictl: %s\n", err.text);
 		return EXIT_REFUSED;
 	}
+	drop_own(config);
 	status = dir != NULL ? write_all(dir, config) : print_all(config);
 	for (unsigned int i = 0; i < config->n_warnings; i++)
 		fprintf(stderr, "omnictl: %s\n", config->warnings[i]);

@@ -256,6 +256,13 @@ void omni_config_wipe_secrets(struct omni_config *config);
 int omni_config_check_wireguard(const struct omni_config *config,
 				struct omni_err *err) OMNI_MUST_CHECK;
 
+/*
+ * Leave out the peers with our own key, as WireGuard does, so that one list of peers may serve all
+ * boxes of a network; each with a warning. Where it did not come from a file of wg-quick's
+ * (has_key) nothing happens.
+ */
+void omni_config_drop_own(struct omni_config *config, const struct omni_key *own);
+
 /* Wipe every secret and free. NULL is fine. */
 void omni_config_free(struct omni_config *config);
 

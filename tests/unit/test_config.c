@@ -546,9 +546,9 @@ static void inline_secrets_in_open_files_are_warned_about(void **state)
 
 static void examples_are_good(void **state)
 {
-	static const char *const names[] = {"fleet.example.yaml", "examples/two-site-a.yaml",
-					    "examples/two-site-b.yaml",
-					    "examples/static-peers.yaml"};
+	static const char *const names[] = {
+		"fleet.example.yaml", "examples/two-site-a.yaml", "examples/two-site-b.yaml",
+		"examples/static-peers.yaml", "examples/wireguard.yaml"};
 	struct omni_config *config;
 	struct omni_err err;
 

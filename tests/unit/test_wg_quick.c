@@ -267,6 +267,29 @@ static void a_gateway_follows_from_it(void **state)
 	omni_config_free(config);
 }
 
+/* One list of peers for all boxes of a network. */
+static void a_peer_with_our_own_key_is_left_out(void **state)
+{
+	struct omni_wg_quick *wg = parse(full);
+	struct omni_config *config;
+	struct omni_err err;
+	struct omni_key own;
+
+	(void)state;
+	own = wg->peers[0].key;
+	config = omni_config_from_wg_quick(wg, "/etc/wireguard/wg0.conf", &err);
+	omni_wg_quick_free(wg);
+	assert_non_null(config);
+	omni_config_drop_own(config, &own);
+	assert_int_equal(config->clusters[0].n_peers, 1);
+	assert_string_equal(config->clusters[0].peers[0].name, "phone");
+	assert_string_equal(config->warnings[config->n_warnings - 1],
+			    "peer office is left out: its key is this box's own");
+	omni_config_drop_own(config, &own);
+	assert_int_equal(config->clusters[0].n_peers, 1);
+	omni_config_free(config);
+}
+
 /* Cut at every byte, and with every byte changed: an answer, never a crash or a leak. */
 static void damaged_files_do_no_harm(void **state)
 {
@@ -325,6 +348,7 @@ int main(void)
 		cmocka_unit_test(names_come_from_comments),
 		cmocka_unit_test(bad_files_are_told_where_and_why),
 		cmocka_unit_test(a_gateway_follows_from_it),
+		cmocka_unit_test(a_peer_with_our_own_key_is_left_out),
 		cmocka_unit_test(damaged_files_do_no_harm),
 		cmocka_unit_test(open_files_are_warned_about),
 	};
