@@ -24,9 +24,11 @@ struct tos_policy {
 	uint8_t copy, fixed;
 };
 
-/* l3: NULL where nothing is copied. */
-static inline struct tos_policy tos_policy(const struct omni_l3 *l3)
+/* Of a cluster; of one that is not L3, nothing. */
+static inline struct tos_policy tos_policy(const struct omni_worker *w, uint16_t cluster)
 {
+	const struct omni_l3 *l3 =
+		w->conf.fib != NULL ? omni_fib_cluster(w->conf.fib, cluster) : NULL;
 	struct tos_policy p = {0};
 
 	if (l3 == NULL)
