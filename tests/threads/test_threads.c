@@ -532,12 +532,69 @@ static void a_shared_lane_counts_on(void **state)
 	assert_int_equal(shared.bytes, 10 * WORKERS * TAKEN);
 }
 
+/* ---- WireGuard's one lane, from which control and workers take runs ---- */
+
+#define SENDERS 4
+#define RUNS_TAKEN 4000
+/* More than is there: the last ones are refused. */
+#define LEFT (SENDERS * RUNS_TAKEN * 16)
+
+static struct omni_lane_tx counter;
+static _Atomic uint8_t numbers[LEFT + 64];
+static _Atomic unsigned int refused, beyond;
+
+/* As encap_prepare does: a look, a take, another look. */
+static void *take_runs(void *arg)
+{
+	const uint64_t begin = OMNI_WG_REJECT_AFTER_MESSAGES - LEFT;
+	uint32_t len = 1 + (uint32_t)(uintptr_t)arg * 7;
+
+	for (unsigned int i = 0; i < RUNS_TAKEN; i++, len = len * 5 % 64 + 1) {
+		uint64_t first = __atomic_load_n(&counter.sequence, __ATOMIC_RELAXED);
+
+		if (!omni_lane_has_run(first, len)) {
+			atomic_fetch_add(&refused, 1);
+			continue;
+		}
+		first = omni_lane_take_run(&counter, len);
+		if (!omni_lane_has_run(first, len)) {
+			atomic_fetch_add(&beyond, 1);
+			continue;
+		}
+		for (uint32_t at = 0; at < len; at++)
+			atomic_fetch_add(&numbers[first - begin + at], 1);
+	}
+	return NULL;
+}
+
+static void runs_never_repeat(void **state)
+{
+	pthread_t t[SENDERS];
+	unsigned int taken = 0;
+
+	(void)state;
+	counter.sequence = OMNI_WG_REJECT_AFTER_MESSAGES - LEFT;
+	for (uintptr_t i = 0; i < SENDERS; i++)
+		spawn(&t[i], take_runs, (void *)i);
+	for (unsigned int i = 0; i < SENDERS; i++)
+		pthread_join(t[i], NULL);
+	for (unsigned int at = 0; at < LEFT + 64; at++) {
+		assert_true(numbers[at] <= 1);
+		taken += numbers[at];
+	}
+	assert_true(taken > LEFT - 64 * (1 + SENDERS) && taken <= LEFT);
+	assert_true(refused > 0 && beyond <= SENDERS);
+	/* Far from coming round. */
+	assert_true(counter.sequence < OMNI_WG_REJECT_AFTER_MESSAGES + 64 * SENDERS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_inbox_loses_nothing), cmocka_unit_test(events_arrive_whole),
 		cmocka_unit_test(keys_and_paths_change),  cmocka_unit_test(a_lane_is_claimed_once),
 		cmocka_unit_test(addresses_come_and_go),  cmocka_unit_test(a_shared_lane_counts_on),
+		cmocka_unit_test(runs_never_repeat),
 	};
 
 	if (omni_crypto_init() != 0)
