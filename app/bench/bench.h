@@ -33,6 +33,7 @@ struct bench_options {
 	unsigned int peers;  /* with live sessions, in turn */
 	unsigned int workers;
 	unsigned int routes; /* of an L3 cluster; 0: it is of Ethernet */
+	bool wireguard;	     /* its dialect, with routes alone */
 };
 
 /*
@@ -43,7 +44,7 @@ struct bench_result {
 	enum bench_op op;
 	unsigned int cipher; /* 0 for forward */
 	unsigned int size;   /* bytes, or BENCH_IMIX; with routes without Ethernet's header */
-	bool bundles, v6;
+	bool bundles, v6, wireguard;
 	unsigned int datagrams; /* that all frames of a pass were in */
 	unsigned int runs, peers, hosts, flows, workers, routes;
 	double mpps, gbps, cycles_per_frame;
@@ -85,9 +86,14 @@ int bench_datapath(const struct bench_options *o);
 unsigned int bench_size(unsigned int size, unsigned int i);
 double bench_size_mean(unsigned int size);
 
-/* The operation on a message of len bytes behind the data header at h, in place. */
+/*
+ * The operation on a message of len bytes behind the data header at h, in place; and the same in
+ * WireGuard's dialect.
+ */
 void bench_set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
 		  unsigned int len);
+void bench_set_op_wg(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
+		     unsigned int len);
 
 /* ---- Report ---- */
 

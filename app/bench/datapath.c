@@ -212,6 +212,7 @@ static int run_rig(const struct bench_options *o, unsigned int cipher, bool larg
 				.size = size,
 				.bundles = r->bundles,
 				.v6 = r->v6,
+				.wireguard = r->wireguard,
 				.peers = r->n_peers,
 				.hosts = r->hosts,
 				.flows = r->flows,
@@ -244,6 +245,8 @@ static int run_all(const struct bench_options *o, struct bench_report *report)
 
 	for (unsigned int cipher = 0; rc == 0 && cipher < OMNI_CIPHER_COUNT; cipher++) {
 		if (o->bundles && cipher == 0)
+			continue;
+		if (o->wireguard && cipher != OMNI_CIPHER_CHACHAPOLY)
 			continue;
 		if (cipher == 0 ? o->op >= 0 && o->op != BENCH_FORWARD : o->op == BENCH_FORWARD)
 			continue;

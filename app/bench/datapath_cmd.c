@@ -41,6 +41,8 @@ static void usage(FILE *out)
 		"                    before it\n"
 		"  --routes N        an L3 cluster with N routes (1 to 100000): random hosts, to or\n"
 		"                    from which packets go in turn; sizes are then those of IP\n"
+		"  --wireguard       sessions of an L3 cluster in WireGuard's dialect: one lane, and\n"
+		"                    padding; seal and open alone, by one worker\n"
 		"  --bundles         short frames share datagrams, over paths of 1500 bytes; seal\n"
 		"                    and open alone\n"
 		"  --workers N       N workers on as many CPUs at once, each on its lane of every\n"
@@ -63,6 +65,9 @@ static int set_option(struct bench_options *o, int c, const char *value)
 		return 0;
 	case 'b':
 		o->bundles = true;
+		return 0;
+	case 'g':
+		o->wireguard = true;
 		return 0;
 	case '6':
 		o->v6 = true;
@@ -100,19 +105,13 @@ static int set_option(struct bench_options *o, int c, const char *value)
 static int parse(const struct command_line *line, struct bench_options *o, bool *help)
 {
 	static const struct option options[] = {
-		{"json", no_argument, NULL, 'j'},
-		{"quick", no_argument, NULL, 'q'},
-		{"bundles", no_argument, NULL, 'b'},
-		{"op", required_argument, NULL, 'o'},
-		{"cipher", required_argument, NULL, 'c'},
-		{"size", required_argument, NULL, 's'},
-		{"flows", required_argument, NULL, 'f'},
-		{"peers", required_argument, NULL, 'p'},
-		{"workers", required_argument, NULL, 'w'},
-		{"ipv6", no_argument, NULL, '6'},
-		{"routes", required_argument, NULL, 'r'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"json", no_argument, NULL, 'j'},	   {"quick", no_argument, NULL, 'q'},
+		{"bundles", no_argument, NULL, 'b'},	   {"op", required_argument, NULL, 'o'},
+		{"cipher", required_argument, NULL, 'c'},  {"size", required_argument, NULL, 's'},
+		{"flows", required_argument, NULL, 'f'},   {"peers", required_argument, NULL, 'p'},
+		{"workers", required_argument, NULL, 'w'}, {"ipv6", no_argument, NULL, '6'},
+		{"routes", required_argument, NULL, 'r'},  {"wireguard", no_argument, NULL, 'g'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	int c, rc = 0;
 
@@ -125,6 +124,11 @@ static int parse(const struct command_line *line, struct bench_options *o, bool 
 	}
 	if (rc == 0 && !*help && optind != line->argc)
 		return command_bad("word", line->argv[optind], "nothing there");
+	if (rc == 0 && o->wireguard &&
+	    (o->workers > 1 || o->op == BENCH_FORWARD || o->cipher == OMNI_CIPHER_AESGCM))
+		return command_bad("--wireguard", "", "seal or open by one worker, chachapoly");
+	if (rc == 0 && o->wireguard && o->routes == 0)
+		o->routes = o->peers;
 	if (rc == 0 && o->routes > 0 && o->bundles)
 		return command_bad("--bundles", "", "one of --bundles and --routes");
 	if (rc == 0 && o->routes > 0 && o->routes < o->peers)

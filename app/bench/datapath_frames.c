@@ -42,6 +42,27 @@ void bench_set_op(struct omni_aead_op *op, const struct omni_aead_key *key, uint
 			   h + offsetof(struct omni_data_hdr, sequence));
 }
 
+void bench_set_op_wg(struct omni_aead_op *op, const struct omni_aead_key *key, uint8_t *h,
+		     unsigned int len)
+{
+	static const uint8_t zeros[4];
+
+	*op = (struct omni_aead_op){
+		.key = key,
+		.src = h + OMNI_WG_DATA_HDR_LEN,
+		.dst = h + OMNI_WG_DATA_HDR_LEN,
+		.tag = h + OMNI_WG_DATA_HDR_LEN + len,
+		.len = len,
+	};
+	omni_aead_op_nonce(op, zeros, h + offsetof(struct omni_wg_data_hdr, counter));
+}
+
+/* Of WireGuard's packets, with their padding. */
+static unsigned int padded(unsigned int len)
+{
+	return (len + OMNI_WG_PADDING - 1) / OMNI_WG_PADDING * OMNI_WG_PADDING;
+}
+
 /* A frame at eth: from the host whose turn it is, or to it. */
 static void put_frame(const struct bench_worker *w, enum bench_op op, uint8_t *eth)
 {
@@ -129,6 +150,26 @@ static void put_datagram(struct bench_worker *w, unsigned int peer, struct rte_m
 			(uint16_t)(len + OMNI_DATA_OVERHEAD), 0);
 }
 
+/* The same in WireGuard's dialect. */
+static void put_datagram_wg(struct bench_worker *w, unsigned int peer, struct rte_mbuf *m,
+			    struct omni_aead_op *op)
+{
+	const struct bench_peer *p = &w->rig->peer[peer];
+	unsigned int was = rte_pktmbuf_data_len(m), len = padded(was);
+	struct omni_wg_data_hdr *h =
+		rte_pktmbuf_mtod_offset(m, struct omni_wg_data_hdr *, -(int)sizeof(*h));
+
+	memset(rte_pktmbuf_append(m, (uint16_t)(len - was + OMNI_TAG_LEN)), 0, len - was);
+	memset(h, 0, sizeof(*h));
+	h->type = OMNI_TYPE_WG_DATA;
+	omni_store_le32(h->receiver, (uint32_t)p->key->local_id);
+	omni_store_le64(h->counter, w->sequence[peer]++);
+	bench_set_op_wg(op, p->key->rx_key, (uint8_t *)h, len);
+	rte_pktmbuf_prepend(m, (uint16_t)(sizeof(*h) + p->far_path.hdr_len));
+	omni_path_write(&p->far_path, rte_pktmbuf_mtod(m, uint8_t *),
+			(uint16_t)(len + OMNI_WG_DATA_OVERHEAD), 0);
+}
+
 /* Buffers out of the pool, or back. */
 static void hold(struct bench_worker *w, unsigned int n)
 {
@@ -151,8 +192,11 @@ static unsigned int fill(struct bench_worker *w, enum bench_op op, unsigned int 
 		frames = put_frames(w, op, w->m[n], size, i, bundle);
 		if (op != BENCH_OPEN)
 			continue;
-		put_datagram(w, w->peer_of[n], w->m[n], &ops[in_op++],
-			     bundle && bench_size(size, i) <= OMNI_NODE_BUNDLE_FRAME_MAX);
+		if (w->rig->wireguard)
+			put_datagram_wg(w, w->peer_of[n], w->m[n], &ops[in_op++]);
+		else
+			put_datagram(w, w->peer_of[n], w->m[n], &ops[in_op++],
+				     bundle && bench_size(size, i) <= OMNI_NODE_BUNDLE_FRAME_MAX);
 		if (in_op == OMNI_NODE_BURST || i + frames == BENCH_BUFFERS) {
 			omni_aead_seal_burst(w->far_aead, ops, in_op);
 			in_op = 0;
@@ -182,7 +226,12 @@ static void bare_op(struct bench_worker *w, enum bench_op op, unsigned int i,
 	uint8_t *data = rte_pktmbuf_mtod_offset(w->m[i], uint8_t *, link);
 	unsigned int len = rte_pktmbuf_data_len(w->m[i]) - link;
 
-	if (op == BENCH_OPEN)
+	if (w->rig->wireguard && op == BENCH_OPEN)
+		bench_set_op_wg(out, p->key->rx_key, data + p->far_path.hdr_len,
+				len - p->far_path.hdr_len - OMNI_WG_DATA_OVERHEAD);
+	else if (w->rig->wireguard)
+		bench_set_op_wg(out, p->key->tx_key, data - OMNI_WG_DATA_HDR_LEN, padded(len));
+	else if (op == BENCH_OPEN)
 		bench_set_op(out, p->key->rx_key, data + p->far_path.hdr_len,
 			     len - p->far_path.hdr_len - OMNI_DATA_OVERHEAD);
 	else

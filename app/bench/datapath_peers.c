@@ -66,14 +66,17 @@ static bool add_peer(struct bench_rig *r, unsigned int number)
 static bool add_session(struct bench_rig *r, struct bench_peer *p, unsigned int cipher)
 {
 	struct omni_key rx, tx;
+	uint16_t lanes = r->wireguard ? 1 : (uint16_t)(r->n_workers + 1);
 	const struct omni_keypair_conf conf = {
-		.local_id = omni_sessions_reserve(r->sessions),
-		.remote_id = UINT64_C(1) << 63 | p->pub->index,
+		.local_id = r->wireguard ? omni_sessions_reserve_wg(r->sessions)
+					 : omni_sessions_reserve(r->sessions),
+		.remote_id = r->wireguard ? p->pub->index + 1 : UINT64_C(1) << 63 | p->pub->index,
+		.dialect = r->wireguard ? OMNI_DIALECT_WIREGUARD : OMNI_DIALECT_OMNI,
 		.peer = p->pub->index,
 		.peer_gen = p->pub->generation,
 		.cluster = BENCH_DOMAIN,
-		.lanes_tx = (uint16_t)(r->n_workers + 1),
-		.lanes_rx = (uint16_t)(r->n_workers + 1),
+		.lanes_tx = lanes,
+		.lanes_rx = lanes,
 		.frame_max = BENCH_MTU,
 		.cipher = (uint8_t)cipher,
 		.confirmed = true,
@@ -139,6 +142,7 @@ bool bench_peers_create(struct bench_rig *r, unsigned int cipher, const struct b
 	r->flows = o->flows;
 	r->bundles = o->bundles;
 	r->v6 = o->v6;
+	r->wireguard = o->wireguard;
 	atomic_store(&r->bridges->at[BENCH_DOMAIN].bundles, o->bundles);
 	r->n_peers = o->peers;
 	r->routes = o->routes;

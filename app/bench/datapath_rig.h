@@ -72,7 +72,7 @@ struct bench_rig {
 	unsigned int routes; /* 0: the cluster is of Ethernet */
 	omni_dest far_link;  /* with routes: the host on local port 1's link */
 
-	bool bundles, v6;
+	bool bundles, v6, wireguard;
 	enum bench_op op; /* of the running pass, and the frames' size */
 	unsigned int size;
 	unsigned int running;	     /* workers that take part in it */

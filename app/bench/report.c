@@ -30,10 +30,11 @@ static void json_result(const struct bench_result *r)
 
 	printf("{\"op\":\"%s\",\"cipher\":\"%s\",\"frames\":\"%s\",\"size\":%.0f,\"peers\":%u,"
 	       "\"hosts\":%u,\"flows\":%u,\"bundles\":%s,\"ipv6\":%s,"
-	       "\"datagrams\":%u,\"routes\":%u,",
+	       "\"datagrams\":%u,\"routes\":%u,\"dialect\":\"%s\",",
 	       bench_op_name(r->op), omni_cipher_name(r->cipher), frames_name(frames, r->size),
 	       bench_size_mean(r->size), r->peers, r->hosts, r->flows,
-	       r->bundles ? "true" : "false", r->v6 ? "true" : "false", r->datagrams, r->routes);
+	       r->bundles ? "true" : "false", r->v6 ? "true" : "false", r->datagrams, r->routes,
+	       r->wireguard ? "wireguard" : "omni");
 	printf("\"workers\":%u,", r->workers);
 	if (r->one_mpps > 0)
 		printf("\"one_mpps\":%.3f,\"ratio_to_one\":%.3f,", r->one_mpps,
@@ -79,8 +80,9 @@ static void table_row(const struct bench_result *r)
 	char frames[8];
 
 	printf("%-8s %-11s %5s %6u %6u %7u %8.2f %6.1f%% %8.2f %8.1f ", bench_op_name(r->op),
-	       omni_cipher_name(r->cipher), frames_name(frames, r->size), r->peers, r->routes,
-	       r->workers, r->mpps, spread(r) * 100, r->gbps, r->cycles_per_frame);
+	       r->wireguard ? "wireguard" : omni_cipher_name(r->cipher),
+	       frames_name(frames, r->size), r->peers, r->routes, r->workers, r->mpps,
+	       spread(r) * 100, r->gbps, r->cycles_per_frame);
 	if (r->aead_gbps > 0)
 		printf("%10.2f %6.2f ", r->aead_gbps, r->ratio);
 	else

@@ -108,12 +108,14 @@ def test_datapath_in_its_own_form(verdict):
 
 def test_datapath_rows_of_one_size_are_told_apart(saved):
     kinds = [{}, {"peers": 100}, {"bundles": True}, {"ipv6": True}, {"frames": "imix"},
-             {"workers": 2}, {"routes": 1}, {"routes": 100000, "peers": 7}]
+             {"workers": 2}, {"routes": 1}, {"routes": 100000, "peers": 7},
+             {"routes": 1, "dialect": "wireguard"}]
     run = {"results": [dict(datapath(20.0, 0.8)["results"][0], **k) for k in kinds]}
     assert list(check.read(saved("run.json", run))["rows"]) == [
         "seal/aesgcm/64 B", "seal/aesgcm/64 B/100 peers", "seal/aesgcm/64 B/bundles",
         "seal/aesgcm/64 B/IPv6", "seal/aesgcm/imix", "seal/aesgcm/64 B/2 workers",
-        "seal/aesgcm/64 B/1 routes", "seal/aesgcm/64 B/7 peers/100000 routes"]
+        "seal/aesgcm/64 B/1 routes", "seal/aesgcm/64 B/7 peers/100000 routes",
+        "seal/aesgcm/64 B/1 routes/WireGuard"]
 
 
 def test_datapath_forward_has_no_limit(verdict):

@@ -61,6 +61,19 @@ def test_packets_of_an_l3_cluster_come_through(routes):
         scale.bench("datapath", "--routes", "5", "--peers", "6")
 
 
+@pytest.mark.skipif(not BUILT, reason="no release build: OMNI_BUILD names it")
+@pytest.mark.parametrize("peers", [1, 300])
+def test_packets_in_wireguards_dialect_come_through(peers):
+    for size in ("64", "1420"):
+        run = json.loads(scale.bench("datapath", "--wireguard", "--peers", str(peers), "--quick",
+                                     "--json", "--size", size))
+        assert [(r["op"], r["cipher"], r["dialect"]) for r in run["results"]] == [
+            (op, "chachapoly", "wireguard") for op in ("seal", "open")]
+        assert all(r["mpps"] > 0 and r["ratio"] > 0 for r in run["results"])
+    with pytest.raises(lab.BenchError, match="one worker"):
+        scale.bench("datapath", "--wireguard", "--workers", "2")
+
+
 def test_more_workers_than_cpus_are_refused():
     with pytest.raises(lab.BenchError, match="CPUs are wanted"):
         scale.bench("datapath", "--workers", str(os.cpu_count() + 1))

@@ -18,6 +18,7 @@ def datapath_rows(results):
         parts += [f"{r[k]} {k}" for k in ("peers", "workers") if r.get(k, 1) != 1]
         parts += [f"{r['routes']} routes"] if r.get("routes") else []
         parts += ["bundles"] if r.get("bundles") else []
+        parts += ["WireGuard"] if r.get("dialect") == "wireguard" else []
         parts += ["IPv6"] if r.get("ipv6") else []
         yield {"name": "/".join(parts), "unit": "Mpps", "better": "higher", "value": r["mpps"],
                "ratio": r["ratio"] or None}

@@ -17,18 +17,24 @@ SIZES = ("64", "512", "1420")
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 920, 170, 830, 18, 9, 64
 
 
+def wireguard(row):
+    return row.get("dialect") == "wireguard"
+
+
 def pick(results):
-    """The rows that are shown: one peer, no bundles, a few sizes; forwarding at the first one."""
+    """The rows that are shown: one peer, no bundles, a few sizes; forwarding at the first one. Of
+    L3 clusters those of WireGuard's dialect."""
     def shown(r):
         plain = r.get("peers", 1) == 1 and r.get("workers", 1) == 1 and not r.get("bundles") \
-            and not r.get("routes")
+            and (not r.get("routes") or wireguard(r) and r["routes"] == 1)
         sizes = SIZES[:1] if r["op"] == "forward" else SIZES
         return plain and not r.get("ipv6") and r["frames"] in sizes
     return [r for r in results if shown(r)]
 
 
 def title(row):
-    cipher = "" if row["op"] == "forward" else f"{row['cipher']}, "
+    name = "WireGuard" if wireguard(row) else row["cipher"]
+    cipher = "" if row["op"] == "forward" else f"{name}, "
     return f"{row['op']}, {cipher}{row['frames']} B"
 
 
