@@ -12,10 +12,13 @@
 #include <cmocka.h>
 #include <rte_mbuf.h>
 
+#include <omni_clock.h>
 #include <omni_drivers.h>
 #include <udp.h>
 
 #include "eal.h"
+
+#define WINDOW_NS (OMNI_NS_PER_S / 10) /* of the filter's count */
 
 static struct rte_mempool *pool;
 static struct omni_port_table table;
@@ -190,6 +193,8 @@ static void floods_of_handshakes_are_thinned_out(void **state)
 {
 	struct udp_filter *filter = udp_filter_open();
 	cpu_set_t one, all;
+	bool flooded = false;
+	unsigned int tries;
 	uint16_t from;
 	int fd = free_socket(&from);
 
@@ -204,10 +209,25 @@ static void floods_of_handshakes_are_thinned_out(void **state)
 	/* As many as an honest reconnect may make, of one address. */
 	assert_int_equal(flood_from(fd, 2, MANY / 4), MANY / 4);
 	assert_int_equal(counter("rx_flood_limited"), 0);
-	/* Then too many: each source is heard once. */
-	assert_in_range(flood_from(fd, 2, 3 * MANY), MANY / 2, MANY + 1);
-	assert_in_range(counter("rx_flood_limited"), 2 * MANY - 1, 3 * MANY);
-	assert_int_equal(flood_from(fd, 3, 100), 1);
+	/* Then too many: each source is heard once. On a busy machine that may last too long. */
+	for (tries = 0; tries < 20 && !flooded; tries++) {
+		uint64_t began, limited = counter("rx_flood_limited");
+		unsigned int first, second;
+
+		usleep(250000); /* so that a window begins */
+		began = omni_clock_boot_ns();
+		first = flood_from(fd, 2, 3 * MANY);
+		second = flood_from(fd, 3, 100);
+		limited = counter("rx_flood_limited") - limited;
+		flooded = omni_clock_boot_ns() - began < WINDOW_NS;
+		if (!flooded)
+			continue;
+		assert_in_range(first, MANY / 2, MANY + 1);
+		assert_in_range(limited, 2 * MANY - 1, 3 * MANY + 100);
+		assert_int_equal(second, 1);
+	}
+	if (!flooded)
+		skip();
 	/* Data passes. */
 	for (int i = 0; i < 10; i++)
 		throw_from(fd, 2, WG_DATA);
