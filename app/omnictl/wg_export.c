@@ -123,7 +123,10 @@ static void default_allowed(struct peer *p)
 	}
 	list = json_object_get(json_object_get(json_object_get(p->config, "clusters"), p->cluster),
 			       "addresses");
-	json_array_foreach(list, i, item) add_subnet(p, json_string_value(item));
+	json_array_foreach(list, i, item)
+	{
+		add_subnet(p, json_string_value(item));
+	}
 }
 
 /* ---- Addresses ---- */

@@ -86,7 +86,7 @@ static int fill(struct view *v, struct interface *in)
 	in->name = host_interface(v->config, in->cluster);
 	in->key = text_of(v->status, "identity", "(none)");
 	in->listen = (int)number_of(v->status, "listen");
-	in->peers = calloc(json_array_size(v->peers) + 1, sizeof(*in->peers));
+	in->peers = calloc(json_array_size(v->peers) + 1, sizeof(const json_t *));
 	if (in->peers == NULL)
 		return -1;
 	json_array_foreach(v->peers, i, peer)
@@ -96,7 +96,7 @@ static int fill(struct view *v, struct interface *in)
 			in->peers[in->n_peers++] = peer;
 	}
 	if (in->n_peers > 1)
-		qsort(in->peers, in->n_peers, sizeof(*in->peers), newer_first);
+		qsort(in->peers, in->n_peers, sizeof(const json_t *), newer_first);
 	return 0;
 }
 
@@ -113,8 +113,9 @@ static int find_interfaces(struct view *v)
 		if (strcmp(text_of(cluster, "mode", ""), "l3") != 0)
 			continue;
 		v->list[v->n].cluster = name;
-		if (fill(v, &v->list[v->n++]) != 0)
+		if (fill(v, &v->list[v->n]) != 0)
 			return -1;
+		v->n++;
 	}
 	return 0;
 }
@@ -153,7 +154,9 @@ static void print_allowed(const json_t *peer, const char *between)
 	size_t i;
 
 	json_array_foreach(list, i, item)
+	{
 		printf("%s%s", i > 0 ? between : "", json_string_value(item));
+	}
 	if (json_array_size(list) == 0)
 		printf("(none)");
 }
@@ -331,6 +334,12 @@ static void print_names(const struct view *v)
 		printf("\n");
 }
 
+static bool is_called(const struct interface *in, const char *which)
+{
+	return (in->name != NULL && strcmp(in->name, which) == 0) ||
+	       (in->cluster != NULL && strcmp(in->cluster, which) == 0);
+}
+
 /* How many were printed. */
 static size_t print_view(const struct view *v, const char *which, const struct word *word)
 {
@@ -340,7 +349,7 @@ static size_t print_view(const struct view *v, const char *which, const struct w
 	for (size_t i = 0; i < v->n; i++) {
 		const struct interface *in = &v->list[i];
 
-		if (!all && strcmp(in->name, which) != 0 && strcmp(in->cluster, which) != 0)
+		if (!all && !is_called(in, which))
 			continue;
 		if (word != NULL) {
 			print_word(v, in, word, all);

@@ -37,7 +37,7 @@ const char *wg_text_ago(char out[WG_TEXT_LEN], uint64_t seconds)
 	size_t len;
 
 	if (seconds == 0) {
-		strcpy(out, "Now");
+		snprintf(out, WG_TEXT_LEN, "Now");
 		return out;
 	}
 	len = strlen(wg_text_time(out, seconds));

@@ -135,7 +135,7 @@ static int check_clusters(const struct doc *d, const yaml_node_t *node,
 
 	for (unsigned int i = 0; i < config->n_clusters; i++)
 		n += config->clusters[i].n_addresses;
-	all = calloc(n, sizeof(*all));
+	all = calloc(n + 1, sizeof(*all));
 	if (all == NULL)
 		return omni_fail(d->err, -ENOMEM, "%s: out of memory", d->name);
 	rc = check_names(d, node, config, all);

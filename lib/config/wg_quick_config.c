@@ -92,8 +92,8 @@ struct omni_config *omni_config_from_wg_quick(struct omni_wg_quick *wg, const ch
 		omni_config_free(config);
 		return NULL;
 	}
-	strcpy(config->path, path);
-	strcpy(config->identity, path);
+	memcpy(config->path, path, strlen(path) + 1);
+	memcpy(config->identity, path, strlen(path) + 1);
 	config->has_key = true;
 	config->key = wg->key;
 	config->underlay.listen = wg->listen;

@@ -211,7 +211,7 @@ int wg_finish(struct wg_reader *r)
 		return -EINVAL;
 	if (!r->has_key || omni_is_zero_ct(&wg->key, sizeof(wg->key)))
 		return wg_fail(r, "[Interface] has no PrivateKey, expected one");
-	all = calloc(wg->n_peers + 1, sizeof(*all));
+	all = calloc(wg->n_peers + 1, sizeof(struct omni_config_peer *));
 	if (all == NULL)
 		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
 	for (unsigned int i = 0; i < wg->n_peers; i++)
