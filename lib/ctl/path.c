@@ -124,6 +124,8 @@ void ctl_peer_publish_path(struct omni_ctl *ctl, struct ctl_peer *peer,
 		path = *reflect;
 		rc = 0;
 	}
+	if (rc == 0 && peer->wg != NULL)
+		ctl_path_from(ctl, &path, &peer->wg->local);
 	if (rc == 0) {
 		publish(ctl, peer, &path);
 		return;

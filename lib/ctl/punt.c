@@ -24,10 +24,10 @@ static void handshake(struct omni_ctl *ctl, struct rte_mbuf *m)
 		ctl_hs_cookie(ctl, (const struct omni_cookie_reply *)p);
 		break;
 	case OMNI_CLASS_WG_INITIATION:
-		ctl_wg_initiation(ctl, m, (const struct omni_wg_initiation *)p, &from);
+		ctl_wg_initiation(ctl, m, (const struct omni_wg_initiation *)p, &from, &to);
 		break;
 	case OMNI_CLASS_WG_RESPONSE:
-		ctl_wg_response(ctl, m, (const struct omni_wg_response *)p, &from);
+		ctl_wg_response(ctl, m, (const struct omni_wg_response *)p, &from, &to);
 		break;
 	case OMNI_CLASS_WG_COOKIE:
 		ctl_wg_cookie(ctl, (const struct omni_wg_cookie_reply *)p);

@@ -32,6 +32,22 @@ void ctl_reflect(const struct omni_ctl *ctl, const struct rte_mbuf *m, struct om
 	path->mtu = OMNI_PATH_MTU_DEFAULT;
 }
 
+void ctl_path_from(struct omni_ctl *ctl, struct omni_path *path, const struct omni_ip *ip)
+{
+	struct omni_path was = *path;
+	struct omni_endpoint local;
+
+	omni_path_local(path, &local);
+	if (omni_ip_equal(ip, &local.ip) || omni_ip_is_v4(ip) != omni_ip_is_v4(&local.ip) ||
+	    !ctl_nexthop_is_own(ctl, ip))
+		return;
+	local.ip = *ip;
+	omni_path_build(path, was.hdr + 6, was.hdr, &local, &was.remote);
+	ctl_path_checksum(ctl, path);
+	path->port = was.port;
+	path->mtu = was.mtu;
+}
+
 int ctl_resolve_or_reflect(struct omni_ctl *ctl, const struct omni_endpoint *remote,
 			   const struct rte_mbuf *m, struct omni_path *path)
 {

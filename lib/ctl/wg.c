@@ -31,6 +31,15 @@ const struct omni_key *ctl_wg_shared(const struct omni_ctl *ctl, struct ctl_peer
 	return shared;
 }
 
+void ctl_wg_called(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip)
+{
+	if (omni_ip_equal(&peer->wg->local, ip))
+		return;
+	peer->wg->local = *ip;
+	if (atomic_load(&peer->pub->path) != NULL)
+		ctl_peer_publish_path(ctl, peer, NULL);
+}
+
 struct ctl_peer *ctl_wg_find(struct omni_ctl *ctl, const struct omni_key *key, bool *other)
 {
 	*other = false;

@@ -40,6 +40,7 @@ struct ctl_wg {
 	struct omni_wg_initiation packet;
 	bool unsent;		/* packet waits for the neighbour's address */
 	bool wanted;		/* a handshake waits for the peer's address */
+	struct omni_ip local;	/* of ours, that it called; none: by the routes */
 	struct omni_wg answer;	/* of our newest response: a cookie may answer it */
 	struct omni_key shared; /* X25519 of both static keys; zero before the first handshake */
 	uint64_t handshake_ns;	/* data was sent, and nothing came back */
@@ -74,6 +75,12 @@ static inline uint64_t ctl_wg_jitter(void)
 	return r % CTL_RETRY_JITTER_NS;
 }
 
+/*
+ * It called ip of ours, and is answered from there; none: the routes say from where, as nothing was
+ * heard for long.
+ */
+void ctl_wg_called(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
+
 /* ---- As initiator: wg_initiate.c ---- */
 
 /* Something is to be sent, or a key to be renewed: begin, unless that was done a moment ago. */
@@ -87,20 +94,21 @@ void ctl_wg_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 /* Its name was resolved (or its address configured): n addresses. */
 void ctl_wg_located(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_wg_response(struct omni_ctl *ctl, struct rte_mbuf *m, const struct omni_wg_response *in,
-		     const struct omni_endpoint *from);
+		     const struct omni_endpoint *from, const struct omni_endpoint *to);
 void ctl_wg_cookie(struct omni_ctl *ctl, const struct omni_wg_cookie_reply *in);
 
 /* ---- As responder: wg_respond.c ---- */
 
 void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
-		       const struct omni_wg_initiation *in, const struct omni_endpoint *from);
+		       const struct omni_wg_initiation *in, const struct omni_endpoint *from,
+		       const struct omni_endpoint *to);
 /*
  * Under load: does msg (of len bytes, with a valid mac1) carry the cookie of its sender, within
  * that one's rate? Else it is answered with the cookie, or counted.
  */
 bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *msg, size_t len,
 			const uint8_t sender[4], const uint8_t mac1[OMNI_MAC_LEN],
-			const struct omni_endpoint *from);
+			const struct omni_endpoint *from, const struct omni_endpoint *to);
 
 /* ---- Key slots: wg_slots.c ---- */
 

@@ -73,6 +73,8 @@ static void send_packet(struct omni_ctl *ctl, struct ctl_peer *peer)
 	int rc = ctl_resolve(ctl, &peer->endpoint, &path);
 
 	wg->unsent = rc == -EAGAIN;
+	if (rc == 0)
+		ctl_path_from(ctl, &path, &wg->local);
 	if (rc == 0 && ctl_send_plain(ctl, &path, &wg->packet, sizeof(wg->packet)) == 0)
 		peer->past_tx_bytes += sizeof(wg->packet);
 	else if (rc != 0 && rc != -EAGAIN)
@@ -170,6 +172,7 @@ void ctl_wg_retry(struct omni_ctl *ctl, struct ctl_peer *peer)
 	if (ctl->stopping || !ctl->running)
 		return;
 	if (peer->tries < WG_TRIES_MAX) {
+		ctl_wg_called(ctl, peer, &(struct omni_ip){0});
 		start(ctl, peer);
 		return;
 	}
@@ -203,7 +206,7 @@ void ctl_wg_located(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 static void take_response(struct omni_ctl *ctl, struct ctl_wg *wg,
 			  const struct omni_wg_response *in, struct rte_mbuf *m,
-			  const struct omni_endpoint *from)
+			  const struct omni_endpoint *from, const struct omni_endpoint *to)
 {
 	struct ctl_peer *peer = wg->peer;
 	struct omni_noise_keys keys;
@@ -220,13 +223,14 @@ static void take_response(struct omni_ctl *ctl, struct ctl_wg *wg,
 	ctl_reflect(ctl, m, &reflect);
 	ctl_wg_received(ctl, peer);
 	ctl_peer_set_endpoint(ctl, peer, from, true, &reflect);
+	ctl_wg_called(ctl, peer, &to->ip);
 	if (ctl_wg_slots_add(ctl, peer, &done) < 0)
 		omni_sessions_release(ctl->conf.sessions, done.local_id);
 	omni_wipe(&keys, sizeof(keys));
 }
 
 void ctl_wg_response(struct omni_ctl *ctl, struct rte_mbuf *m, const struct omni_wg_response *in,
-		     const struct omni_endpoint *from)
+		     const struct omni_endpoint *from, const struct omni_endpoint *to)
 {
 	struct ctl_wg *wg = find(ctl, omni_load_le32(in->receiver));
 
@@ -234,8 +238,8 @@ void ctl_wg_response(struct omni_ctl *ctl, struct rte_mbuf *m, const struct omni
 		ctl_count(ctl, OMNI_STAT_ctl_unexpected);
 	} else if (!omni_wg_response_mac1_valid(in, &ctl->conf.identity->dh.public)) {
 		ctl_count(ctl, OMNI_STAT_ctl_bad_mac1);
-	} else if (ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from)) {
-		take_response(ctl, wg, in, m, from);
+	} else if (ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from, to)) {
+		take_response(ctl, wg, in, m, from, to);
 	}
 }
 

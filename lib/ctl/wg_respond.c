@@ -5,21 +5,29 @@
  */
 #include "wg.h"
 
-static void reply_plain(struct omni_ctl *ctl, const struct rte_mbuf *m,
-			const struct omni_endpoint *to, const void *p, size_t len)
+/* What came from `from` is answered from where it went to. */
+struct way {
+	struct rte_mbuf *m;
+	const struct omni_endpoint *from, *to;
+};
+
+static void reply_plain(struct omni_ctl *ctl, const struct way *way, const void *p, size_t len)
 {
 	struct omni_path path;
 
-	if (ctl_resolve_or_reflect(ctl, to, m, &path) == 0)
-		(void)ctl_send_plain(ctl, &path, p, len);
-	else
+	if (ctl_resolve_or_reflect(ctl, way->from, way->m, &path) < 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_unreachable);
+		return;
+	}
+	ctl_path_from(ctl, &path, &way->to->ip);
+	(void)ctl_send_plain(ctl, &path, p, len);
 }
 
 bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *msg, size_t len,
 			const uint8_t sender[4], const uint8_t mac1[OMNI_MAC_LEN],
-			const struct omni_endpoint *from)
+			const struct omni_endpoint *from, const struct omni_endpoint *to)
 {
+	const struct way way = {m, from, to};
 	struct omni_wg_cookie_reply reply;
 	uint8_t nonce[OMNI_XNONCE_LEN];
 	uint64_t now = ctl_now(ctl);
@@ -35,7 +43,7 @@ bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *ms
 	omni_random(nonce, sizeof(nonce));
 	omni_wg_cookie_reply(&reply, &ctl->cookies, sender, mac1, &ctl->conf.identity->dh.public,
 			     from, nonce, now);
-	reply_plain(ctl, m, from, &reply, sizeof(reply));
+	reply_plain(ctl, &way, &reply, sizeof(reply));
 	ctl_count(ctl, OMNI_STAT_ctl_under_load);
 	return false;
 }
@@ -79,8 +87,8 @@ static int write_response(struct omni_ctl *ctl, struct ctl_peer *peer, struct om
 	return rc;
 }
 
-static void answer(struct omni_ctl *ctl, struct rte_mbuf *m, struct ctl_peer *peer,
-		   struct omni_wg *hs, const struct omni_endpoint *from)
+static void answer(struct omni_ctl *ctl, const struct way *way, struct ctl_peer *peer,
+		   struct omni_wg *hs)
 {
 	struct omni_noise_keys keys;
 	struct omni_wg_response out;
@@ -104,7 +112,7 @@ static void answer(struct omni_ctl *ctl, struct rte_mbuf *m, struct ctl_peer *pe
 		peer->last_start_ns = ctl_now(ctl);
 		ctl_wg_sent(ctl, peer);
 		peer->past_tx_bytes += sizeof(out);
-		reply_plain(ctl, m, from, &out, sizeof(out));
+		reply_plain(ctl, way, &out, sizeof(out));
 	}
 	omni_wipe(&keys, sizeof(keys));
 }
@@ -120,8 +128,8 @@ static struct ctl_peer *who(struct omni_ctl *ctl, const struct omni_wg *hs)
 	return peer;
 }
 
-static void hear(struct omni_ctl *ctl, struct rte_mbuf *m, struct omni_wg *hs,
-		 const struct omni_wg_initiation *in, const struct omni_endpoint *from)
+static void hear(struct omni_ctl *ctl, const struct way *way, struct omni_wg *hs,
+		 const struct omni_wg_initiation *in)
 {
 	uint8_t timestamp[OMNI_TAI64N_LEN];
 	struct ctl_peer *peer = who(ctl, hs);
@@ -138,14 +146,17 @@ static void hear(struct omni_ctl *ctl, struct rte_mbuf *m, struct omni_wg *hs,
 		return;
 	ctl_wg_received(ctl, peer);
 	peer->past_rx_bytes += sizeof(struct omni_wg_initiation);
-	ctl_reflect(ctl, m, &reflect);
-	ctl_peer_set_endpoint(ctl, peer, from, true, &reflect);
-	answer(ctl, m, peer, hs, from);
+	ctl_reflect(ctl, way->m, &reflect);
+	ctl_peer_set_endpoint(ctl, peer, way->from, true, &reflect);
+	ctl_wg_called(ctl, peer, &way->to->ip);
+	answer(ctl, way, peer, hs);
 }
 
 void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
-		       const struct omni_wg_initiation *in, const struct omni_endpoint *from)
+		       const struct omni_wg_initiation *in, const struct omni_endpoint *from,
+		       const struct omni_endpoint *to)
 {
+	const struct way way = {m, from, to};
 	const struct omni_dh_pair *self = &ctl->conf.identity->dh;
 	struct omni_wg hs;
 
@@ -155,11 +166,11 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 		ctl_count(ctl, OMNI_STAT_ctl_bad_mac1);
 		return;
 	}
-	if (!ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from))
+	if (!ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from, to))
 		return;
 	if (omni_wg_initiation_identify(&hs, in, self) < 0)
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
 	else
-		hear(ctl, m, &hs, in, from);
+		hear(ctl, &way, &hs, in);
 	omni_wg_wipe(&hs);
 }

@@ -246,6 +246,7 @@ void ctl_wg_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 		wipe(ctl, peer);
 	if (is_due(&wg->handshake_ns, now)) {
 		ctl_name_again(ctl, peer->dns);
+		ctl_wg_called(ctl, peer, &(struct omni_ip){0});
 		ctl_wg_initiate(ctl, peer);
 	}
 	if (is_due(&wg->keepalive_ns, now)) {
