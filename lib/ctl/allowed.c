@@ -4,6 +4,9 @@
  * packets of it may have. A prefix leads to one peer, the last one that it was given to; removing
  * that one gives it to nobody.
  */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "ctl_priv.h"
 
 static omni_dest dest_of(const struct ctl_peer *peer)
@@ -52,13 +55,22 @@ void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)
 		(void)omni_fib_flush(ctl->conf.fib, peer->cluster->number, dest_of(peer));
 }
 
+/* What is there and stays, is there all the time. */
 int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
 			const struct omni_prefix *prefix, unsigned int n)
 {
-	struct omni_prefix vip = {.ip = peer->vip, .len = omni_ip_is_v4(&peer->vip) ? 32 : 128};
+	struct omni_prefix *all = malloc((n + 1) * sizeof(*all));
 	int rc;
 
-	ctl_allowed_drop(ctl, peer);
-	rc = ctl_allowed_add(ctl, peer, &vip, peer->has_vip ? 1 : 0);
-	return rc == 0 ? ctl_allowed_add(ctl, peer, prefix, n) : rc;
+	if (all == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		all[i] = prefix[i];
+	if (peer->has_vip)
+		all[n++] = (struct omni_prefix){.ip = peer->vip,
+						.len = omni_ip_is_v4(&peer->vip) ? 32 : 128};
+	(void)omni_fib_flush_but(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, n);
+	rc = ctl_allowed_add(ctl, peer, all, n);
+	free(all);
+	return rc;
 }

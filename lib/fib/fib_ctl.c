@@ -183,22 +183,41 @@ size_t omni_fib_bytes(const struct omni_fib *fib)
 
 struct flush {
 	omni_dest dest;
-	unsigned int n;
+	const struct omni_prefix *keep;
+	unsigned int n_keep, n;
 	struct omni_prefix found[FLUSH_MAX];
 };
+
+static bool is_kept(const struct flush *f, const struct omni_prefix *p)
+{
+	for (unsigned int i = 0; i < f->n_keep; i++) {
+		const struct omni_prefix *k = &f->keep[i];
+
+		if (k->len == p->len && omni_ip_is_v4(&k->ip) == omni_ip_is_v4(&p->ip) &&
+		    omni_prefix_contains(k, &p->ip))
+			return true;
+	}
+	return false;
+}
 
 static int find_dest(const struct omni_fib_entry *entry, void *arg)
 {
 	struct flush *f = arg;
 
-	if (entry->dest == f->dest)
+	if (entry->dest == f->dest && !is_kept(f, &entry->prefix))
 		f->found[f->n++] = entry->prefix;
 	return f->n == FLUSH_MAX;
 }
 
 unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest)
 {
-	struct flush f = {.dest = dest};
+	return omni_fib_flush_but(fib, cluster, dest, NULL, 0);
+}
+
+unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+				const struct omni_prefix *keep, unsigned int n)
+{
+	struct flush f = {.dest = dest, .keep = keep, .n_keep = n};
 	unsigned int gone = 0, before;
 
 	if (cluster >= OMNI_FIB_CLUSTERS_MAX)

@@ -73,6 +73,9 @@ int omni_fib_del(struct omni_fib *fib, uint16_t cluster, const struct omni_prefi
 
 /* Remove all routes to dest; how many. Control. */
 unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest);
+/* The same, but for the n prefixes of keep (host bits are ignored). Control. */
+unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+				const struct omni_prefix *keep, unsigned int n);
 
 /* Where exactly that prefix goes; OMNI_DEST_MISS. Control. */
 omni_dest omni_fib_get(const struct omni_fib *fib, uint16_t cluster,

@@ -230,6 +230,24 @@ static void a_cluster_is_known_or_not(void **state)
 	assert_int_equal(omni_fib_set_cluster(fib, OMNI_FIB_CLUSTERS_MAX, &conf), -EINVAL);
 }
 
+static void a_flush_spares_what_it_is_told_to(void **state)
+{
+	const struct omni_prefix keep[] = {prefix_of("10.1.9.9/16"), prefix_of("fd00::/8")};
+
+	(void)state;
+	assert_int_equal(set("10.0.0.0/8", peer(1)), 0);
+	assert_int_equal(set("10.1.0.0/16", peer(1)), 0);
+	assert_int_equal(set("10.2.0.0/16", peer(2)), 0);
+	assert_int_equal(set("fd00::/8", peer(1)), 0);
+	assert_int_equal(set("fd00::/9", peer(1)), 0);
+	assert_int_equal(omni_fib_flush_but(fib, 0, peer(1), keep, 2), 2);
+	assert_int_equal(get("10.1.0.0/16"), peer(1));
+	assert_int_equal(get("fd00::/8"), peer(1));
+	assert_int_equal(get("10.2.0.0/16"), peer(2));
+	assert_int_equal(omni_fib_flush(fib, 0, peer(1)), 2);
+	assert_int_equal(omni_fib_count(fib), 1);
+}
+
 /* ---- Adjacencies ---- */
 
 static void places_come_back_after_the_turn(void **state)
@@ -587,6 +605,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(owners_and_bad_lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(version_moves_with_each_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_limit_holds_for_new_ones_only, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_flush_spares_what_it_is_told_to, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cluster_is_known_or_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(places_come_back_after_the_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(does_what_a_list_does, setup, teardown),
