@@ -29,9 +29,7 @@ static inline void encap_report_worn(struct omni_worker *w, const struct omni_ke
 	omni_node_event(w, &ev);
 }
 
-/* The first bytes of the outer headers as path.c has them: no options, don't fragment; no label. */
-#define IPV4_BEGIN UINT64_C(0x4500000000004000)
-#define IPV6_BEGIN 0x6000
+#define IPV6_BEGIN 0x6000 /* no traffic class, no label */
 
 /* Whole vectors, from the path's first cache line. */
 #define TEMPLATE_COPY 48
@@ -56,16 +54,34 @@ static inline void put_outer(const struct omni_path *path, uint8_t *at, uint16_t
 
 	if (unlikely(path->v6)) {
 		omni_path_write(path, at, payload_len, ip_id);
-		omni_store_be16(ip, (uint16_t)(IPV6_BEGIN | tos << 4));
+		if (tos != 0)
+			omni_store_be16(ip, (uint16_t)(IPV6_BEGIN | tos << 4));
 		return;
 	}
 	memcpy(at, path->hdr, TEMPLATE_COPY);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum += sum >> 16;
-	omni_store_be64(ip, IPV4_BEGIN | (uint64_t)tos << 48 | (uint64_t)len << 32 |
-				    (uint64_t)ip_id << 16);
+	if (tos != 0)
+		ip[1] = tos;
+	omni_store_be32(ip + 2, len << 16 | ip_id);
 	omni_store_be16(ip + 10, (uint16_t)~sum);
 	omni_store_be16(ip + OMNI_IPV4_HDR_LEN + 4, (uint16_t)udp_len);
+}
+
+/* The TOS byte or traffic class of outer headers that put_outer made without one. RFC 1624. */
+static inline void set_outer_tos(const struct omni_path *path, uint8_t *at, uint8_t tos)
+{
+	uint8_t *ip = at + OMNI_ETHER_HDR_LEN;
+	uint32_t sum;
+
+	if (path->v6) {
+		omni_store_be16(ip, (uint16_t)(IPV6_BEGIN | tos << 4));
+		return;
+	}
+	ip[1] = tos;
+	sum = (uint32_t)(uint16_t)~omni_load_be16(ip + 10) + tos;
+	sum += sum >> 16;
+	omni_store_be16(ip + 10, (uint16_t)~sum);
 }
 
 /*

@@ -131,8 +131,7 @@ static inline unsigned int encap(struct omni_worker *w, struct run *r, struct rt
 
 	if (unlikely(rte_pktmbuf_headroom(m) < front || rte_pktmbuf_tailroom(m) < OMNI_TAG_LEN))
 		return OMNI_STAT_drop_too_long;
-	put_outer(r->path, data - front, (uint16_t)(len + OMNI_DATA_OVERHEAD), w->ip_id++,
-		  outer_tos(r->tos, meta, data));
+	put_outer(r->path, data - front, (uint16_t)(len + OMNI_DATA_OVERHEAD), w->ip_id++, 0);
 	if (r->source != 0)
 		omni_store_be16(h - OMNI_UDP_HDR_LEN, r->source);
 	put_header(h, op, r, meta->kind, take_sequence(w, r, len));
@@ -149,6 +148,15 @@ static inline unsigned int encap(struct omni_worker *w, struct run *r, struct rt
 	return KEEP;
 }
 
+/* Of L3 clusters, apart: frames of all others would pay for it. */
+static void __attribute__((noinline)) copy_tos(const struct run *r, struct rte_mbuf *m)
+{
+	uint8_t *at = rte_pktmbuf_mtod(m, uint8_t *);
+	const uint8_t *text = at + r->path->hdr_len + OMNI_DATA_HDR_LEN;
+
+	set_outer_tos(r->path, at, outer_tos(r->tos, omni_meta(m), text));
+}
+
 unsigned int omni_node_encap_prepare(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	struct run run = {.kp = NULL};
@@ -161,17 +169,21 @@ unsigned int omni_node_encap_prepare(struct omni_worker *w, struct rte_mbuf **m,
 		if (kp != run.kp) {
 			end_run(w, &run);
 			if (kp->dialect == OMNI_DIALECT_WIREGUARD) {
-				run = (struct run){.kp = NULL};
+				run.kp = NULL;
+				run.frames = 0;
 				i += omni_node_encap_wg(w, m + i, n - i, m, &left) - 1;
 				continue;
 			}
 			begin_run(w, &run, kp);
 		}
 		why = likely(run.why == KEEP) ? encap(w, &run, m[i], left) : run.why;
-		if (likely(why == KEEP))
-			m[left++] = m[i];
-		else
+		if (unlikely(why != KEEP)) {
 			omni_node_drop(w, m[i], why);
+			continue;
+		}
+		if (unlikely((run.tos.copy | run.tos.fixed) != 0))
+			copy_tos(&run, m[i]);
+		m[left++] = m[i];
 	}
 	end_run(w, &run);
 	stage_end(w, OMNI_STAGE_encap_prepare, n);
