@@ -85,8 +85,8 @@ static uint64_t time_of(const struct ctl_wg *wg, uint64_t tsc, uint64_t now)
 /* 0 where nothing new was seen; else when. */
 static uint64_t take_new(const struct ctl_wg *wg, uint64_t seen, uint64_t *tsc, uint64_t now)
 {
-	if (seen == 0 || seen == *tsc)
-		return 0;
+	if ((int64_t)(seen - *tsc) <= 0)
+		return 0; /* or older: the key with the newest stamp was dropped */
 	*tsc = seen;
 	return OMNI_MAX(time_of(wg, seen, now), UINT64_C(1));
 }
@@ -215,6 +215,15 @@ void ctl_wg_moved(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 /* ---- A peer's turn ---- */
 
+/* A key ends on time, even where nobody looks for traffic: the next packet begins a handshake. */
+static void due_at_end(struct ctl_peer *peer, const struct omni_keypair *kp, uint64_t now)
+{
+	uint64_t end = kp != NULL ? kp->created_ns + WG_SECONDS(OMNI_REJECT_AFTER_S) : 0;
+
+	if (end > now)
+		ctl_peer_due(peer, end);
+}
+
 static void plan(struct ctl_peer *peer, uint64_t now)
 {
 	const struct ctl_wg *wg = peer->wg;
@@ -227,6 +236,8 @@ static void plan(struct ctl_peer *peer, uint64_t now)
 	peer->due_ns = UINT64_MAX;
 	if (keys)
 		peer->due_ns = now + (now - wg->traffic_ns < TRAFFIC_NS ? TICK_NS : IDLE_LOOK_NS);
+	for (unsigned int i = 0; i < CTL_SLOTS; i++)
+		due_at_end(peer, ctl_peer_kp(peer, (enum ctl_slot)i), now);
 	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(at); i++) {
 		if (at[i] != 0)
 			ctl_peer_due(peer, at[i]);

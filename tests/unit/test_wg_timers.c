@@ -81,6 +81,39 @@ static void unanswered_data_begins_anew(void **state)
 	assert_up();
 }
 
+/* To the tick, though nothing was heard for long: the next packet is the first of a handshake. */
+static void idle_keys_end_on_time(void **state)
+{
+	uint64_t end;
+
+	(void)state;
+	bring_up();
+	end = current(a, b)->created_ns + 180 * S;
+	rig_run((unsigned int)((end - net.now_ns) / OMNI_NS_PER_MS) - 200);
+	assert_up();
+	rig_run(300);
+	assert_false(has_session(a, b));
+	assert_false(has_session(b, a));
+}
+
+/* The key with the newest stamps is dropped: what others have is no news. */
+static void old_stamps_are_no_news(void **state)
+{
+	struct ctl_peer *peer;
+
+	(void)state;
+	bring_up();
+	rig_run(2000);
+	assert_true(frame(a, b));
+	rig_run(60 * 1000);
+	peer = peer_of(a, b);
+	assert_int_equal(peer->wg->handshake_ns, 0);
+	assert_true(peer->tx_data_tsc != 0);
+	peer->tx_data_tsc += 1000; /* as a key had it that is not there any more */
+	rig_run(2000);
+	assert_int_equal(peer->wg->handshake_ns, 0);
+}
+
 static void keys_are_renewed_by_who_began(void **state)
 {
 	uint64_t old;
@@ -206,6 +239,8 @@ int main(void)
 		TEST(demand_keeps_the_series_going),
 		TEST(data_is_answered_within_ten_seconds),
 		TEST(unanswered_data_begins_anew),
+		TEST(idle_keys_end_on_time),
+		TEST(old_stamps_are_no_news),
 		TEST(keys_are_renewed_by_who_began),
 		TEST(a_receiver_renews_before_the_end),
 		TEST(a_worn_key_is_renewed),
