@@ -130,6 +130,11 @@ static void reject(struct omni_ctl *ctl, struct ctl_ask *a)
 {
 	struct omni_prefix host = ctl_l3_host(&a->vip);
 
+	/* It called us meanwhile, by a way that no server of ours knows. */
+	if (omni_dest_kind(ctl_l3_lookup(ctl, a->cluster, &a->vip)) != OMNI_DEST_ASK) {
+		ask_free(ctl, a);
+		return;
+	}
 	ctl_count(ctl, OMNI_STAT_ctl_asks_in_vain);
 	a->rejected = true;
 	a->due_ns = ctl_now(ctl) + CTL_ASK_REJECTED_NS;

@@ -285,6 +285,30 @@ void ctl_l3_ports(struct omni_ctl *ctl)
 
 /* ---- Members' VIPs ---- */
 
+/* In a part of the VIPs' subnet that lies behind a port of ours. */
+static bool is_part(const struct ctl_cluster *c, const struct omni_prefix *part,
+		    const struct omni_ip *ip)
+{
+	return part->len > c->conf->vip.len && omni_prefix_contains(part, ip);
+}
+
+static bool is_on_our_link(const struct ctl_cluster *c, const struct omni_ip *ip)
+{
+	for (unsigned int i = 0; i < c->conf->n_advertise; i++)
+		if (is_part(c, &c->conf->advertise[i], ip))
+			return true;
+	for (unsigned int p = 0; p < c->l3->n_ports; p++) {
+		const struct omni_config_port *conf = c->l3->port[p].conf;
+
+		if (conf->carries == OMNI_ADDRESS_OWN && is_part(c, &conf->address, ip))
+			return true;
+		for (unsigned int i = 0; i < conf->n_via; i++)
+			if (is_part(c, &conf->via[i].to, ip))
+				return true;
+	}
+	return false;
+}
+
 /*
  * A secret's holder may claim any address: one that nobody configured counts only in our own
  * subnet, or where it follows from the key.
@@ -297,7 +321,7 @@ static bool is_fit(const struct ctl_peer *peer)
 	if (peer->vip_bound)
 		return true;
 	if (!c->conf->vip_auto && omni_prefix_contains(&c->conf->vip, &peer->vip))
-		return true;
+		return !is_on_our_link(c, &peer->vip);
 	if (peer->vip.b[0] != AUTO_FIRST_BYTE)
 		return false;
 	derived = omni_vip_auto(&peer->key);

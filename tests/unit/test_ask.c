@@ -236,6 +236,44 @@ static void one_server_of_two_knows(void **state)
 	assert_int_equal(count_of(a, OMNI_STAT_ctl_asks_in_vain), 0);
 }
 
+/* Who became a peer while a server was being asked is not refused for what that says. */
+static void who_called_meanwhile_is_not_refused(void **state)
+{
+	const struct omni_ip vip = ip("10.200.0.77");
+	struct omni_prefix host = ctl_l3_host(&vip);
+
+	(void)state;
+	start_two("10.200.0.1", "10.200.0.2", 1);
+	server[0].up = false;
+	want(a, &vip);
+	assert_int_equal(omni_fib_set(a->fib, 0, &host, omni_dest_make(OMNI_DEST_PEER, 5, 1)), 0);
+	ctl_ask_answered(a->ctl, &a->ctl->cluster[0], &vip, 0, false);
+	assert_int_equal(kind(a, &vip), OMNI_DEST_PEER);
+	run_s(12);
+	assert_int_equal(kind(a, &vip), OMNI_DEST_PEER);
+}
+
+/* A part of the VIPs' subnet that is on a link of ours is not for members to claim. */
+static void addresses_on_our_link_are_not_claimed(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.77");
+
+	(void)state;
+	a = l3_site("198.51.100.1:51820", "10.200.0.1", 1);
+	a->port[1].carries = OMNI_ADDRESS_OWN;
+	assert_int_equal(omni_prefix_parse(&a->port[1].address, "10.200.0.65/26", 32, 64), 0);
+	b = l3_site("198.51.100.2:51820", "10.200.0.77", 1);
+	site_start(a);
+	site_start(b);
+	run_s(5);
+	site_lists(b, a, true);
+	assert_int_equal(
+		ctl_peer_add(b->ctl, &b->ctl->cluster[0], &b->peer[0], &(struct omni_err){""}), 0);
+	net_settle();
+	assert_true(frame(b, a));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PORT);
+}
+
 static void without_a_server_nobody_is_refused(void **state)
 {
 	const struct omni_ip vip_b = ip("10.200.0.2");
@@ -343,6 +381,8 @@ int main(void)
 		T(members_with_traffic_stay),
 		T(unknown_members_are_refused_for_a_while),
 		T(one_server_of_two_knows),
+		T(who_called_meanwhile_is_not_refused),
+		T(addresses_on_our_link_are_not_claimed),
 		T(without_a_server_nobody_is_refused),
 		T(derived_addresses_prove_their_keys),
 		T(derived_addresses_beside_chosen_ones),
