@@ -142,6 +142,9 @@ static void lead(struct omni_ctl *ctl, struct ctl_neigh *n, omni_dest dest)
 	if (lead_behind(ctl, n, dest != OMNI_DEST_MISS ? dest : asked) && dest == OMNI_DEST_MISS)
 		dest = asked;
 
+	/* A peer, or we ourselves, have it since: that is not undone by who is on the link. */
+	if (omni_dest_kind(was) == OMNI_DEST_PEER || omni_dest_kind(was) == OMNI_DEST_SELF)
+		return;
 	if (dest != OMNI_DEST_MISS) {
 		if (omni_fib_set(ctl->conf.fib, n->cluster->number, &host, dest) != 0)
 			ctl_count(ctl, OMNI_STAT_ctl_routes_full);

@@ -333,6 +333,22 @@ static void who_is_not_there_is_given_up(void **state)
 	assert_memory_equal(mac_of("10.2.0.5"), host_mac, 6);
 }
 
+/* An address that a peer has by now stays with it, whatever becomes of the host. */
+static void what_a_peer_has_is_not_taken_back(void **state)
+{
+	(void)state;
+	start_quiet("memif", OMNI_ADDRESS_OWN);
+	want("10.2.0.5");
+	says("10.2.0.5", host_mac, true);
+	assert_memory_equal(mac_of("10.2.0.5"), host_mac, 6);
+	route("10.2.0.5/32", OMNI_DEST_PEER, 4);
+	run(34 * 1000); /* it is asked for and does not answer */
+	assert_int_equal(count_of(s, OMNI_STAT_ctl_neighbours_failed), 1);
+	assert_int_equal(omni_dest_kind(dest_of("10.2.0.5")), OMNI_DEST_PEER);
+	run(6000);
+	assert_int_equal(omni_dest_kind(dest_of("10.2.0.5")), OMNI_DEST_PEER);
+}
+
 static void hosts_are_looked_after(void **state)
 {
 	struct link_frame f;
@@ -627,6 +643,7 @@ int main(void)
 		T(hosts_are_asked_for),
 		T(who_asks_us_is_remembered),
 		T(who_is_not_there_is_given_up),
+		T(what_a_peer_has_is_not_taken_back),
 		T(hosts_are_looked_after),
 		T(ipv6_hosts_on_the_link),
 		T(we_say_who_we_are),
