@@ -27,7 +27,7 @@ struct ctl_routes {
 	uint64_t next_version; /* of the one that is coming in; 0: none */
 	struct heard *next;
 	uint32_t n_next, total;
-	uint64_t asked_ns, changed_ns;
+	uint64_t asked_ns, changed_ns, applied_ns;
 	bool told_refused;
 };
 
@@ -156,6 +156,20 @@ static bool overlap(const struct omni_prefix *a, const struct omni_prefix *b)
 	return ctl_prefix_covers(a, b) || ctl_prefix_covers(b, a);
 }
 
+/* A router on one of our links leads there, whether we say so to others or not. */
+static bool is_via_us(const struct ctl_cluster *c, const struct omni_prefix *prefix)
+{
+	for (unsigned int p = 0; p < c->l3->n_ports; p++) {
+		const struct omni_config_port *conf = c->l3->port[p].conf;
+
+		/* A default route is no subnet of anybody's. */
+		for (unsigned int i = 0; i < conf->n_via; i++)
+			if (conf->via[i].to.len > 0 && overlap(prefix, &conf->via[i].to))
+				return true;
+	}
+	return false;
+}
+
 static const char *takes_of_ours(struct omni_ctl *ctl, const struct ctl_cluster *c,
 				 const struct omni_prefix *prefix)
 {
@@ -176,7 +190,7 @@ static const char *takes_of_ours(struct omni_ctl *ctl, const struct ctl_cluster 
 	for (unsigned int i = 0; i < c->conf->n_advertise; i++)
 		if (overlap(prefix, &c->conf->advertise[i]))
 			return "it overlaps what is behind us";
-	return NULL;
+	return is_via_us(c, prefix) ? "it overlaps what is behind us" : NULL;
 }
 
 /* NULL: it is taken. */
@@ -231,6 +245,7 @@ static void apply(struct omni_ctl *ctl, struct ctl_peer *peer)
 	struct ctl_routes *r = peer->routes;
 	omni_dest dest = ctl_l3_peer_dest(peer);
 
+	r->applied_ns = ctl_now(ctl);
 	for (uint32_t i = 0; i < r->n; i++) {
 		struct heard *h = &r->at[i];
 		const char *why = why_not(ctl, peer, &h->prefix);
@@ -241,8 +256,7 @@ static void apply(struct omni_ctl *ctl, struct ctl_peer *peer)
 			continue;
 		}
 		/* Among its allowed IPs: it is the configuration's. */
-		if (h->set ||
-		    omni_fib_get(ctl->conf.fib, peer->cluster->number, &h->prefix) == dest)
+		if (omni_fib_get(ctl->conf.fib, peer->cluster->number, &h->prefix) == dest)
 			continue;
 		h->set = omni_fib_set(ctl->conf.fib, peer->cluster->number, &h->prefix, dest) == 0;
 		if (!h->set)
@@ -341,11 +355,12 @@ void ctl_routes_heard(struct omni_ctl *ctl, struct ctl_peer *peer, const struct 
 	}
 	if (m->version < r->version)
 		return;
+	/* A table is work: one that comes or changes all the time waits for the next repetition. */
 	if (m->version == r->version) {
-		apply(ctl, peer); /* what was in its way may be gone */
+		if (r->applied_ns == 0 || now - r->applied_ns >= ASK_NS)
+			apply(ctl, peer); /* what was in its way may be gone */
 		return;
 	}
-	/* A table is work: one that changes all the time waits for the next repetition. */
 	if (r->changed_ns != 0 && now - r->changed_ns < ASK_NS)
 		return;
 	take_page(ctl, peer, m, now);

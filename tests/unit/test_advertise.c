@@ -289,6 +289,38 @@ static void configured_routes_outlive_the_session(void **state)
 	assert_true(leads_to_a("10.1.0.0/16"));
 }
 
+/* Nor what lies behind a router on our link, though we tell nobody of it. */
+static void what_is_via_our_link_is_not_taken(void **state)
+{
+	struct omni_config_via *via = &b->port[1].via[b->port[1].n_via++];
+
+	(void)state;
+	advertises(a, "10.7.1.0/24");
+	advertises(a, "10.8.0.0/16");
+	accepts(b, "10.0.0.0/8");
+	via->to = prefix("10.7.0.0/16");
+	via->gateway = prefix("10.9.9.9").ip;
+	start_both();
+	assert_true(at_b("10.7.1.0/24") == OMNI_DEST_MISS);
+	assert_true(leads_to_a("10.8.0.0/16"));
+}
+
+/* The table stays, and the next repetition brings back what new allowed IPs swept away. */
+static void prefixes_outlive_new_allowed_ips(void **state)
+{
+	struct omni_prefix p;
+
+	(void)state;
+	advertises(a, "10.1.0.0/16");
+	accepts(b, "10.0.0.0/8");
+	start_both();
+	p = prefix("192.0.2.0/24");
+	assert_int_equal(ctl_allowed_replace(b->ctl, peer_of(b, a), &p, 1), 0);
+	rig_run(12000);
+	assert_true(leads_to_a("192.0.2.0/24"));
+	assert_true(leads_to_a("10.1.0.0/16"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +332,8 @@ int main(void)
 		T(prefixes_end_with_the_session),
 		T(long_tables_come_in_pages),
 		T(versions_count),
+		T(what_is_via_our_link_is_not_taken),
+		T(prefixes_outlive_new_allowed_ips),
 		T(configured_routes_outlive_the_session),
 #undef T
 	};
