@@ -188,9 +188,18 @@ static const struct key keys[] = {
 	{"PersistentKeepalive", true, set_keepalive, NULL},
 };
 
+/* What may be shown of a line that was not understood: never what may be a key without its name. */
+static const char *word(char out[24], const char *line)
+{
+	size_t len = strcspn(line, " \t=");
+
+	snprintf(out, 24, "%.*s", (int)len, len < 24 ? line : "...");
+	return out;
+}
+
 static int fail_key(struct wg_reader *r, const char *name)
 {
-	char names[256];
+	char names[256], shown[24];
 	size_t at = 0;
 
 	for (size_t i = 0; i < OMNI_ARRAY_SIZE(keys); i++) {
@@ -198,8 +207,8 @@ static int fail_key(struct wg_reader *r, const char *name)
 			at += (size_t)snprintf(names + at, sizeof(names) - at, "%s%s",
 					       at > 0 ? ", " : "", keys[i].name);
 	}
-	return wg_fail(r, "[%s] has no key \"%.64s\", expected one of %s",
-		       r->peer != NULL ? "Peer" : "Interface", name, names);
+	return wg_fail(r, "[%s] has no key \"%s\", expected one of %s",
+		       r->peer != NULL ? "Peer" : "Interface", word(shown, name), names);
 }
 
 /* Once for each key: a second PostUp says nothing new. */
@@ -265,7 +274,7 @@ static void take_comment(struct wg_reader *r, const char *text, bool alone)
 
 static int take_line(struct wg_reader *r, char *text)
 {
-	char *hash = strchr(text, '#'), *line, *value;
+	char *hash = strchr(text, '#'), *line, *value, shown[24];
 	int rc;
 
 	if (hash != NULL) {
@@ -288,11 +297,11 @@ static int take_line(struct wg_reader *r, char *text)
 	r->comment[0] = '\0';
 	value = strchr(line, '=');
 	if (value == NULL)
-		return wg_fail(r, "\"%.64s\" is no setting, expected KEY = VALUE", line);
+		return wg_fail(r, "\"%s\" is no setting, expected KEY = VALUE", word(shown, line));
 	*value++ = '\0';
 	if (!r->section)
-		return wg_fail(r, "\"%.64s\" stands in no section, expected [Interface] first",
-			       wg_trim(line));
+		return wg_fail(r, "\"%s\" stands in no section, expected [Interface] first",
+			       word(shown, line));
 	return take_key(r, wg_trim(line), wg_trim(value));
 }
 

@@ -184,6 +184,12 @@ static const struct bad bad[] = {
 	{IF "AllowedIPs = 10.0.0.0/8\n", "wg0.conf:3: [Interface] has no key \"AllowedIPs\""},
 	{IF PEER_A "Address = 10.0.0.1\n",
 	 "wg0.conf:5: [Peer] has no key \"Address\", expected one of PublicKey, PresharedKey, "},
+	/* What may be a key is not shown. */
+	{IF "ListenPort 51820=\n", "wg0.conf:3: [Interface] has no key \"ListenPort\", expected"},
+	{IF "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n",
+	 "wg0.conf:3: [Interface] has no key \"...\", expected"},
+	{"PrivateKey yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n",
+	 "wg0.conf:1: \"PrivateKey\" stands in no section"},
 	{IF "nothing\n", "wg0.conf:3: \"nothing\" is no setting, expected KEY = VALUE"},
 	{IF "[Peers]\n", "wg0.conf:3: \"[Peers]\" is not known, expected [Interface] or [Peer]"},
 	{IF "Address = 10.0.0.256/8\n", "wg0.conf:3: Address: \"10.0.0.256/8\" is no IP address"},
