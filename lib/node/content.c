@@ -17,14 +17,14 @@ static void look_in_v4(struct content *c, const uint8_t *ip)
 	};
 }
 
-/* Behind hop-by-hop and destination options and a fragment's header. */
+/* Behind hop-by-hop and destination options, routing, and a fragment's header. */
 static void look_in_v6(struct content *c, const uint8_t *ip, uint32_t len)
 {
 	*c = (struct content){.proto = ip[6], .at = OMNI_IPV6_HDR_LEN};
 	for (unsigned int i = 0; i < EXTENSIONS_MAX; i++) {
 		const uint8_t *h = ip + c->at;
 
-		if (c->proto != 0 && c->proto != 60 && c->proto != 44) {
+		if (c->proto != 0 && c->proto != 43 && c->proto != 60 && c->proto != 44) {
 			c->known = true;
 			return;
 		}
