@@ -350,7 +350,8 @@ void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 /*
  * A Nucleus introduced a member (record checked by omni_record_open; seen may be NULL): make or
  * refresh the peer, and see to a session. 0; -EADDRINUSE: its VIP is another's; -EACCES: denied;
- * -ENOSPC: mesh or table full; -EALREADY: it is ourselves.
+ * -ENOSPC: mesh or table full; -EALREADY: it is ourselves; -EPROTONOSUPPORT:
+ * its record does not list Omni's dialect.
  */
 int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
 		     const struct omni_endpoint *seen);

@@ -256,6 +256,10 @@ static int learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omn
 	peer = ctl_peer_find(ctl, c, &rec->key);
 	if (peer != NULL && peer->wg != NULL)
 		return 0; /* all about it is configured */
+	if ((rec->dialects & OMNI_DIALECT_OMNI) == 0) {
+		ctl_count(ctl, OMNI_STAT_ctl_wrong_dialect);
+		return -EPROTONOSUPPORT;
+	}
 	if (ctl_vip_check(ctl, c, &rec->vip, &rec->key) < 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_vip_conflict);
 		return -EADDRINUSE;

@@ -286,6 +286,7 @@ static struct omni_record record_of(const struct site *s)
 		.key = s->identity.dh.public,
 		.ed25519 = s->identity.sign_public,
 		.vip = s->cluster.vip.ip,
+		.dialects = OMNI_DIALECT_OMNI,
 		.n_candidates = 1,
 		.candidates = {s->address, s->address, s->address},
 		.issued = rig_real_ns(NULL) / OMNI_NS_PER_S,
@@ -312,6 +313,9 @@ static void members_meet_once(void **state)
 	ra = record_of(a);
 	rb = record_of(b);
 	assert_int_equal(learns(a, &ra), -EALREADY);
+	rb.dialects = OMNI_DIALECT_WIREGUARD;
+	assert_int_equal(learns(a, &rb), -EPROTONOSUPPORT);
+	rb = record_of(b);
 	assert_int_equal(learns(a, &rb), 0);
 	assert_int_equal(learns(b, &ra), 0);
 	net_settle();
