@@ -150,6 +150,8 @@ void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
 		ctl_kernel_touch(ctl);
 		ctl_roam_end(peer);
 	}
+	if (ep->port != 0)
+		atomic_store(&peer->pub->unreachable, false);
 	peer->endpoint_confirmed = confirmed;
 	if (!same || atomic_load(&peer->pub->path) == NULL)
 		ctl_peer_publish_path(ctl, peer, reflect);

@@ -344,6 +344,7 @@ struct omni_peer {
 	uint32_t last;	  /* control only: generation of the last one here */
 	uint16_t cluster; /* OMNI_NO_CLUSTER for a Nucleus */
 	bool taken;	  /* control only: by a peer, or by one that was removed a moment ago */
+	_Atomic bool unreachable;	   /* has no address until it calls: nobody waits for one */
 	_Atomic(struct omni_path *) path;  /* NULL: no address known */
 	_Atomic(struct omni_keypair *) tx; /* key to send with; NULL: none */
 };

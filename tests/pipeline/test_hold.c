@@ -209,6 +209,29 @@ static void bounds(void **state)
 		rte_pktmbuf_free(m);
 }
 
+/* A peer that has no address until it calls: the sender hears so at once. */
+static void for_nothing(void **state)
+{
+	struct rig *r = *state;
+	struct site *s = &r->site[0];
+	struct packet p = there(false);
+	unsigned int len;
+	const uint8_t *ip;
+
+	join(r, NULL, NULL);
+	omni_peer_set_tx(s->peer[1], NULL);
+	atomic_store(&s->peer[1]->unreachable, true);
+	in(r, &p, 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 0);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_no_path), 1);
+	ip = take_packet(s->local[0], &len);
+	assert_non_null(ip);
+	assert_memory_equal(ip + 20, ((const uint8_t[]){3, 1}), 2);
+	atomic_store(&s->peer[1]->unreachable, false);
+	in(r, &p, 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
+}
+
 /* In vain: host unreachable, once the time is over. What is still held goes with the worker. */
 static void timeouts(void **state)
 {
@@ -275,7 +298,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(for_a_key),       TEST(for_a_member), TEST(for_a_neighbour),
 		TEST(the_sender_goes), TEST(by_wireguard), TEST(bounds),
-		TEST(timeouts),	       TEST(our_own),
+		TEST(for_nothing),     TEST(timeouts),	   TEST(our_own),
 	};
 
 	return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
