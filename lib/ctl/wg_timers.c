@@ -286,7 +286,11 @@ static void roam(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_
 
 		ours |= kp != NULL && kp->local_id == ev->session_id;
 	}
-	if (!ours || ev->from.port == 0 || omni_endpoint_equal(&ev->from, &peer->endpoint))
+	if (!ours || ev->from.port == 0)
+		return;
+	if (!omni_ip_is_none(&ev->to))
+		ctl_wg_called(ctl, peer, &ev->to);
+	if (omni_endpoint_equal(&ev->from, &peer->endpoint))
 		return;
 	omni_log_debug(LOG_CTL, "peer moved", "cluster=%s peer=%s from=%s to=%s",
 		       peer->cluster->conf->name, ctl_peer_text(key, peer),

@@ -23,6 +23,7 @@ static void report(struct omni_worker *w, struct rte_mbuf *m, enum omni_event_ty
 	};
 
 	omni_punt_addresses(m, &ev.from, &to);
+	ev.to = to.ip;
 	omni_node_event(w, &ev);
 }
 
@@ -50,6 +51,15 @@ static inline bool same_source(const struct omni_path *path, struct rte_mbuf *m)
 		return false;
 	to += (v6 ? OMNI_IPV6_HDR_LEN : OMNI_IPV4_HDR_LEN) + 2;
 	return memcmp(to, udp, 2) == 0 || is_lane_port(path, meta->lane, udp);
+}
+
+/* WireGuard answers from the address that was called. */
+static inline bool same_called(const struct omni_path *path, struct rte_mbuf *m)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod_offset(m, const uint8_t *, OMNI_ETHER_HDR_LEN);
+	const uint8_t *own = path->hdr + OMNI_ETHER_HDR_LEN;
+
+	return path->v6 ? memcmp(own + 8, ip + 24, 16) == 0 : memcmp(own + 12, ip + 16, 4) == 0;
 }
 
 /*
@@ -122,7 +132,8 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 		*confirmed = r->kp;
 		report(w, m, OMNI_EVENT_CONFIRM);
 	}
-	if (likely(r->path != NULL && same_source(r->path, m)))
+	if (likely(r->path != NULL && same_source(r->path, m) &&
+		   (!r->wireguard || same_called(r->path, m))))
 		return;
 	if (r->known && *roamed != r->kp) {
 		*roamed = r->kp;

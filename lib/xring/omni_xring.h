@@ -85,8 +85,14 @@ struct omni_event {
 	uint32_t peer, peer_gen; /* all but LEARN and MOVE */
 	uint32_t datagram_len;	 /* ROAM: UDP payload length of the datagram seen */
 	uint64_t session_id;	 /* CONFIRM, ROAM, WORN: our local id */
-	uint64_t mac;		 /* LEARN, MOVE: low 48 bits, as in omni_fdb_key */
-	uint64_t dest; /* LEARN, MOVE: where it was seen; WANT_ROUTE, _NEIGHBOUR: the route's */
+	union {
+		struct {
+			uint64_t mac;  /* LEARN, MOVE: low 48 bits, as in omni_fdb_key */
+			uint64_t dest; /* LEARN, MOVE: where it was seen; WANT_ROUTE, _NEIGHBOUR:
+					  the route's */
+		};
+		struct omni_ip to; /* CONFIRM, ROAM: our address that it was sent to */
+	};
 	struct omni_endpoint from; /* ROAM: address it came from; WANT_ROUTE, WANT_NEIGHBOUR */
 	uint8_t zero[6];
 };
