@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 OR GPL-2.0-only */
 /*
  * Handshakes cost the box more than their sender, and a flood of them would fill what honest ones
- * wait in. While more come than any honest reconnect makes, each source address gets one message a
+ * wait in. While more come than any honest reconnect makes, each source gets one message a
  * second through; a new one is heard at once. Data messages are never limited.
  */
 #ifndef FLOOD_BPF_H
@@ -30,9 +30,12 @@ struct {
 	__type(value, struct flood_window);
 } omni_window SEC(".maps");
 
-/* An address; IPv4 in its first word, with the others zero. */
+/*
+ * Whoever has an IPv6 address has its /64, so that is one source; IPv4 in the first word, with the
+ * other zero.
+ */
 struct flood_source {
-	__u32 word[4];
+	__u32 word[2];
 };
 
 /* When the last message of a source passed. */

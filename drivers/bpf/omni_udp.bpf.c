@@ -51,7 +51,8 @@ static __always_inline void read_source(struct __sk_buff *skb, struct flood_sour
 						  4, BPF_HDR_START_NET);
 	else
 		(void)bpf_skb_load_bytes_relative(skb, offsetof(struct ipv6hdr, saddr),
-						  source->word, 16, BPF_HDR_START_NET);
+						  source->word, sizeof(source->word),
+						  BPF_HDR_START_NET);
 }
 
 static __always_inline void count_dropped(void)
