@@ -12,7 +12,7 @@ struct run {
 	uint64_t head;	   /* of the data header, as it is sent */
 	uint64_t sequence; /* next */
 	uint64_t frames, bytes;
-	uint32_t text; /* bytes that a datagram carries */
+	uint32_t text; /* bytes that padding may reach */
 	struct tos_policy tos;
 };
 
@@ -43,6 +43,17 @@ static unsigned int take_run(struct omni_worker *w, struct run *r, struct omni_l
 							 : (unsigned int)OMNI_STAT_drop_key_worn;
 }
 
+/* As every WireGuard does: its datagrams may have to cross another tunnel of that MTU. */
+static uint32_t pad_to(const struct omni_worker *w, const struct omni_path *path,
+		       const struct omni_keypair *kp)
+{
+	const struct omni_l3 *l3 =
+		w->conf.fib != NULL ? omni_fib_cluster(w->conf.fib, kp->cluster) : NULL;
+	uint32_t text = text_for(path, kp);
+
+	return l3 != NULL && l3->mtu != 0 ? OMNI_MIN(text, l3->mtu) : text;
+}
+
 static unsigned int begin_run(struct omni_worker *w, struct run *r, struct omni_keypair *kp,
 			      unsigned int n)
 {
@@ -55,7 +66,7 @@ static unsigned int begin_run(struct omni_worker *w, struct run *r, struct omni_
 		return OMNI_STAT_drop_no_path;
 	r->kp = kp;
 	r->head = OMNI_TYPE_WG_DATA | kp->remote_id << 32;
-	r->text = text_for(r->path, kp);
+	r->text = pad_to(w, r->path, kp);
 	r->tos = tos_policy(w, kp->cluster);
 	r->frames = r->bytes = 0;
 	return take_run(w, r, &kp->tx[0], n);
@@ -71,7 +82,7 @@ static void end_run(const struct omni_worker *w, const struct run *r, struct omn
 	__atomic_fetch_add(&tx->bytes, r->bytes, __ATOMIC_RELAXED);
 }
 
-/* With zeros to a multiple of 16, but not beyond what the path carries. */
+/* With zeros to a multiple of 16, but not beyond what the path carries, nor the cluster's MTU. */
 static inline uint32_t padded(const struct run *r, uint32_t len)
 {
 	uint32_t most = OMNI_MAX(len, r->text);
