@@ -122,6 +122,17 @@ static bool clamp_options(uint8_t *tcp, uint32_t end, uint32_t most)
 	return lowered;
 }
 
+/*
+ * Others who speak WireGuard pad to a multiple of 16 up to the MTU of their interface, which is
+ * mostly the default, whatever the path carries.
+ */
+static uint32_t as_padded(const struct omni_keypair *kp, uint32_t text)
+{
+	bool beyond = kp->dialect == OMNI_DIALECT_WIREGUARD && text < OMNI_WG_MTU_DEFAULT;
+
+	return beyond ? text & ~(OMNI_WG_PADDING - 1U) : text;
+}
+
 /* The largest MSS for the peer's path; UINT32_MAX: any. around: as in struct segment. */
 static uint32_t most_for(const struct omni_worker *w, const struct omni_keypair *kp,
 			 uint32_t around)
@@ -141,7 +152,9 @@ static uint32_t most_for(const struct omni_worker *w, const struct omni_keypair 
 	if (path == NULL)
 		return UINT32_MAX;
 	mtu = path->tcp_mtu != 0 ? path->tcp_mtu : path->mtu;
-	around += path->hdr_len - OMNI_ETHER_HDR_LEN + overhead_of(kp) + TCP_HDR_LEN;
+	mtu -= OMNI_MIN(mtu, path->hdr_len - OMNI_ETHER_HDR_LEN + overhead_of(kp));
+	mtu = as_padded(kp, mtu);
+	around += TCP_HDR_LEN;
 	return mtu > around ? mtu - around : UINT32_MAX;
 }
 

@@ -341,6 +341,7 @@ static void mss(struct rig *r, uint8_t dialect)
 	struct link link = {.mtu = 1500, .dialect = dialect};
 	const uint16_t most = (uint16_t)(1500 - around(dialect != 0, false));
 	const uint16_t v4 = (uint16_t)(most - 40), v6 = (uint16_t)(most - 60);
+	const int less = dialect != 0 ? 120 + (most - 120) % OMNI_WG_PADDING : 120;
 
 	join(r, &link, NULL);
 	set_mss(r, OMNI_MSS_OFF);
@@ -353,11 +354,12 @@ static void mss(struct rig *r, uint8_t dialect)
 	set_mss(r, 1000);
 	arrives_with(r, false, 1460, 1000);
 	set_mss(r, OMNI_MSS_AUTO);
-	/* The other end's path is the shorter one: clamped where it arrives. */
+	/* The other end's path is the shorter one: clamped where it arrives, with room for padding.
+	 */
 	link.mtu = 1380;
 	rig_set_path(r, 1, 0, &link);
-	arrives_with(r, false, 1460, (uint16_t)(v4 - 120));
-	arrives_with(r, true, 1440, (uint16_t)(v6 - 120));
+	arrives_with(r, false, 1460, (uint16_t)(v4 - less));
+	arrives_with(r, true, 1440, (uint16_t)(v6 - less));
 	link.mtu = 1500;
 	rig_set_path(r, 1, 0, &link);
 	/* By the cluster's MTU, where that is less. */
