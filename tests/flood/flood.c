@@ -4,7 +4,7 @@
  *
  * Frames out of INTERFACE to MAC: UDP over IPv4 from SOURCES addresses counted on from SOURCE, to
  * DESTINATION's PORT, RATE a second. Their payloads are FILE's pieces of SIZE bytes, one after the
- * other. Prints how many frames were taken.
+ * other. Prints how many frames were sent, and how many of them the other side had room for.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -124,13 +124,13 @@ static void prepare(struct flood *f, const char *path)
 	fclose(in);
 }
 
-/* The frames from `first` on in one call; how many were taken. */
+/* The frames from `first` on; how many were taken. What finds the other side full is gone. */
 static unsigned int burst(const struct flood *f, uint64_t first)
 {
 	struct mmsghdr messages[BATCH] = {0};
 	struct iovec at[BATCH];
 	size_t len = HEADERS + f->size;
-	int sent;
+	unsigned int taken = 0;
 
 	for (unsigned int i = 0; i < BATCH; i++) {
 		at[i].iov_base = f->frames + (first + i) % f->sources * len;
@@ -138,14 +138,19 @@ static unsigned int burst(const struct flood *f, uint64_t first)
 		messages[i].msg_hdr.msg_iov = &at[i];
 		messages[i].msg_hdr.msg_iovlen = 1;
 	}
-	sent = sendmmsg(f->fd, messages, BATCH, 0);
-	if (sent < 0 && errno != ENOBUFS && errno != EAGAIN)
-		die("send");
-	return sent < 0 ? 0 : (unsigned int)sent;
+	for (unsigned int i = 0; i < BATCH;) {
+		int sent = sendmmsg(f->fd, messages + i, BATCH - i, 0);
+
+		if (sent < 0 && errno != ENOBUFS && errno != EAGAIN)
+			die("send");
+		taken += sent > 0 ? (unsigned int)sent : 0;
+		i += sent > 0 ? (unsigned int)sent : 1;
+	}
+	return taken;
 }
 
-/* As many as the rate asks for by now; what is not taken is not made up for. */
-static uint64_t run(const struct flood *f)
+/* As many as the rate asks for by now; what is not taken is not made up for. Says both. */
+static void run(const struct flood *f)
 {
 	uint64_t began = now_ns(), due, asked = 0, taken = 0, passed;
 
@@ -158,7 +163,7 @@ static uint64_t run(const struct flood *f)
 		taken += burst(f, asked);
 		asked += BATCH;
 	}
-	return taken;
+	printf("%" PRIu64 " %" PRIu64 "\n", asked, taken);
 }
 
 static uint64_t number(const char *text)
@@ -196,7 +201,7 @@ int main(int argc, char **argv)
 	f.rate = number(argv[9]);
 	f.seconds = number(argv[10]);
 	prepare(&f, argv[8]);
-	printf("%" PRIu64 "\n", run(&f));
+	run(&f);
 	free(f.frames);
 	close(f.fd);
 	return 0;
