@@ -162,7 +162,7 @@ class GoEnd(End):
                                {"LOG_LEVEL": "verbose"})
         self.rig.processes.append(self.process)
         self.process.start()
-        until("wireguard-go", 5, lambda: run("wg", "show", self.dev, check=False).returncode == 0)
+        until("wireguard-go", 20, lambda: run("wg", "show", self.dev, check=False).returncode == 0)
         self.set("private-key", self.file("private", self.private), "listen-port", str(self.port))
         for peer in self.peers.values():
             self.put(peer)
