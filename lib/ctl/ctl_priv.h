@@ -553,7 +553,7 @@ bool ctl_lanes_is_far(const struct ctl_peer *peer, const struct omni_endpoint *e
 int ctl_resolve(struct omni_ctl *ctl, const struct omni_endpoint *remote, struct omni_path *path);
 /* The way back of a punted datagram, by its own outer headers. mtu OMNI_PATH_MTU_DEFAULT. */
 void ctl_reflect(const struct omni_ctl *ctl, const struct rte_mbuf *m, struct omni_path *path);
-/* Send from ip instead, where it is ours and of the path's family. */
+/* Send from ip, one of ours, instead, where it is of the path's family. none: as it is. */
 void ctl_path_from(struct omni_ctl *ctl, struct omni_path *path, const struct omni_ip *ip);
 /* Path to remote as above, or the way back of m where its neighbour is not known yet. */
 int ctl_resolve_or_reflect(struct omni_ctl *ctl, const struct omni_endpoint *remote,

@@ -125,7 +125,7 @@ void ctl_peer_publish_path(struct omni_ctl *ctl, struct ctl_peer *peer,
 		rc = 0;
 	}
 	if (rc == 0 && peer->wg != NULL)
-		ctl_path_from(ctl, &path, &peer->wg->local);
+		ctl_wg_answer_from(ctl, peer->wg, &path);
 	if (rc == 0) {
 		publish(ctl, peer, &path);
 		return;
@@ -318,6 +318,8 @@ void ctl_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip)
 		struct ctl_peer *peer;
 
 		TAILQ_FOREACH (peer, &ctl->cluster[i].peers, entry) {
+			if (ip == NULL && peer->wg != NULL)
+				ctl_wg_addresses(ctl, peer);
 			if (peer->endpoint.port != 0 &&
 			    (ip == NULL || omni_ip_equal(ip, &peer->endpoint.ip)))
 				ctl_peer_publish_path(ctl, peer, NULL);

@@ -38,8 +38,8 @@ void ctl_path_from(struct omni_ctl *ctl, struct omni_path *path, const struct om
 	struct omni_endpoint local;
 
 	omni_path_local(path, &local);
-	if (omni_ip_equal(ip, &local.ip) || omni_ip_is_v4(ip) != omni_ip_is_v4(&local.ip) ||
-	    !ctl_nexthop_is_own(ctl, ip))
+	if (omni_ip_is_none(ip) || omni_ip_equal(ip, &local.ip) ||
+	    omni_ip_is_v4(ip) != omni_ip_is_v4(&local.ip))
 		return;
 	local.ip = *ip;
 	omni_path_build(path, was.hdr + 6, was.hdr, &local, &was.remote);

@@ -74,7 +74,7 @@ static void send_packet(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 	wg->unsent = rc == -EAGAIN;
 	if (rc == 0)
-		ctl_path_from(ctl, &path, &wg->local);
+		ctl_wg_answer_from(ctl, wg, &path);
 	if (rc == 0 && ctl_send_plain(ctl, &path, &wg->packet, sizeof(wg->packet)) == 0)
 		peer->past_tx_bytes += sizeof(wg->packet);
 	else if (rc != 0 && rc != -EAGAIN)
