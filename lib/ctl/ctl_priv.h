@@ -51,6 +51,8 @@
 #define CTL_LOAD_WAITING (OMNI_PUNT_HANDSHAKE_SIZE / 2)
 #define CTL_SOURCE_PER_S 20 /* handshakes of one source under load */
 #define CTL_SOURCE_BURST 40
+#define CTL_STRANGER_S 60
+#define CTL_STRANGERS_PER_S 4000 /* heard under load without a cookie: a DH each */
 #define CTL_SOURCE_BURST_WG 5
 #define CTL_PROBES_PER_S 200  /* towards unconfirmed addresses */
 #define CTL_ECHOES_PER_S 2000 /* answers to probes */
@@ -97,6 +99,12 @@ int ctl_limits_init(struct omni_ctl *ctl);
 void ctl_limits_fini(struct omni_ctl *ctl);
 /* One more handshake came, with so many waiting behind it: are cookies to be asked for? */
 bool ctl_limits_loaded(struct omni_ctl *ctl, unsigned int waiting);
+/*
+ * Under load, before anything is proven: was nothing of this address looked at for CTL_STRANGER_S?
+ * Then one initiation is, without a cookie, for whoever calls in the middle of a flood of others
+ * would wait for 5 s with it. Bounded for all of them.
+ */
+bool ctl_limits_stranger(struct omni_ctl *ctl, const struct omni_ip *ip);
 /* Under load: may this (proven) source have a handshake looked at? */
 bool ctl_limits_source(struct omni_ctl *ctl, const struct omni_ip *ip);
 /* The same at WireGuard's rate: of an IPv4 address, or the /64 of an IPv6 one. */
@@ -671,6 +679,8 @@ struct omni_ctl {
 	unsigned int hs_waiting; /* handshakes behind the present one */
 	uint64_t loaded_until_ns;
 	struct ctl_source *sources; /* rate limits under load: limits.c */
+	uint32_t *strangers;	    /* seconds when they were last heard without a cookie */
+	struct ctl_bucket strangers_heard;
 	struct omni_key source_seed;
 	struct ctl_bucket probes;
 

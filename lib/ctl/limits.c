@@ -3,6 +3,7 @@
 #include "ctl_priv.h"
 
 #define SOURCES 65536 /* buckets; sources that meet in one share it */
+#define STRANGERS (1 << 18)
 
 struct ctl_source {
 	struct ctl_bucket bucket;
@@ -26,14 +27,17 @@ bool ctl_bucket_take(struct ctl_bucket *b, uint64_t now_ns, uint32_t rate, uint3
 int ctl_limits_init(struct omni_ctl *ctl)
 {
 	ctl->sources = calloc(SOURCES, sizeof(*ctl->sources));
+	ctl->strangers = calloc(STRANGERS, sizeof(*ctl->strangers));
 	omni_random(&ctl->source_seed, sizeof(ctl->source_seed));
-	return ctl->sources != NULL ? 0 : -ENOMEM;
+	return ctl->sources != NULL && ctl->strangers != NULL ? 0 : -ENOMEM;
 }
 
 void ctl_limits_fini(struct omni_ctl *ctl)
 {
 	free(ctl->sources);
+	free(ctl->strangers);
 	ctl->sources = NULL;
+	ctl->strangers = NULL;
 }
 
 bool ctl_limits_loaded(struct omni_ctl *ctl, unsigned int waiting)
@@ -46,7 +50,7 @@ bool ctl_limits_loaded(struct omni_ctl *ctl, unsigned int waiting)
 }
 
 /* Who has the first v6_len bytes of an IPv6 address is one source. */
-static bool take_of(struct omni_ctl *ctl, const struct omni_ip *ip, size_t v6_len, uint32_t burst)
+static uint32_t slot_of(const struct omni_ctl *ctl, const struct omni_ip *ip, size_t v6_len)
 {
 	size_t len = omni_ip_is_v4(ip) ? sizeof(ip->b) : v6_len;
 	uint8_t mac[4];
@@ -54,8 +58,28 @@ static bool take_of(struct omni_ctl *ctl, const struct omni_ip *ip, size_t v6_le
 
 	omni_mac(mac, sizeof(mac), ctl->source_seed.b, sizeof(ctl->source_seed.b), ip->b, len);
 	memcpy(&slot, mac, sizeof(slot));
-	return ctl_bucket_take(&ctl->sources[slot % SOURCES].bucket, ctl_now(ctl), CTL_SOURCE_PER_S,
-			       burst);
+	return slot;
+}
+
+static bool take_of(struct omni_ctl *ctl, const struct omni_ip *ip, size_t v6_len, uint32_t burst)
+{
+	struct ctl_source *source = &ctl->sources[slot_of(ctl, ip, v6_len) % SOURCES];
+
+	return ctl_bucket_take(&source->bucket, ctl_now(ctl), CTL_SOURCE_PER_S, burst);
+}
+
+bool ctl_limits_stranger(struct omni_ctl *ctl, const struct omni_ip *ip)
+{
+	uint32_t *heard_s = &ctl->strangers[slot_of(ctl, ip, 8) % STRANGERS];
+	uint32_t now_s = (uint32_t)(ctl_now(ctl) / OMNI_NS_PER_S) + 1;
+
+	if (*heard_s != 0 && now_s - *heard_s < CTL_STRANGER_S)
+		return false;
+	if (!ctl_bucket_take(&ctl->strangers_heard, ctl_now(ctl), CTL_STRANGERS_PER_S,
+			     CTL_STRANGERS_PER_S))
+		return false;
+	*heard_s = now_s;
+	return true;
 }
 
 bool ctl_limits_source(struct omni_ctl *ctl, const struct omni_ip *ip)

@@ -38,7 +38,7 @@ static bool passes_load(struct omni_ctl *ctl, const struct call *call)
 	uint8_t nonce[OMNI_XNONCE_LEN];
 	uint64_t now = ctl_now(ctl);
 
-	if (!ctl_limits_loaded(ctl, ctl->hs_waiting))
+	if (!ctl_limits_loaded(ctl, ctl->hs_waiting) || ctl_limits_stranger(ctl, &call->from->ip))
 		return true;
 	if (omni_mac2_valid(&ctl->cookies, (const uint8_t *)in, sizeof(*in), call->from, now)) {
 		if (ctl_limits_source(ctl, &call->from->ip))

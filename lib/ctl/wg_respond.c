@@ -166,7 +166,8 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 		ctl_count(ctl, OMNI_STAT_ctl_bad_mac1);
 		return;
 	}
-	if (!ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from, to))
+	if (!(ctl_limits_loaded(ctl, ctl->hs_waiting) && ctl_limits_stranger(ctl, &from->ip)) &&
+	    !ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from, to))
 		return;
 	if (omni_wg_initiation_identify(&hs, in, self) < 0)
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);

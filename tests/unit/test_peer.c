@@ -427,6 +427,7 @@ static void cookies_are_asked_for_under_load(void **state)
 	b->cluster.n_peers = 0;
 	site_start(b);
 	b->ctl->loaded_until_ns = net.now_ns + 3600 * OMNI_NS_PER_S;
+	assert_true(ctl_limits_stranger(b->ctl, &a->address.ip)); /* heard a moment ago */
 	site_start(a);
 	net_settle();
 	assert_down();

@@ -224,6 +224,7 @@ static void under_load_cookies_are_asked_for(void **state)
 	make_pair();
 	start_pair();
 	b->ctl->loaded_until_ns = net.now_ns + 3600 * S;
+	assert_true(ctl_limits_stranger(b->ctl, &a->address.ip)); /* heard a moment ago */
 	want(a, b);
 	assert_int_equal(a->n_cookies, 1);
 	assert_int_equal(count_of(b, OMNI_STAT_ctl_under_load), 1);
@@ -234,6 +235,7 @@ static void under_load_cookies_are_asked_for(void **state)
 	assert_up();
 	assert_int_equal(a->n_cookies, 1);
 	/* The cookie is the address's. */
+	assert_true(ctl_limits_stranger(b->ctl, &b->address.ip));
 	inject(b, &b->address, wire.last, sizeof(wire.last));
 	net_settle();
 	assert_int_equal(count_of(b, OMNI_STAT_ctl_under_load), 2);
@@ -242,6 +244,31 @@ static void under_load_cookies_are_asked_for(void **state)
 		inject(b, &a->address, wire.last, sizeof(wire.last));
 	net_settle();
 	assert_int_equal(count_of(b, OMNI_STAT_ctl_rate_limited), 20 - CTL_SOURCE_BURST_WG);
+}
+
+/* Whoever was not heard for a minute is heard at once, in the middle of a flood of others. */
+static void strangers_are_heard_under_load(void **state)
+{
+	struct omni_ip other = omni_ip_from_v4(htonl(0xc6336401));
+
+	(void)state;
+	make_pair();
+	start_pair();
+	b->ctl->loaded_until_ns = net.now_ns + 3600 * S;
+	want(a, b);
+	assert_up();
+	assert_int_equal(a->n_cookies, 0);
+	assert_false(ctl_limits_stranger(b->ctl, &a->address.ip));
+	rig_run(CTL_STRANGER_S * 1000);
+	assert_true(ctl_limits_stranger(b->ctl, &a->address.ip));
+	/* Not any number of them in a second. */
+	for (unsigned int i = 0; i < 2 * CTL_STRANGERS_PER_S; i++) {
+		other.b[14] = (uint8_t)(i >> 8);
+		other.b[15] = (uint8_t)i;
+		(void)ctl_limits_stranger(b->ctl, &other);
+	}
+	other.b[13]++;
+	assert_false(ctl_limits_stranger(b->ctl, &other));
 }
 
 static void responses_need_cookies_too(void **state)
@@ -512,6 +539,7 @@ int main(void)
 		TEST(members_of_l3_clusters_speak_omni),
 		TEST(a_key_is_in_one_cluster),
 		TEST(under_load_cookies_are_asked_for),
+		TEST(strangers_are_heard_under_load),
 		TEST(responses_need_cookies_too),
 		TEST(the_newest_datagram_says_where_a_peer_is),
 		TEST(nothing_forged_moves_a_peer),
