@@ -12,9 +12,25 @@ from rig import Rig, program  # noqa: E402
 from topo import Topo  # noqa: E402
 
 
+# Files whose tests wait for timers rather than work: tools/test runs several of them at once.
+TOGETHER = {"test_l3_links", "test_scan"} | {
+    f"test_wg_{name}" for name in ("docs", "export", "gateways", "nested", "netns", "peers", "quick",
+                                   "roaming", "show", "timers", "wire")}
+# Tests of these follow each other.
+IN_ORDER = {"test_wg_docs"}
+
+
+# Before pytest itself looks at -m.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     if os.geteuid() != 0:
         pytest.exit("the end-to-end tests must run as root (network namespaces)", returncode=2)
+    for item in items:
+        name = item.path.stem
+        if name in TOGETHER:
+            item.add_marker("together")
+        if name in IN_ORDER:
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -92,7 +92,8 @@ def test_from_one_family_to_the_other(ends):
         peer.endpoint = endpoint(a.rig.topo.uplink_addr("b", family), b.port)
         a.put(peer)
         assert a.ping(b, 6) == 3
-        assert b.endpoint_of(a) == endpoint(a.rig.topo.uplink_addr("a", family), a.port)
+        at = endpoint(a.rig.topo.uplink_addr("a", family), a.port)
+        until("A to be seen there", 2, lambda: b.endpoint_of(a) == at)
         assert b.ping(a) == 3
 
 

@@ -15,6 +15,8 @@ import xml.etree.ElementTree
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILDS = os.path.join(TOP, "build", "test")
 THREADS = ["-Db_sanitize=thread", "-Db_lundef=false"]
+# End-to-end tests that run at once: they wait most of their time.
+TOGETHER = 4
 SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 
 
@@ -131,12 +133,17 @@ class Run:
         return {"OMNI_VM": where} if self.one("fetch the virtual machine", fetched) else {}
 
     def pytest(self, where):
+        env = {"OMNI_BUILD": where, **self.machine()}
         self.say("end-to-end and second-implementation tests (pytest)")
+        self.pytest_part(env, "-m", "not together")
+        self.say(f"end-to-end tests that wait, {TOGETHER} at once (pytest)")
+        self.pytest_part(env, "-m", "together", "-n", str(TOGETHER), "--dist", "loadgroup")
+
+    def pytest_part(self, env, *args):
         with tempfile.NamedTemporaryFile(suffix=".xml") as xml_file:
-            argv = ["/usr/bin/python3", "-m", "pytest", "--junitxml", xml_file.name]
+            argv = ["/usr/bin/python3", "-m", "pytest", "--junitxml", xml_file.name, *args]
             if self.args.k:
                 argv += ["-k", self.args.k]
-            env = {"OMNI_BUILD": where, **self.machine()}
             # SIGINT: pytest then still takes its namespaces and processes down.
             status = self.command(argv, stop=signal.SIGINT, **env)
             try:
@@ -144,6 +151,11 @@ class Run:
             except xml.etree.ElementTree.ParseError:
                 self.one("pytest", False, f"it ended with status {status} and no report")
                 return
+        self.count_cases(root)
+        if status not in (0, 1, 5):
+            self.one("pytest", False, f"it ended with status {status}")
+
+    def count_cases(self, root):
         for case in root.iter("testcase"):
             title = f"{case.get('classname')}.{case.get('name')}"
             if case.find("failure") is not None or case.find("error") is not None:
@@ -154,8 +166,6 @@ class Run:
                 self.say(f"skipped: {title}: {case.find('skipped').get('message')}")
             else:
                 self.passed += 1
-        if status not in (0, 1, 5):
-            self.one("pytest", False, f"it ended with status {status}")
 
     def all(self):
         debug = self.build("debug", ["--buildtype=debug"])
