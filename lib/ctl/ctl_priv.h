@@ -603,6 +603,12 @@ void ctl_nexthop_hold(struct omni_ctl *ctl, const struct omni_ip *ip);
 void ctl_nexthop_release(struct omni_ctl *ctl, const struct omni_ip *ip);
 /* True where ip is one of this box's addresses. */
 bool ctl_nexthop_is_own(struct omni_ctl *ctl, const struct omni_ip *ip);
+/*
+ * May what was sent to one address of ours be answered from there, where the routes choose another
+ * one? Not where it is another interface's, unless that is the loopback interface.
+ */
+bool ctl_nexthop_may_answer(const struct omni_ctl *ctl, const struct omni_ip *called,
+			    const struct omni_ip *routed);
 /* Addresses that others may reach the underlay's interface at; returns how many of max. */
 unsigned int ctl_nexthop_addresses(struct omni_ctl *ctl, struct omni_ip *out, unsigned int max);
 /* Called by nexthop*.c: the way to ip (NULL: to any address) may be another now. In peer.c. */

@@ -11,6 +11,7 @@
 
 #include "nexthop.h"
 
+#define LOOPBACK_INDEX 1 /* the kernel always has it there */
 #define SALT_HOP 1
 #define SALT_NEIGH 2
 #define EXPECTED 1024
@@ -413,6 +414,27 @@ bool ctl_nexthop_is_own(struct omni_ctl *ctl, const struct omni_ip *ip)
 			return true;
 	}
 	return false;
+}
+
+/* The interface that has the address; 0: not known. */
+static unsigned int interface_of(const struct ctl_nexthops *nh, const struct omni_ip *ip)
+{
+	for (unsigned int i = 0; i < nh->n_addresses; i++)
+		if (omni_ip_equal(&nh->address[i].ip, ip))
+			return nh->address[i].ifindex;
+	return 0;
+}
+
+bool ctl_nexthop_may_answer(const struct omni_ctl *ctl, const struct omni_ip *called,
+			    const struct omni_ip *routed)
+{
+	unsigned int at, out;
+
+	if (ctl->nexthops == NULL)
+		return true;
+	at = interface_of(ctl->nexthops, called);
+	out = interface_of(ctl->nexthops, routed);
+	return at == 0 || at == LOOPBACK_INDEX || out == 0 || at == out;
 }
 
 /* Of the underlay; where that is any interface, of none that we made ourselves. */

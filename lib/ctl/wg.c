@@ -36,35 +36,23 @@ void ctl_wg_called(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 	if (omni_ip_equal(&peer->wg->local, ip))
 		return;
 	peer->wg->local = *ip;
-	peer->wg->routed = (struct omni_ip){0};
 	if (atomic_load(&peer->pub->path) != NULL)
 		ctl_peer_publish_path(ctl, peer, NULL);
 }
 
-static void forget_called(struct ctl_wg *wg)
-{
-	wg->local = wg->routed = (struct omni_ip){0};
-}
-
-void ctl_wg_answer_from(struct omni_ctl *ctl, struct ctl_wg *wg, struct omni_path *path)
+void ctl_wg_answer_from(struct omni_ctl *ctl, const struct ctl_wg *wg, struct omni_path *path)
 {
 	struct omni_endpoint routed;
 
-	if (omni_ip_is_none(&wg->local))
-		return;
 	omni_path_local(path, &routed);
-	if (omni_ip_is_none(&wg->routed))
-		wg->routed = routed.ip;
-	if (omni_ip_equal(&wg->routed, &routed.ip))
+	if (ctl_nexthop_may_answer(ctl, &wg->local, &routed.ip))
 		ctl_path_from(ctl, path, &wg->local);
-	else
-		forget_called(wg);
 }
 
 void ctl_wg_addresses(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	if (!omni_ip_is_none(&peer->wg->local) && !ctl_nexthop_is_own(ctl, &peer->wg->local))
-		forget_called(peer->wg);
+		peer->wg->local = (struct omni_ip){0};
 }
 
 struct ctl_peer *ctl_wg_find(struct omni_ctl *ctl, const struct omni_key *key, bool *other)

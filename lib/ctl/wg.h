@@ -41,7 +41,6 @@ struct ctl_wg {
 	bool unsent;		/* packet waits for the neighbour's address */
 	bool wanted;		/* a handshake waits for the peer's address */
 	struct omni_ip local;	/* of ours, that it called; none: by the routes */
-	struct omni_ip routed;	/* what these chose meanwhile; none: not known yet */
 	struct omni_wg answer;	/* of our newest response: a cookie may answer it */
 	struct omni_key shared; /* X25519 of both static keys; zero before the first handshake */
 	uint64_t handshake_ns;	/* data was sent, and nothing came back */
@@ -82,10 +81,10 @@ static inline uint64_t ctl_wg_jitter(void)
  */
 void ctl_wg_called(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
 /*
- * path leads where the routes say: have it leave from the address that the peer called, while they
- * choose what they chose then. Another way has another address.
+ * path leads where the routes say: have it leave from the address that the peer called, unless that
+ * is another interface's than the one they choose.
  */
-void ctl_wg_answer_from(struct omni_ctl *ctl, struct ctl_wg *wg, struct omni_path *path);
+void ctl_wg_answer_from(struct omni_ctl *ctl, const struct ctl_wg *wg, struct omni_path *path);
 /* Our addresses are other ones. */
 void ctl_wg_addresses(struct omni_ctl *ctl, struct ctl_peer *peer);
 

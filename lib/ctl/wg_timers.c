@@ -318,6 +318,7 @@ void ctl_wg_event(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni
 		break;
 	case OMNI_EVENT_ROAM:
 		roam(ctl, peer, ev);
+		omni_fib_touch(ctl->conf.fib); /* packets to it waited for us */
 		break;
 	case OMNI_EVENT_WANT_KEY:
 		if (!ctl_peer_has_key(peer))

@@ -123,6 +123,17 @@ static void end_run(const struct omni_worker *w, const struct run *r)
 		r->lane->last_tsc = w->turn_tsc;
 }
 
+/* Once for a path: control may have a reason to stay with it. */
+static void wait_for_way(struct omni_worker *w, const struct run *r)
+{
+	if (!r->wireguard || (w->roam.peer == r->kp->peer && w->roam.path == r->path))
+		return;
+	w->roam.peer = r->kp->peer;
+	w->roam.path = r->path;
+	w->roam.version = omni_fib_version(w->conf.fib);
+	w->roam.until = w->turn_tsc + w->hz / 1000 * OMNI_ROAM_WAIT_MS;
+}
+
 /* Events are levels, so one per key and burst does; *seen is the key of the last ones. */
 static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct run *r,
 			 const struct omni_keypair **confirmed, const struct omni_keypair **roamed)
@@ -137,6 +148,7 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 		return;
 	if (r->known && *roamed != r->kp) {
 		*roamed = r->kp;
+		wait_for_way(w, r);
 		report(w, m, OMNI_EVENT_ROAM);
 	}
 }

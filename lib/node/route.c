@@ -169,9 +169,9 @@ static unsigned int wait_for(struct omni_worker *w, struct rte_mbuf *m, const st
 {
 	struct wanted wanted = {.dest = way->dest, .cluster = way->cluster};
 
-	if (type == OMNI_EVENT_WANT_KEY)
+	if (type == OMNI_EVENT_WANT_KEY && !way->moves)
 		omni_node_want_key(w, way->peer);
-	else
+	else if (type != OMNI_EVENT_WANT_KEY)
 		wanted.ip = dest_ip(rte_pktmbuf_mtod(m, const uint8_t *));
 	return omni_node_hold(w, m, &wanted, type);
 }

@@ -2,6 +2,15 @@
 /* What route has to know of a destination: to a peer, or with which link header to a port. */
 #include "way.h"
 
+/* Was it heard elsewhere a moment ago, and is control still to act on it? */
+static inline bool is_moving(const struct omni_worker *w, const struct omni_peer *peer,
+			     const struct omni_path *path)
+{
+	return unlikely(w->roam.until != 0) && w->roam.peer == peer->index &&
+	       w->roam.path == path && w->turn_tsc < w->roam.until &&
+	       w->roam.version == omni_fib_version(w->conf.fib);
+}
+
 static void to_peer_way(const struct omni_worker *w, struct way *way)
 {
 	struct omni_peer *peer = peer_get(w, omni_dest_index(way->dest), omni_dest_gen(way->dest));
@@ -15,6 +24,9 @@ static void to_peer_way(const struct omni_worker *w, struct way *way)
 	path = atomic_load_explicit(&peer->path, memory_order_acquire);
 	if (unlikely(kp == NULL || path == NULL ||
 		     (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0))
+		return;
+	way->moves = is_moving(w, peer, path);
+	if (way->moves)
 		return;
 	way->kp = kp;
 	way->most = room_for(path, kp);

@@ -13,6 +13,7 @@ struct way {
 	const struct omni_l3 *l3;
 	uint16_t cluster;
 	bool raw;      /* the port's other side is a host, and the link no hop */
+	bool moves;    /* the peer does: control will say where to */
 	uint32_t most; /* bytes of a packet that goes as it is */
 	struct omni_peer *peer;
 	struct omni_keypair *kp;      /* NULL: nothing can be sent to the peer */

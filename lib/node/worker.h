@@ -129,6 +129,16 @@ struct omni_worker {
 	unsigned int n_dropped;
 	struct rte_mbuf *dropped[DROP_QUEUE];
 	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
+	/*
+	 * The WireGuard peer that was last heard from, or at, another address than path's: an
+	 * answer by the old way would call it back there. What goes to it waits for control, once
+	 * and not for long.
+	 */
+	struct {
+		uint64_t until; /* TSC; 0: nothing waits */
+		const struct omni_path *path;
+		uint32_t peer, version; /* of the routes, which moves when control has acted */
+	} roam;
 	struct reassembly *reassembly;
 	struct segments *segments;
 	struct flood_budget budget[OMNI_BRIDGES_MAX];

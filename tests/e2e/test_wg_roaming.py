@@ -166,6 +166,7 @@ def test_a_better_route_takes_over(ends):
         ip("-n", ns, "addr", "add", f"10.99.60.{last}/24", "dev", dev)
         ip("-n", ns, "link", "set", dev, "up")
     ip("-n", a.ns, "route", "add", f"{t.uplink_addr('b')}/32", "via", "10.99.60.1")
+    a.source_is_gone(b)
     assert a.reaches(b) < CAUGHT_UP
     until("B to hear it", CAUGHT_UP, lambda: a.ping(b, count=1) == 1 and
           b.endpoint_of(a) == endpoint("10.99.60.2", PORT))

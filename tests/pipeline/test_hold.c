@@ -171,6 +171,65 @@ static void the_sender_goes(void **state)
 	rig_expect_nothing(r->site[1].local[0]);
 }
 
+/* Send to another address than where the peer is; returns the way that led there. */
+static struct omni_path *lead_astray(struct rig *r)
+{
+	struct site *s = &r->site[0];
+	const struct omni_path *old = atomic_load(&s->peer[1]->path);
+	struct omni_path *right = omni_path_copy(old, NULL), wrong = *old;
+	struct omni_endpoint local;
+
+	assert_non_null(right);
+	omni_path_local(old, &local);
+	omni_path_build(&wrong, old->hdr + 6, old->hdr, &local, &r->site[3].address);
+	wrong.checksum = old->checksum;
+	omni_peer_set_path(s->peer[1], omni_path_copy(&wrong, NULL), s->rcu);
+	return right;
+}
+
+/*
+ * A WireGuard peer called from elsewhere: what goes to it waits for control to follow it, for an
+ * answer by the old way would call it back there. Once for a way, and not for long.
+ */
+static void for_a_way(void **state)
+{
+	static const struct link wireguard = {.dialect = OMNI_DIALECT_WIREGUARD};
+	struct rig *r = *state;
+	struct site *s = &r->site[0];
+	struct packet out_ = there(false);
+	struct packet back = {.from_site = 1, .from = 11, .to_site = 0, .to = 10, .len = 100};
+	struct omni_path *right;
+
+	join(r, &wireguard, NULL);
+	right = lead_astray(r);
+	packet_in(r, 1, 0, &back);
+	rig_run(r);
+	expect_packet(r, 0, 0, &back, 2);
+	assert_int_equal(rig_events(r, 0, OMNI_EVENT_ROAM), 1);
+	in(r, &out_, 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_sealed), 0);
+	omni_peer_set_path(s->peer[1], right, s->rcu);
+	omni_fib_touch(s->fib);
+	rig_run(r);
+	expect_packet(r, 1, 0, &out_, 2);
+	/* Control does not act: the time is over soon, and that way is not waited for again. */
+	right = lead_astray(r);
+	packet_in(r, 1, 0, &back);
+	rig_run(r);
+	expect_packet(r, 0, 0, &back, 2);
+	in(r, &out_, 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 2);
+	pass_time(r, OMNI_ROAM_WAIT_MS + 5);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_sealed), 2);
+	packet_in(r, 1, 0, &back);
+	rig_run(r);
+	expect_packet(r, 0, 0, &back, 2);
+	in(r, &out_, 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_sealed), 3);
+	omni_peer_set_path(s->peer[1], right, s->rcu);
+}
+
 /* However many destinations: bounded, and peers keep their part. */
 static void bounds(void **state)
 {
@@ -298,7 +357,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(for_a_key),       TEST(for_a_member), TEST(for_a_neighbour),
 		TEST(the_sender_goes), TEST(by_wireguard), TEST(bounds),
-		TEST(for_nothing),     TEST(timeouts),	   TEST(our_own),
+		TEST(for_a_way),       TEST(for_nothing),  TEST(timeouts),
+		TEST(our_own),
 	};
 
 	return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
