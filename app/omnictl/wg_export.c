@@ -344,6 +344,22 @@ static enum exit_status add_live(struct peer *p, const char *socket)
 
 /* ---- What is told ---- */
 
+/* Nobody has its private key: it must not stay. */
+static void take_back(const struct peer *p, const char *socket)
+{
+	char key[OMNI_KEY_B64_LEN];
+	json_t *params = json_pack("{s:s, s:s}", "cluster", p->cluster, "peer",
+				   omni_key_text(key, &p->id.dh.public));
+	struct omni_err err = {0};
+	json_t *result = NULL;
+
+	if (client_call(socket, "peer.remove", params, &result, &err) != EXIT_OK)
+		fprintf(stderr, "omnictl: peer %s was added and stays: %s\n", p->ask->name,
+			err.text);
+	json_decref(params);
+	json_decref(result);
+}
+
 /* The folder in which the gateway's key files are looked for. */
 static const char *key_folder(const struct peer *p, char path[PATH_LEN])
 {
@@ -457,8 +473,11 @@ static enum exit_status make_and_tell(struct peer *p, const char *socket)
 		return EXIT_REFUSED;
 	if (p->ask->add && (status = add_live(p, socket)) != EXIT_OK)
 		return status;
-	if (show(p) != 0)
+	if (show(p) != 0) {
+		if (p->ask->add)
+			take_back(p, socket);
 		return EXIT_REFUSED;
+	}
 	tell(p);
 	return EXIT_OK;
 }

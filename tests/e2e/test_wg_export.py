@@ -135,6 +135,8 @@ def test_the_code_in_a_file(gateway, tmp_path):
     text = read_code(str(tmp_path / "code.pgm"))
     assert value(p.stderr, "PublicKey") == pubkey(value(text, "PrivateKey"))
     assert export(gateway, "--svg", path).returncode == 1, "no file is replaced"
+    assert export(gateway, "--add", "--svg", path).returncode == 1
+    assert gateway.rpc("peers") == [], "a peer whose key nobody has does not stay"
 
 
 def test_what_is_wrong_is_told(gateway):
