@@ -301,12 +301,13 @@ static void run_once(void)
 static void run_rate(void)
 {
 	uint64_t end = seen.begin_ns + o.seconds * OMNI_NS_PER_S, now;
+	unsigned int peers = OMNI_MAX(o.peers, 1U);
 
 	while ((now = now_ns()) < end) {
 		uint64_t due = (now - seen.begin_ns) / 1000 * o.rate / 1000000;
 
 		if (seen.sent < due)
-			call(&peer[seen.sent % o.peers]);
+			call(&peer[seen.sent % peers]);
 		hear_all(seen.sent < due ? 0 : 1);
 	}
 	hear_all(100);

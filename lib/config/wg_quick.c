@@ -308,8 +308,10 @@ static int take_line(struct wg_reader *r, char *text)
 static int take_lines(struct wg_reader *r, const char *text, size_t len)
 {
 	char *line = malloc(LINE_MAX_LEN);
-	int rc = line != NULL ? 0 : omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
+	int rc = 0;
 
+	if (line == NULL)
+		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
 	for (size_t at = 0; at < len && rc == 0; at++) {
 		const char *end = memchr(text + at, '\n', len - at);
 		size_t n = end != NULL ? (size_t)(end - text) - at : len - at;

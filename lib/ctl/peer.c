@@ -198,8 +198,9 @@ static int add_l3(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni
 	if (rc == 0)
 		return 0;
 	ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);
-	return omni_fail(err, rc, "peer %s: %s", conf->name,
-			 rc == -ENOSPC ? "the table of routes is full" : "no memory");
+	omni_fail(err, rc, "peer %s: %s", conf->name,
+		  rc == -ENOSPC ? "the table of routes is full" : "no memory");
+	return rc == -ENOSPC ? -ENOSPC : -ENOMEM;
 }
 
 int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_config_peer *conf,

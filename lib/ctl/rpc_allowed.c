@@ -25,7 +25,7 @@ static int add_route(const struct omni_fib_entry *entry, void *arg)
 
 json_t **rpc_allowed_read(const struct omni_ctl *ctl)
 {
-	struct walk w = {.ctl = ctl, .list = calloc(ctl->conf.peers->size, sizeof(*w.list))};
+	struct walk w = {.ctl = ctl, .list = calloc(ctl->conf.peers->size, sizeof(void *))};
 
 	if (w.list != NULL)
 		omni_fib_walk(ctl->conf.fib, add_route, &w);

@@ -111,7 +111,8 @@ static void route_again(struct omni_worker *w)
 	w->any_syn = false;
 	if (w->icmp.n > 0) {
 		n = omni_node_icmp(w, w->icmp.m, w->icmp.n);
-		memcpy(out, w->icmp.m, n * sizeof(out[0]));
+		for (unsigned int i = 0; i < n; i++)
+			out[i] = w->icmp.m[i];
 		w->icmp.n = 0;
 		route(w, out, n, ROUTE_OWN);
 	}

@@ -169,6 +169,8 @@ static inline unsigned int look_up(const struct omni_worker *w, struct rte_mbuf 
 
 static inline omni_dest dest_of(const struct lookups *l, unsigned int i, bool v6)
 {
+	/* v6 is what look_up saw of the packet. */
+	/* NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn) */
 	return v6 ? l->dest6[l->at[i]] : l->dest4[l->at[i]];
 }
 

@@ -179,7 +179,7 @@ class Run:
                 self.meson_tests(asan, "asan", ASAN_OPTIONS="abort_on_error=0:halt_on_error=1",
                                  UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
             tsan = self.build("tsan", ["--buildtype=debugoptimized", *THREADS],
-                              targets=["tests/threads/test_threads"])
+                              targets=["tests/threads/test_routes", "tests/threads/test_threads"])
             if tsan:
                 self.meson_tests(tsan, "tsan")
         self.build("clang", ["--buildtype=debug"], "clang")
