@@ -7,7 +7,7 @@ from gateways import UDP_PORT, Gateway
 from lab import BenchError, Lab, ip, program, run as command, say, until, wanted
 
 PEERS = 1000
-RATES = (1000, 2000, 5000, 10000)
+RATES = (1000, 2000, 5000)
 WAIT_S = 30
 VETH = {"a": "10.98.0.1", "b": "10.98.0.2"}
 SWARM = "10.50.0.0/16"  # omni-swarm's addresses
