@@ -123,13 +123,15 @@ static void end_run(const struct omni_worker *w, const struct run *r)
 		r->lane->last_tsc = w->turn_tsc;
 }
 
-/* Once for a path: control may have a reason to stay with it. */
+/* Once for a path and key: control may have a reason to stay with them. */
 static void wait_for_way(struct omni_worker *w, const struct run *r)
 {
-	if (!r->wireguard || (w->roam.peer == r->kp->peer && w->roam.path == r->path))
+	if (!r->wireguard ||
+	    (w->roam.peer == r->kp->peer && w->roam.path == r->path && w->roam.kp == r->kp))
 		return;
 	w->roam.peer = r->kp->peer;
 	w->roam.path = r->path;
+	w->roam.kp = r->kp;
 	w->roam.version = omni_fib_version(w->conf.fib);
 	w->roam.until = w->turn_tsc + w->hz / 1000 * OMNI_ROAM_WAIT_MS;
 }
@@ -141,6 +143,7 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 	if (unlikely((omni_keypair_marks(r->kp) & OMNI_KEYPAIR_UNCONFIRMED) != 0) &&
 	    *confirmed != r->kp) {
 		*confirmed = r->kp;
+		wait_for_way(w, r);
 		report(w, m, OMNI_EVENT_CONFIRM);
 	}
 	if (likely(r->path != NULL && same_source(r->path, m) &&

@@ -130,13 +130,15 @@ struct omni_worker {
 	struct rte_mbuf *dropped[DROP_QUEUE];
 	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
 	/*
-	 * The WireGuard peer that was last heard from, or at, another address than path's: an
-	 * answer by the old way would call it back there. What goes to it waits for control, once
+	 * The WireGuard peer that was last heard from, or at, another address than path's, or on a
+	 * key that is not confirmed yet: an answer by the old way would call it back there, one
+	 * under the old key may find it without that key. What goes to it waits for control, once
 	 * and not for long.
 	 */
 	struct {
 		uint64_t until; /* TSC; 0: nothing waits */
 		const struct omni_path *path;
+		const struct omni_keypair *kp; /* never looked into: it may be gone */
 		uint32_t peer, version; /* of the routes, which moves when control has acted */
 	} roam;
 	struct reassembly *reassembly;
