@@ -27,7 +27,6 @@ static void report(struct omni_worker *w, struct rte_mbuf *m, enum omni_event_ty
 	omni_node_event(w, &ev);
 }
 
-/* Our own template says where that is, in the path's first cache line. */
 /* A lane may come from another port of the same address. */
 static bool is_lane_port(const struct omni_path *path, uint16_t lane, const uint8_t *udp)
 {
@@ -36,6 +35,7 @@ static bool is_lane_port(const struct omni_path *path, uint16_t lane, const uint
 	return ports != NULL && ports->far[lane] == omni_load_be16(udp);
 }
 
+/* Our own template says where that is, in the path's first cache line. */
 static inline bool same_source(const struct omni_path *path, struct rte_mbuf *m)
 {
 	const struct omni_meta *meta = omni_meta(m);

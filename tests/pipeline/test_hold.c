@@ -230,6 +230,30 @@ static void for_a_way(void **state)
 	omni_peer_set_path(s->peer[1], right, s->rcu);
 }
 
+/* Its first data on a new key came: under the old one it may hear nothing any more. */
+static void for_a_confirmed_key(void **state)
+{
+	static const struct link new_key = {.dialect = OMNI_DIALECT_WIREGUARD, .unconfirmed = true};
+	struct rig *r = *state;
+	struct site *s = &r->site[1];
+	struct packet out = there(false);
+	struct packet back = {.from_site = 1, .from = 11, .to_site = 0, .to = 10, .len = 100};
+
+	join(r, &new_key, NULL);
+	omni_peer_set_tx(r->site[0].peer[1], r->site[0].key[1]);
+	omni_peer_set_tx(s->peer[0], s->key[0]);
+	in(r, &out, 1);
+	expect_packet(r, 1, 0, &out, 2);
+	assert_int_equal(rig_events(r, 1, OMNI_EVENT_CONFIRM), 1);
+	packet_in(r, 1, 0, &back);
+	rig_run(r);
+	assert_int_equal(rig_count(r, 1, OMNI_STAT_held), 1);
+	assert_int_equal(rig_count(r, 1, OMNI_STAT_sealed), 0);
+	omni_fib_touch(s->fib); /* as control does when it has confirmed the key */
+	rig_run(r);
+	expect_packet(r, 0, 0, &back, 2);
+}
+
 /* However many destinations: bounded, and peers keep their part. */
 static void bounds(void **state)
 {
@@ -355,9 +379,11 @@ static void our_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(for_a_key),       TEST(for_a_member), TEST(for_a_neighbour),
-		TEST(the_sender_goes), TEST(by_wireguard), TEST(bounds),
-		TEST(for_a_way),       TEST(for_nothing),  TEST(timeouts),
+		TEST(for_a_key),       TEST(for_a_member),
+		TEST(for_a_neighbour), TEST(the_sender_goes),
+		TEST(by_wireguard),    TEST(bounds),
+		TEST(for_a_way),       TEST(for_a_confirmed_key),
+		TEST(for_nothing),     TEST(timeouts),
 		TEST(our_own),
 	};
 
