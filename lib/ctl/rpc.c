@@ -188,6 +188,23 @@ struct ctl_peer *rpc_find_peer(struct omni_ctl *ctl, const struct ctl_cluster *o
 	return NULL;
 }
 
+int rpc_param_peer(struct omni_ctl *ctl, const json_t *params, struct ctl_peer **peer,
+		   const char **name, struct omni_err *err)
+{
+	struct ctl_cluster *only;
+	int rc = rpc_param_cluster(ctl, params, &only, err);
+
+	if (rc != 0)
+		return rc;
+	rc = omni_mgmt_param_string(params, "peer", name, err);
+	if (rc == -ENOENT)
+		return omni_fail(err, -EINVAL, "peer: a name or key is missing");
+	if (rc != 0)
+		return rc;
+	*peer = rpc_find_peer(ctl, only, *name);
+	return *peer != NULL ? 0 : omni_fail(err, -ENOENT, "no peer %.64s here", *name);
+}
+
 /* ---- Values ---- */
 
 json_t *rpc_key(const struct omni_key *key)

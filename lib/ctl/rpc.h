@@ -46,6 +46,12 @@ int rpc_param_cluster(struct omni_ctl *ctl, const json_t *params, struct ctl_clu
 /* A peer by its name or base64 key, in one cluster or (NULL) in any; NULL. */
 struct ctl_peer *rpc_find_peer(struct omni_ctl *ctl, const struct ctl_cluster *only,
 			       const char *name);
+/*
+ * The peer that `peer` (and `cluster`, if it is there) names, and what it was called; 0, or -errno
+ * with a sentence.
+ */
+int rpc_param_peer(struct omni_ctl *ctl, const json_t *params, struct ctl_peer **peer,
+		   const char **name, struct omni_err *err);
 
 /* New JSON values. A text that is none is null. */
 json_t *rpc_key(const struct omni_key *key);

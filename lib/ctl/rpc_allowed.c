@@ -142,24 +142,15 @@ static int allow(struct omni_ctl *ctl, struct ctl_peer *peer, const json_t *para
 RPC_HANDLER(rpc_peer_allow)
 {
 	struct omni_ctl *ctl = ctx;
-	struct ctl_cluster *only;
-	struct ctl_peer *peer;
-	const char *name;
+	struct ctl_peer *peer = NULL;
+	const char *name = NULL;
 	json_t **list;
 	int rc = rpc_params(params, "peer cluster allowed_ips", err);
 
 	if (rc == 0)
-		rc = rpc_param_cluster(ctl, params, &only, err);
+		rc = rpc_param_peer(ctl, params, &peer, &name, err);
 	if (rc != 0)
 		return rc;
-	rc = omni_mgmt_param_string(params, "peer", &name, err);
-	if (rc == -ENOENT)
-		return omni_fail(err, -EINVAL, "peer: a name or key is missing");
-	if (rc != 0)
-		return rc;
-	peer = rpc_find_peer(ctl, only, name);
-	if (peer == NULL)
-		return omni_fail(err, -ENOENT, "no peer %.64s here", name);
 	if (peer->origin != CTL_ORIGIN_STATIC || peer->cluster->conf->mode != OMNI_MODE_L3)
 		return omni_fail(err, -EPERM, "%.64s is no static peer of an L3 cluster", name);
 	rc = allow(ctl, peer, params, err);

@@ -377,24 +377,15 @@ RPC_HANDLER(rpc_peer_add)
 RPC_HANDLER(rpc_peer_remove)
 {
 	struct omni_ctl *ctl = ctx;
-	struct ctl_cluster *only;
-	struct ctl_peer *peer;
+	struct ctl_peer *peer = NULL;
 	struct omni_key key;
-	const char *name;
+	const char *name = NULL;
 	int rc = rpc_params(params, "peer cluster", err);
 
 	if (rc == 0)
-		rc = rpc_param_cluster(ctl, params, &only, err);
+		rc = rpc_param_peer(ctl, params, &peer, &name, err);
 	if (rc != 0)
 		return rc;
-	rc = omni_mgmt_param_string(params, "peer", &name, err);
-	if (rc == -ENOENT)
-		return omni_fail(err, -EINVAL, "peer: a name or key is missing");
-	if (rc != 0)
-		return rc;
-	peer = rpc_find_peer(ctl, only, name);
-	if (peer == NULL)
-		return omni_fail(err, -ENOENT, "no peer %.64s here", name);
 	if (peer->origin != CTL_ORIGIN_STATIC)
 		return omni_fail(err, -EPERM,
 				 "%.64s is no static peer: it would come back; deny its key in the "
