@@ -20,10 +20,21 @@
 
 /* ---- Values ---- */
 
+/* A key that is no public one. */
+static int secret_key(struct omni_key *key, const char *text, const char *maker,
+		      struct omni_err *why)
+{
+	if (value_key(key, text, NULL) == 0)
+		return 0;
+	return omni_fail(why, -EINVAL,
+			 "is no key, expected 44 characters of base64, as omnictl %s prints it",
+			 maker);
+}
+
 static int set_private_key(struct wg_reader *r, const char *text, struct omni_err *why)
 {
 	r->has_key = true;
-	return value_key(&r->wg->key, text, why);
+	return secret_key(&r->wg->key, text, "genkey", why);
 }
 
 static int set_listen(struct wg_reader *r, const char *text, struct omni_err *why)
@@ -38,7 +49,9 @@ static int set_listen(struct wg_reader *r, const char *text, struct omni_err *wh
 static int set_mtu(struct wg_reader *r, const char *text, struct omni_err *why)
 {
 	uint64_t mtu = 0;
-	int rc = value_number(&mtu, text, OMNI_CONFIG_MTU_MIN, OMNI_CONFIG_MTU_MAX, why);
+	int rc = *text == '\0'
+			 ? 0 /* as left out */
+			 : value_number(&mtu, text, OMNI_CONFIG_MTU_MIN, OMNI_CONFIG_MTU_MAX, why);
 
 	r->wg->mtu = (uint16_t)mtu;
 	return rc;
@@ -49,7 +62,7 @@ static int set_table(struct wg_reader *r, const char *text, struct omni_err *why
 	char *end;
 	unsigned long n = strtoul(text, &end, 0);
 
-	if (strcasecmp(text, "auto") == 0 || strcmp(text, "main") == 0)
+	if (*text == '\0' || strcasecmp(text, "auto") == 0 || strcmp(text, "main") == 0)
 		r->wg->table = OMNI_CONFIG_TABLE_MAIN;
 	else if (strcasecmp(text, "off") == 0)
 		r->wg->table = OMNI_CONFIG_TABLE_NONE;
@@ -80,17 +93,19 @@ static int add_prefix(struct omni_prefix **list, unsigned int *n, const struct o
 	return 0;
 }
 
-/* The next item of a list with commas, blanks cut off; NULL behind the last. */
+/* The next item of a list with commas or blanks; NULL behind the last. */
 static char *next_item(char **rest)
 {
-	char *item = *rest, *comma = item != NULL ? strchr(item, ',') : NULL;
+	char *item = *rest + strspn(*rest, "," WG_BLANKS);
+	size_t len = strcspn(item, "," WG_BLANKS);
 
-	if (item == NULL)
+	*rest = item + len;
+	if (len == 0)
 		return NULL;
-	*rest = comma != NULL ? comma + 1 : NULL;
-	if (comma != NULL)
-		*comma = '\0';
-	return wg_trim(item);
+	if (item[len] != '\0')
+		(*rest)++;
+	item[len] = '\0';
+	return item;
 }
 
 static int add_list(const char *text, struct omni_prefix **list, unsigned int *n, bool mask,
@@ -101,8 +116,6 @@ static int add_list(const char *text, struct omni_prefix **list, unsigned int *n
 	int rc = copy != NULL ? 0 : omni_fail(why, -ENOMEM, "out of memory");
 
 	while (rc == 0 && (item = next_item(&rest)) != NULL) {
-		if (*item == '\0')
-			continue;
 		rc = mask ? value_route(&prefix, item, why) : value_prefix(&prefix, item, why);
 		if (rc == 0 && !mask && !omni_ip_is_unicast(&prefix.ip))
 			rc = omni_fail(why, -EINVAL,
@@ -131,7 +144,7 @@ static int set_public_key(struct wg_reader *r, const char *text, struct omni_err
 
 static int set_psk(struct wg_reader *r, const char *text, struct omni_err *why)
 {
-	int rc = value_key(&r->peer->psk, text, why);
+	int rc = secret_key(&r->peer->psk, text, "genpsk", why);
 
 	r->peer->has_psk = rc == 0 && !omni_is_zero_ct(&r->peer->psk, sizeof(r->peer->psk));
 	return rc;
@@ -142,8 +155,18 @@ static int set_allowed(struct wg_reader *r, const char *text, struct omni_err *w
 	return add_list(text, &r->peer->allowed, &r->peer->n_allowed, true, why);
 }
 
+/* The port stands behind the last colon, whether an IPv6 address has brackets or not. */
 static int set_endpoint(struct wg_reader *r, const char *text, struct omni_err *why)
 {
+	const char *colon = strrchr(text, ':');
+	char bracketed[OMNI_HOST_LEN + 16];
+
+	if (text[0] != '[' && colon != strchr(text, ':') && strlen(text) < OMNI_HOST_LEN) {
+		snprintf(bracketed, sizeof(bracketed), "[%.*s]%s", (int)(colon - text), text,
+			 colon);
+		if (value_endpoint(r->peer, bracketed, NULL) == 0)
+			return 0;
+	}
 	return value_endpoint(r->peer, text, why);
 }
 
@@ -162,6 +185,7 @@ static int set_keepalive(struct wg_reader *r, const char *text, struct omni_err 
 struct key {
 	const char *name;
 	bool peer; /* of a [Peer] section */
+	bool wg;   /* wg's own, which takes all blanks away, rather than wg-quick's */
 	int (*set)(struct wg_reader *r, const char *text, struct omni_err *why);
 	const char *note; /* why it is not applied */
 };
@@ -169,23 +193,23 @@ struct key {
 #define HOOK "is not applied: a gateway runs no commands"
 
 static const struct key keys[] = {
-	{"PrivateKey", false, set_private_key, NULL},
-	{"ListenPort", false, set_listen, NULL},
-	{"Address", false, set_address, NULL},
-	{"MTU", false, set_mtu, NULL},
-	{"Table", false, set_table, NULL},
-	{"DNS", false, NULL, "is not applied: the host's resolver stays as it is"},
-	{"FwMark", false, NULL, "is not applied: datagrams leave without a mark"},
-	{"SaveConfig", false, NULL, "is not applied: the file is never written"},
-	{"PreUp", false, NULL, HOOK},
-	{"PostUp", false, NULL, HOOK},
-	{"PreDown", false, NULL, HOOK},
-	{"PostDown", false, NULL, HOOK},
-	{"PublicKey", true, set_public_key, NULL},
-	{"PresharedKey", true, set_psk, NULL},
-	{"AllowedIPs", true, set_allowed, NULL},
-	{"Endpoint", true, set_endpoint, NULL},
-	{"PersistentKeepalive", true, set_keepalive, NULL},
+	{"PrivateKey", false, true, set_private_key, NULL},
+	{"ListenPort", false, true, set_listen, NULL},
+	{"Address", false, false, set_address, NULL},
+	{"MTU", false, false, set_mtu, NULL},
+	{"Table", false, false, set_table, NULL},
+	{"DNS", false, false, NULL, "is not applied: the host's resolver stays as it is"},
+	{"FwMark", false, true, NULL, "is not applied: datagrams leave without a mark"},
+	{"SaveConfig", false, false, NULL, "is not applied: the file is never written"},
+	{"PreUp", false, false, NULL, HOOK},
+	{"PostUp", false, false, NULL, HOOK},
+	{"PreDown", false, false, NULL, HOOK},
+	{"PostDown", false, false, NULL, HOOK},
+	{"PublicKey", true, true, set_public_key, NULL},
+	{"PresharedKey", true, true, set_psk, NULL},
+	{"AllowedIPs", true, true, set_allowed, NULL},
+	{"Endpoint", true, true, set_endpoint, NULL},
+	{"PersistentKeepalive", true, true, set_keepalive, NULL},
 };
 
 /* What may be shown of a line that was not understood: never what may be a key without its name. */
@@ -214,20 +238,21 @@ static int fail_key(struct wg_reader *r, const char *name)
 /* Once for each key: a second PostUp says nothing new. */
 static void note(struct wg_reader *r, size_t key, const char *value)
 {
-	if (r->noted[key] || strcasecmp(value, "false") == 0 || strcasecmp(value, "off") == 0 ||
-	    strcmp(value, "0") == 0)
+	if (r->noted[key] || *value == '\0' || strcasecmp(value, "false") == 0 ||
+	    strcasecmp(value, "off") == 0 || strcmp(value, "0") == 0)
 		return;
 	r->noted[key] = true;
 	wg_note(r, "%s %s", keys[key].name, keys[key].note);
 }
 
-static int take_key(struct wg_reader *r, const char *name, const char *value)
+static int take_key(struct wg_reader *r, const char *name, char *value)
 {
 	struct omni_err why;
 
 	for (size_t i = 0; i < OMNI_ARRAY_SIZE(keys); i++) {
 		if (strcasecmp(keys[i].name, name) != 0 || keys[i].peer != (r->peer != NULL))
 			continue;
+		value = keys[i].wg ? wg_squeeze(value) : wg_trim(value);
 		if (keys[i].set == NULL)
 			note(r, i, value);
 		else if (keys[i].set(r, value, &why) != 0)
@@ -290,7 +315,7 @@ static int take_line(struct wg_reader *r, char *text)
 		return 0;
 	r->fresh = *line == '[';
 	if (*line == '[') {
-		rc = take_section(r, line);
+		rc = take_section(r, wg_squeeze(line));
 		r->comment[0] = '\0';
 		return rc;
 	}
@@ -302,7 +327,7 @@ static int take_line(struct wg_reader *r, char *text)
 	if (!r->section)
 		return wg_fail(r, "\"%s\" stands in no section, expected [Interface] first",
 			       word(shown, line));
-	return take_key(r, wg_trim(line), wg_trim(value));
+	return take_key(r, wg_squeeze(line), value);
 }
 
 static int take_lines(struct wg_reader *r, const char *text, size_t len)

@@ -6,6 +6,7 @@
 #include <omni_wg_quick.h>
 
 #define WG_KEYS_MAX 24
+#define WG_BLANKS " \t\r\v\f"
 
 struct wg_reader {
 	struct omni_wg_quick *wg;
@@ -26,6 +27,9 @@ void wg_note(struct wg_reader *r, const char *fmt, ...) OMNI_PRINTF(2, 3);
 
 /* Cut blanks at both ends, in place. */
 char *wg_trim(char *text);
+
+/* Take all blanks away, in place. */
+char *wg_squeeze(char *text);
 
 /* A peer's section has ended: it has a key. 0 or -EINVAL. */
 int wg_check_peer(const struct wg_reader *r);

@@ -54,10 +54,22 @@ char *wg_trim(char *text)
 {
 	size_t len;
 
-	text += strspn(text, " \t\r\v\f");
+	text += strspn(text, WG_BLANKS);
 	len = strlen(text);
-	while (len > 0 && strchr(" \t\r\v\f", text[len - 1]) != NULL)
+	while (len > 0 && strchr(WG_BLANKS, text[len - 1]) != NULL)
 		text[--len] = '\0';
+	return text;
+}
+
+char *wg_squeeze(char *text)
+{
+	char *to = text;
+
+	for (const char *from = text; *from != '\0'; from++) {
+		if (strchr(WG_BLANKS, *from) == NULL)
+			*to++ = *from;
+	}
+	*to = '\0';
 	return text;
 }
 
@@ -141,7 +153,9 @@ static int compare_keys(const void *x, const void *y)
 {
 	const struct omni_config_peer *const *a = x, *const *b = y;
 
-	return memcmp((*a)->key.b, (*b)->key.b, OMNI_KEY_LEN);
+	int c = memcmp((*a)->key.b, (*b)->key.b, OMNI_KEY_LEN);
+
+	return c != 0 ? c : (*a > *b) - (*a < *b);
 }
 
 static int compare_names(const void *x, const void *y)
@@ -152,17 +166,52 @@ static int compare_names(const void *x, const void *y)
 	return c != 0 ? c : (*a > *b) - (*a < *b);
 }
 
-static int check_keys(struct wg_reader *r, struct omni_config_peer **all, size_t n)
+/* What a later section of the same peer does not say stays, but for its prefixes. */
+static void take_over(struct omni_config_peer *to, struct omni_config_peer *from)
 {
-	qsort(all, n, sizeof(struct omni_config_peer *), compare_keys);
-	for (size_t i = 1; i < n; i++) {
+	if (to->host[0] == '\0') {
+		memcpy(to->host, from->host, sizeof(to->host));
+		to->port = from->port;
+	}
+	if (!to->has_psk) {
+		to->has_psk = from->has_psk;
+		to->psk = from->psk;
+	}
+	if (to->keepalive_s == 0)
+		to->keepalive_s = from->keepalive_s;
+	if (to->name[0] == '\0')
+		memcpy(to->name, from->name, sizeof(to->name));
+	free(from->allowed);
+	omni_wipe(from, sizeof(*from));
+}
+
+/* As with wg, where each section of a peer changes what the ones before it said. */
+static void join_twins(struct wg_reader *r, struct omni_config_peer **all)
+{
+	struct omni_wg_quick *wg = r->wg;
+	unsigned int n = wg->n_peers, left = 0;
+
+	if (n > 1)
+		qsort(all, n, sizeof(struct omni_config_peer *), compare_keys);
+	for (unsigned int i = 1; i < n; i++) {
 		char text[OMNI_KEY_B64_LEN];
 
-		if (memcmp(&all[i - 1]->key, &all[i]->key, OMNI_KEY_LEN) == 0)
-			return wg_fail(r, "two [Peer] sections have the PublicKey %s, expected one",
-				       omni_key_text(text, &all[i]->key));
+		if (memcmp(&all[i - 1]->key, &all[i]->key, OMNI_KEY_LEN) != 0)
+			continue;
+		wg_note(r, "several [Peer] sections have the PublicKey %s: the last one holds",
+			omni_key_text(text, &all[i]->key));
+		take_over(all[i], all[i - 1]);
 	}
-	return 0;
+	for (unsigned int i = 0; i < n; i++) {
+		if (omni_is_zero_ct(&wg->peers[i].key, sizeof(wg->peers[i].key)))
+			continue;
+		if (i != left) {
+			wg->peers[left] = wg->peers[i];
+			omni_wipe(&wg->peers[i], sizeof(wg->peers[i]));
+		}
+		left++;
+	}
+	wg->n_peers = left;
 }
 
 /* A number for those without a name, and for the later of two with the same. */
@@ -170,7 +219,8 @@ static void give_names(struct omni_wg_quick *wg, struct omni_config_peer **all, 
 {
 	char last[OMNI_CONFIG_NAME_LEN] = "";
 
-	qsort(all, n, sizeof(struct omni_config_peer *), compare_names);
+	if (n > 1)
+		qsort(all, n, sizeof(struct omni_config_peer *), compare_names);
 	for (size_t i = 0; i < n; i++) {
 		bool numbered = strncmp(all[i]->name, "peer", 4) == 0 || all[i]->name[0] == '\0';
 		bool twice = strcmp(all[i]->name, last) == 0;
@@ -205,7 +255,6 @@ int wg_finish(struct wg_reader *r)
 {
 	struct omni_wg_quick *wg = r->wg;
 	struct omni_config_peer **all;
-	int rc;
 
 	if (r->section && r->peer != NULL && wg_check_peer(r) != 0)
 		return -EINVAL;
@@ -216,13 +265,13 @@ int wg_finish(struct wg_reader *r)
 		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
 	for (unsigned int i = 0; i < wg->n_peers; i++)
 		all[i] = &wg->peers[i];
-	rc = check_keys(r, all, wg->n_peers);
-	if (rc == 0)
-		give_names(wg, all, wg->n_peers);
+	join_twins(r, all);
+	for (unsigned int i = 0; i < wg->n_peers; i++)
+		all[i] = &wg->peers[i];
+	give_names(wg, all, wg->n_peers);
 	free(all);
-	if (rc == 0 && settle(wg) != 0)
-		rc = omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
-	if (rc == 0)
-		note_default_route(r);
-	return rc;
+	if (settle(wg) != 0)
+		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
+	note_default_route(r);
+	return 0;
 }

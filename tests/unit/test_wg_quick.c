@@ -169,6 +169,71 @@ static void names_come_from_comments(void **state)
 	omni_wg_quick_free(wg);
 }
 
+/* wg takes all blanks out of a line, wg-quick splits addresses at them. */
+static void blanks_are_where_people_put_them(void **state)
+{
+	struct omni_wg_quick *wg = parse(
+		" [ Interface ]\t\r\nPrivate Key = AAECAwQFBgcICQoLDA0O DxAREhMUFRYXGBkaGxwdHh8=\n"
+		"Address = 10.0.0.1/24 10.0.0.2/24,fd00::1/64 ,\nMTU =\nTable = \nDNS =\n"
+		"[ peer ]\nPublicKey = " KEY_A "\nAllowedIPs = 10.0.0.0 / 8 , fd00:: / 8\n"
+		"Endpoint = 192.0.2.1 : 51820\n");
+	char text[OMNI_KEY_B64_LEN];
+
+	(void)state;
+	assert_string_equal(omni_key_text(text, &wg->key), SECRET);
+	assert_int_equal(wg->n_addresses, 3);
+	assert_prefix(&wg->addresses[1], "10.0.0.2/24");
+	assert_prefix(&wg->addresses[2], "fd00::1/64");
+	assert_int_equal(wg->mtu, 0);
+	assert_int_equal(wg->table, OMNI_CONFIG_TABLE_MAIN);
+	assert_int_equal(wg->n_notes, 0);
+	assert_int_equal(wg->peers[0].n_allowed, 2);
+	assert_prefix(&wg->peers[0].allowed[0], "10.0.0.0/8");
+	assert_prefix(&wg->peers[0].allowed[1], "fd00::/8");
+	assert_string_equal(wg->peers[0].host, "192.0.2.1");
+	assert_int_equal(wg->peers[0].port, 51820);
+	omni_wg_quick_free(wg);
+}
+
+static void an_address_needs_no_brackets(void **state)
+{
+	struct omni_wg_quick *wg = parse(IF PEER_A "Endpoint = 2001:db8::1:51820\n");
+
+	(void)state;
+	assert_string_equal(wg->peers[0].host, "2001:db8::1");
+	assert_int_equal(wg->peers[0].port, 51820);
+	omni_wg_quick_free(wg);
+}
+
+/* Each section changes what those before it said, and always the prefixes. */
+static void sections_of_one_peer_are_joined(void **state)
+{
+	struct omni_wg_quick *wg =
+		parse(IF "# office\n" PEER_A "PresharedKey = " SECRET "\nPersistentKeepalive = 25\n"
+			 "Endpoint = 192.0.2.1:1\nAllowedIPs = 10.0.0.1, 10.0.0.2\n" PEER_B
+			 "AllowedIPs = 10.0.0.2, 10.0.0.3\n" PEER_A "AllowedIPs = 10.0.0.3\n" PEER_A
+			 "Endpoint = 192.0.2.2:2\nAllowedIPs = 10.0.0.3\n");
+	const struct omni_config_peer *p = wg->peers;
+	char text[OMNI_KEY_B64_LEN];
+
+	(void)state;
+	assert_int_equal(wg->n_peers, 2);
+	assert_string_equal(omni_key_text(text, &p[0].key), KEY_B);
+	assert_int_equal(p[0].n_allowed, 1);
+	assert_prefix(&p[0].allowed[0], "10.0.0.2/32");
+	assert_string_equal(omni_key_text(text, &p[1].key), KEY_A);
+	assert_string_equal(p[1].name, "office");
+	assert_string_equal(p[1].host, "192.0.2.2");
+	assert_int_equal(p[1].port, 2);
+	assert_int_equal(p[1].keepalive_s, 25);
+	assert_true(p[1].has_psk);
+	assert_string_equal(omni_key_text(text, &p[1].psk), SECRET);
+	assert_int_equal(p[1].n_allowed, 1);
+	assert_prefix(&p[1].allowed[0], "10.0.0.3/32");
+	assert_non_null(strstr(wg->notes[0], "several [Peer] sections have the PublicKey " KEY_A));
+	omni_wg_quick_free(wg);
+}
+
 struct bad {
 	const char *text, *message;
 };
@@ -177,7 +242,8 @@ static const struct bad bad[] = {
 	{"", "wg0.conf:0: [Interface] has no PrivateKey, expected one"},
 	{"[Interface]\nAddress = 10.0.0.1\n", "wg0.conf:2: [Interface] has no PrivateKey"},
 	{"[Interface]\nPrivateKey = " ZERO "\n", "wg0.conf:2: [Interface] has no PrivateKey"},
-	{"[Interface]\nPrivateKey = short\n", "wg0.conf:2: PrivateKey: is no key, expected 44"},
+	{"[Interface]\nPrivateKey = short\n",
+	 "wg0.conf:2: PrivateKey: is no key, expected 44 characters of base64, as omnictl genkey"},
 	{"PrivateKey = " SECRET "\n", "wg0.conf:1: \"PrivateKey\" stands in no section"},
 	{IF "Frobnicate = 1\n",
 	 "wg0.conf:3: [Interface] has no key \"Frobnicate\", expected one of PrivateKey, "},
@@ -185,7 +251,8 @@ static const struct bad bad[] = {
 	{IF PEER_A "Address = 10.0.0.1\n",
 	 "wg0.conf:5: [Peer] has no key \"Address\", expected one of PublicKey, PresharedKey, "},
 	/* What may be a key is not shown. */
-	{IF "ListenPort 51820=\n", "wg0.conf:3: [Interface] has no key \"ListenPort\", expected"},
+	{IF "ListenPort 51820=\n",
+	 "wg0.conf:3: [Interface] has no key \"ListenPort51820\", expected"},
 	{IF "yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n",
 	 "wg0.conf:3: [Interface] has no key \"...\", expected"},
 	{"PrivateKey yAnz5TF+lXXJte14tji3zlMNq+hd2rYUIgJBgB3fBmk=\n",
@@ -200,12 +267,15 @@ static const struct bad bad[] = {
 	{IF "[Peer]\n", "wg0.conf:3: the [Peer] before this has no PublicKey"},
 	{IF "[Peer]\n" PEER_B, "wg0.conf:4: the [Peer] before this has no PublicKey"},
 	{IF "[Peer]\nPublicKey = " ZERO "\n", "wg0.conf:4: PublicKey: is all zero"},
-	{IF PEER_A PEER_A, "wg0.conf:6: two [Peer] sections have the PublicKey " KEY_A},
+	{IF PEER_A "AllowedIPs = 10.0.0.1 10.0.0.2\n",
+	 "wg0.conf:5: AllowedIPs: \"10.0.0.110.0.0.2\" is no IP address"},
 	{IF PEER_A "Endpoint = 192.0.2.1\n", "wg0.conf:5: Endpoint: \"192.0.2.1\" is no address"},
 	{IF PEER_A "AllowedIPs = 10.0.0.0/33\n", "wg0.conf:5: AllowedIPs: \"10.0.0.0/33\" is no"},
 	{IF PEER_A "PersistentKeepalive = 65536\n",
 	 "wg0.conf:5: PersistentKeepalive: 65536 is out"},
-	{IF PEER_A "PresharedKey = \x1b[2J\n", "wg0.conf:5: PresharedKey: is no key"},
+	{IF PEER_A "PresharedKey = \x1b[2J\n",
+	 "wg0.conf:5: PresharedKey: is no key, expected 44 characters of base64, as omnictl "
+	 "genpsk"},
 };
 
 static void bad_files_are_told_where_and_why(void **state)
@@ -352,6 +422,9 @@ int main(void)
 		cmocka_unit_test(what_is_not_applied_is_told),
 		cmocka_unit_test(a_small_file_has_defaults),
 		cmocka_unit_test(names_come_from_comments),
+		cmocka_unit_test(blanks_are_where_people_put_them),
+		cmocka_unit_test(an_address_needs_no_brackets),
+		cmocka_unit_test(sections_of_one_peer_are_joined),
 		cmocka_unit_test(bad_files_are_told_where_and_why),
 		cmocka_unit_test(a_gateway_follows_from_it),
 		cmocka_unit_test(a_peer_with_our_own_key_is_left_out),
