@@ -17,7 +17,7 @@ struct interface {
 	const char *cluster;
 	const char *key;
 	int listen;
-	const json_t **peers; /* WireGuard peers, newest handshake first */
+	const json_t **peers; /* WireGuard peers, in the order of the configuration */
 	size_t n_peers;
 };
 
@@ -95,8 +95,6 @@ static int fill(struct view *v, struct interface *in)
 		    strcmp(text_of(peer, "dialect", ""), "wireguard") == 0)
 			in->peers[in->n_peers++] = peer;
 	}
-	if (in->n_peers > 1)
-		qsort(in->peers, in->n_peers, sizeof(const json_t *), newer_first);
 	return 0;
 }
 
@@ -190,6 +188,8 @@ static void print_interface(const struct interface *in)
 {
 	printf("interface: %s\n  public key: %s\n  private key: (hidden)\n  listening port: %d\n",
 	       in->name, in->key, in->listen);
+	if (in->n_peers > 1)
+		qsort(in->peers, in->n_peers, sizeof(const json_t *), newer_first);
 	for (size_t i = 0; i < in->n_peers; i++) {
 		printf("\n");
 		print_peer(in->peers[i]);
