@@ -687,6 +687,7 @@ struct omni_ctl {
 	struct ctl_source *sources; /* rate limits under load: limits.c */
 	uint32_t *strangers;	    /* seconds when they were last heard without a cookie */
 	struct ctl_bucket strangers_heard;
+	uint64_t stranger_told_ns, misdirected_told_ns; /* wg_trouble.c: not again before */
 	struct omni_key source_seed;
 	struct ctl_bucket probes;
 

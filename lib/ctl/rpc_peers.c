@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "rpc.h"
+#include "wg.h"
 
 static const char *const origins[] = {
 	[CTL_ORIGIN_STATIC] = "static",
@@ -67,6 +68,8 @@ static const char *peer_reason(struct omni_ctl *ctl, const struct ctl_peer *peer
 		snprintf(out, RPC_TEXT_LEN, "%s%s", peer->host != NULL ? peer->host : "",
 			 peer->host != NULL ? " does not resolve to an address"
 					    : "no address is known: it has to call");
+	else if (ctl_wg_trouble_text(peer) != NULL)
+		snprintf(out, RPC_TEXT_LEN, "%s", ctl_wg_trouble_text(peer));
 	else if (peer->attempt_ns != 0)
 		snprintf(out, RPC_TEXT_LEN, "no answer from %s for %" PRIu64 " s",
 			 omni_endpoint_text(text, at),

@@ -50,6 +50,8 @@ struct ctl_wg {
 	uint64_t wipe_ns;     /* every key is wiped */
 	bool renewed_late;    /* the current key made us begin anew on receiving */
 	uint64_t consumed_ns; /* its last initiation that was looked at */
+	uint8_t trouble;      /* enum ctl_wg_trouble since the last session */
+	unsigned int answers; /* of ours since then, none of them confirmed */
 	uint64_t looked_ns;   /* the lanes' stamps were read */
 	uint64_t traffic_ns;  /* the newest of them */
 };
@@ -116,6 +118,27 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *msg, size_t len,
 			const uint8_t sender[4], const uint8_t mac1[OMNI_MAC_LEN],
 			const struct omni_endpoint *from, const struct omni_endpoint *to);
+
+/* ---- What keeps a peer from having a session, as far as it shows here: wg_trouble.c ---- */
+
+enum ctl_wg_trouble {
+	WG_FINE,
+	WG_BAD_ANSWERS, /* they decrypt with another pre-shared key alone */
+	WG_OLD_CALLS,	/* older than its newest */
+	WG_UNCONFIRMED, /* our answers to its calls */
+};
+
+/* Answers to a peer that are lost by chance alone are fewer. */
+#define WG_ANSWERS_LOST 3
+
+/* For people; NULL: nothing is known. */
+const char *ctl_wg_trouble_text(const struct ctl_peer *peer);
+/* It goes into the log, once until the next session. */
+void ctl_wg_set_trouble(struct ctl_peer *peer, enum ctl_wg_trouble trouble);
+/* Calls of whom nobody knows, and for whom we are not, in the log: some of them. */
+void ctl_wg_tell_stranger(struct omni_ctl *ctl, const struct omni_key *key,
+			  const struct omni_endpoint *from, bool other_dialect);
+void ctl_wg_tell_misdirected(struct omni_ctl *ctl, const struct omni_endpoint *from);
 
 /* ---- Key slots: wg_slots.c ---- */
 

@@ -121,8 +121,10 @@ static void start(struct omni_ctl *ctl, struct ctl_peer *peer)
 		return;
 	}
 	wg->wanted = false;
-	if (peer->attempt_ns == 0)
+	if (peer->attempt_ns == 0) {
 		peer->attempt_ns = now;
+		wg->trouble = WG_FINE;
+	}
 	if (is_crowded(ctl)) {
 		peer->retry_ns = now;
 		ctl_peer_due(peer, now);
@@ -215,6 +217,7 @@ static void take_response(struct omni_ctl *ctl, struct ctl_wg *wg,
 
 	if (omni_wg_response_open(&wg->hs, &keys, in, &ctl->conf.identity->dh, &peer->psk) < 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
+		ctl_wg_set_trouble(peer, WG_BAD_ANSWERS);
 		return;
 	}
 	peer->past_rx_bytes += sizeof(*in);

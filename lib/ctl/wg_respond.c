@@ -55,8 +55,12 @@ static bool is_fresh(struct omni_ctl *ctl, struct ctl_peer *peer,
 	struct ctl_wg *wg = peer->wg;
 	uint64_t now = ctl_now(ctl);
 
-	if (memcmp(timestamp, peer->newest, OMNI_TAI64N_LEN) <= 0) {
+	int order = memcmp(timestamp, peer->newest, OMNI_TAI64N_LEN);
+
+	if (order <= 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_stale);
+		if (order < 0)
+			ctl_wg_set_trouble(peer, WG_OLD_CALLS);
 		return false;
 	}
 	if (wg->consumed_ns != 0 && now - wg->consumed_ns < WG_FLOOD_NS) {
@@ -97,6 +101,7 @@ static void answer(struct omni_ctl *ctl, const struct way *way, struct ctl_peer 
 		.remote_id = hs->remote_index,
 		.keys = &keys,
 	};
+	struct ctl_wg *wg = peer->wg;
 
 	if (done.local_id == 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_peers_full);
@@ -108,31 +113,36 @@ static void answer(struct omni_ctl *ctl, const struct way *way, struct ctl_peer 
 	} else if (ctl_wg_slots_add(ctl, peer, &done) < 0) {
 		omni_sessions_release(ctl->conf.sessions, done.local_id);
 	} else {
-		peer->wg->answer = *hs;
+		wg->answer = *hs;
 		peer->last_start_ns = ctl_now(ctl);
 		ctl_wg_sent(ctl, peer);
 		peer->past_tx_bytes += sizeof(out);
 		reply_plain(ctl, way, &out, sizeof(out));
+		if (++wg->answers > WG_ANSWERS_LOST)
+			ctl_wg_set_trouble(peer, WG_UNCONFIRMED);
 	}
 	omni_wipe(&keys, sizeof(keys));
 }
 
 /* Identified as a peer of ours; NULL and counted. Nothing says yet that it is that peer. */
-static struct ctl_peer *who(struct omni_ctl *ctl, const struct omni_wg *hs)
+static struct ctl_peer *who(struct omni_ctl *ctl, const struct omni_wg *hs,
+			    const struct omni_endpoint *from)
 {
 	bool other;
 	struct ctl_peer *peer = ctl_wg_find(ctl, &hs->remote, &other);
 
-	if (peer == NULL)
-		ctl_count(ctl, other ? OMNI_STAT_ctl_wrong_dialect : OMNI_STAT_ctl_unknown_key);
-	return peer;
+	if (peer != NULL)
+		return peer;
+	ctl_count(ctl, other ? OMNI_STAT_ctl_wrong_dialect : OMNI_STAT_ctl_unknown_key);
+	ctl_wg_tell_stranger(ctl, &hs->remote, from, other);
+	return NULL;
 }
 
 static void hear(struct omni_ctl *ctl, const struct way *way, struct omni_wg *hs,
 		 const struct omni_wg_initiation *in)
 {
 	uint8_t timestamp[OMNI_TAI64N_LEN];
-	struct ctl_peer *peer = who(ctl, hs);
+	struct ctl_peer *peer = who(ctl, hs, way->from);
 	struct omni_path reflect;
 
 	if (peer == NULL)
@@ -164,6 +174,7 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 		return;
 	if (!omni_wg_initiation_mac1_valid(in, &self->public)) {
 		ctl_count(ctl, OMNI_STAT_ctl_bad_mac1);
+		ctl_wg_tell_misdirected(ctl, from);
 		return;
 	}
 	if (!(ctl_limits_loaded(ctl, ctl->hs_waiting) && ctl_limits_stranger(ctl, &from->ip)) &&

@@ -52,6 +52,8 @@ static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 	ctl_peer_series_end(ctl, peer);
 	peer->confirmed_ns = ctl_now(ctl);
 	peer->wg->renewed_late = peer->wg->wanted = false;
+	peer->wg->trouble = WG_FINE;
+	peer->wg->answers = 0;
 	ctl_peer_due(peer, peer->confirmed_ns);
 	omni_log_info(LOG_CTL, "session up",
 		      "cluster=%s peer=%s endpoint=%s dialect=wireguard by=%s",

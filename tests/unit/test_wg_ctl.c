@@ -525,6 +525,45 @@ static void management_shows_and_changes_peers(void **state)
 	assert_true(route(a, "10.9.0.0/16") == dest_of(a, b));
 }
 
+static void assert_reason(const struct site *s, const struct site *other, const char *begin)
+{
+	const char *text = ctl_wg_trouble_text(peer_of(s, other));
+
+	assert_non_null(text);
+	assert_memory_equal(text, begin, strlen(begin));
+}
+
+static void what_is_wrong_is_told(void **state)
+{
+	json_t *p;
+
+	(void)state;
+	make_pair();
+	a->peer[0].has_psk = b->peer[0].has_psk = true;
+	a->peer[0].psk.b[0] = 1;
+	b->peer[0].psk.b[0] = 2;
+	start_pair();
+	want(a, b);
+	p = row("site1");
+	assert_string_equal(text_of(p, "reason"),
+			    "its answers do not decrypt: the pre-shared keys differ");
+	json_decref(p);
+	assert_null(ctl_wg_trouble_text(peer_of(b, a)));
+	rig_run(20 * 1000);
+	assert_reason(b, a, "it calls, but takes none of our answers");
+	peer_of(b, a)->psk = a->peer[0].psk;
+	rig_run(6 * 1000);
+	assert_up();
+	assert_null(ctl_wg_trouble_text(peer_of(a, b)));
+	assert_null(ctl_wg_trouble_text(peer_of(b, a)));
+	/* Its clock is behind what it was. */
+	memset(peer_of(b, a)->newest, 0xff, OMNI_TAI64N_LEN);
+	rig_run(1000 * 1000);
+	want(a, b);
+	assert_false(has_session(a, b));
+	assert_reason(b, a, "its calls are older than its newest");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -549,6 +588,7 @@ int main(void)
 		TEST(neighbours_may_be_unknown_at_first),
 		TEST(allowed_ips_move),
 		TEST(management_shows_and_changes_peers),
+		TEST(what_is_wrong_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, rig_setup, eal_teardown);
