@@ -39,6 +39,7 @@ struct tap_queue {
 	/* Empty buffers, of which a read takes the last one first. */
 	uint16_t have;
 	uint16_t piece; /* bytes for each buffer of a chain; 0: segments are cut */
+	uint16_t more;	/* so many more for the first one */
 	uint16_t trust; /* so many reads more begin with a chain of buffers */
 	struct rte_mbuf *next[OMNI_CHAIN_MAX];
 	/* The segment that was read last, of which the pieces from piece_at on have yet to leave.
@@ -74,7 +75,7 @@ void tap_stats(struct omni_port *port, struct omni_port_stats *s);
 void tap_refresh(struct omni_port *port);
 uint16_t tap_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t tap_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
-void tap_whole(struct omni_port *port, uint16_t queue, uint16_t piece);
+void tap_whole(struct omni_port *port, uint16_t queue, uint16_t piece, uint16_t more);
 bool tap_arm(struct omni_port *port, uint16_t queue);
 
 #endif

@@ -137,7 +137,7 @@ static ssize_t read_frame(const struct tap_port *p, struct tap_queue *q, bool ch
 {
 	struct iovec part[1 + OMNI_CHAIN_MAX] = {{.iov_base = h, .iov_len = sizeof(*h)}};
 	uint16_t count = 1, room = chain ? chain_len(q) : 1;
-	uint32_t len = chain ? q->piece : p->frame_max;
+	uint32_t len = chain ? q->piece : p->frame_max, first = chain ? len + q->more : len;
 	ssize_t n;
 
 	for (; count <= room; count++)
@@ -146,7 +146,7 @@ static ssize_t read_frame(const struct tap_port *p, struct tap_queue *q, bool ch
 			.iov_len = len,
 		};
 	part[1].iov_base = RTE_PTR_ADD(part[1].iov_base, p->made_up);
-	part[1].iov_len -= p->made_up;
+	part[1].iov_len = first - p->made_up;
 	/* One byte more than a segment may have: it shows that one was cut off. */
 	if (!chain)
 		part[count++] = (struct iovec){.iov_base = q->room + p->front_len,
@@ -155,7 +155,7 @@ static ssize_t read_frame(const struct tap_port *p, struct tap_queue *q, bool ch
 	if (n < 0)
 		return -1;
 	n = n < (ssize_t)sizeof(*h) ? 0 : n - (ssize_t)sizeof(*h) + p->made_up;
-	*head_len = RTE_MIN((uint32_t)n, len);
+	*head_len = RTE_MIN((uint32_t)n, first);
 	return n;
 }
 
@@ -193,7 +193,7 @@ static struct rte_mbuf *take_whole(struct omni_port *port, struct tap_queue *q,
 	struct rte_mbuf *head = first_of(q), *m = head;
 	const uint8_t *frame = rte_pktmbuf_mtod(head, const uint8_t *);
 	struct omni_split s;
-	uint32_t left = len;
+	uint32_t left = len, room = (uint32_t)q->piece + q->more;
 
 	if (len > UINT16_MAX || omni_split_begin(&s, h, frame, head_len, len) < 0 || s.udp ||
 	    s.hdr_len + s.size > p->frame_max)
@@ -202,11 +202,12 @@ static struct rte_mbuf *take_whole(struct omni_port *port, struct tap_queue *q,
 	for (;; m = m->next) {
 		q->have--;
 		head->nb_segs++;
-		m->data_len = (uint16_t)RTE_MIN(left, q->piece);
+		m->data_len = (uint16_t)RTE_MIN(left, room);
 		left -= m->data_len;
 		if (left == 0)
 			break;
 		m->next = first_of(q);
+		room = q->piece;
 	}
 	head->pkt_len = len;
 	head->port = port->id;
@@ -306,12 +307,14 @@ uint16_t tap_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uin
 	return got;
 }
 
-void tap_whole(struct omni_port *port, uint16_t queue, uint16_t piece)
+void tap_whole(struct omni_port *port, uint16_t queue, uint16_t piece, uint16_t more)
 {
 	const struct tap_port *p = port->priv;
+	struct tap_queue *q = &((struct tap_port *)port->priv)->q[queue];
 
-	piece = RTE_MIN(piece, p->frame_max);
-	((struct tap_port *)port->priv)->q[queue].piece = piece >= PIECE_MIN ? piece : 0;
+	piece = (uint16_t)RTE_MIN(piece, p->frame_max - more);
+	q->piece = piece >= PIECE_MIN ? piece : 0;
+	q->more = more;
 }
 
 bool tap_arm(struct omni_port *port, uint16_t queue)

@@ -56,7 +56,7 @@ static int attach_ports(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni
 			return omni_fail(err, -ENODEV, "cluster %s: port %s is not open",
 					 c->conf->name, name);
 		c->port[c->n_ports++] = port->id;
-		c->segments |= port->info.segments && !is_l3;
+		c->segments |= port->info.segments;
 		c->frame_max = OMNI_MAX(c->frame_max, (uint16_t)(port->info.mtu + around));
 		atomic_store(&ctl->conf.bridges->of_port[port->id], c->number);
 	}

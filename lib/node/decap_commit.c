@@ -172,8 +172,6 @@ static inline unsigned int sort(struct omni_worker *w, const struct run *r,
 		w->has_fragments = true;
 		return KEEP;
 	case OMNI_KIND_SEGMENT:
-		if (unlikely((r->flags & OMNI_META_L3) != 0))
-			return OMNI_STAT_drop_l3_segment;
 		w->has_pieces = true;
 		return KEEP;
 	case OMNI_KIND_CONTROL:

@@ -86,14 +86,16 @@ static inline void set_outer_tos(const struct omni_path *path, uint8_t *at, uint
 
 /*
  * TOS byte of the outer header. Packets in bundles and fragments do not show what they are: nothing
- * is copied of them.
+ * is copied of them. Of a segment's pieces only the first one does, so all of them say it beside.
  */
 static inline uint8_t outer_tos(struct tos_policy p, const struct omni_meta *meta,
 				const uint8_t *data)
 {
-	if (likely(p.copy == 0 || meta->kind != OMNI_KIND_FRAME))
+	if (p.copy == 0)
 		return p.fixed;
-	return (ip_tos(data) & p.copy) | p.fixed;
+	if (meta->kind == OMNI_KIND_SEGMENT)
+		return ((uint8_t)meta->tos & p.copy) | p.fixed;
+	return meta->kind == OMNI_KIND_FRAME ? (ip_tos(data) & p.copy) | p.fixed : p.fixed;
 }
 
 /* The datagram begins front bytes before the text, and ends with the tag. */

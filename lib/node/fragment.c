@@ -5,7 +5,7 @@
  * the others are copied out before anything is sealed. One burst may become many, so the stage
  * is called until it returns 0: it fills m from w->cut.
  */
-#include "worker.h"
+#include "ecn.h"
 
 /* 65536 / n, rounded up: the data path does not divide. */
 #define R(n) (uint32_t)((65536 + (n)-1) / (n))
@@ -117,11 +117,14 @@ static unsigned int cut(struct omni_worker *w, struct rte_mbuf *m, struct rte_mb
 /* A whole segment's buffers as its pieces, which split found to fit the path. */
 static unsigned int take_apart(struct omni_worker *w, struct rte_mbuf *m, struct rte_mbuf **out)
 {
-	const struct omni_meta meta = *omni_meta(m);
+	struct omni_meta meta = *omni_meta(m);
 	uint32_t whole = m->pkt_len, begin = 0, id = next_id(w, meta.kp);
 	uint16_t size = m->tso_segsz;
 	unsigned int n = 0;
 
+	meta.flags &= (uint8_t)~OMNI_META_CUT;
+	if ((meta.flags & OMNI_META_L3) != 0)
+		meta.tos = ip_tos(rte_pktmbuf_mtod(m, const uint8_t *));
 	for (struct rte_mbuf *next; m != NULL; m = next) {
 		uint8_t *h = rte_pktmbuf_mtod(m, uint8_t *) - OMNI_PIECE_HDR_LEN;
 
@@ -138,7 +141,6 @@ static unsigned int take_apart(struct omni_worker *w, struct rte_mbuf *m, struct
 		m->data_len += OMNI_PIECE_HDR_LEN;
 		m->pkt_len = m->data_len;
 		*omni_meta(m) = meta;
-		omni_meta(m)->flags &= (uint8_t)~OMNI_META_CUT;
 		out[n++] = m;
 	}
 	count(w, OMNI_STAT_segments_sent, 1);

@@ -4,6 +4,7 @@
  * other, and one segment of a lane at a time; where one is missing, the segment is given up at
  * once and control hears of it, so that the peer sends frames instead.
  */
+#include "ecn.h"
 #include "segments.h"
 
 /* One piece as its header describes it. */
@@ -96,24 +97,33 @@ static bool continues(const struct gathering *g, const struct piece *p)
 	       g->head->tso_segsz == p->size && g->head->nb_segs < OMNI_PIECES_MAX;
 }
 
+/* RFC 3168, section 5.3: a mark on one datagram is one on all that came in them. */
+static void merge_ecn(struct omni_meta *head, const struct omni_meta *piece)
+{
+	if (piece->flags >> OMNI_META_ECN_SHIFT == ECN_CE)
+		head->flags |= (uint8_t)(ECN_CE << OMNI_META_ECN_SHIFT);
+}
+
 static void append(struct gathering *g, struct rte_mbuf *m)
 {
+	merge_ecn(omni_meta(g->head), omni_meta(m));
 	g->tail->next = m;
 	g->tail = m;
 	g->head->nb_segs++;
 	g->head->pkt_len += m->data_len;
 }
 
-/* Is this what a port may be given? Its headers are looked at once, here. */
-static bool is_whole(struct rte_mbuf *m)
+/* Is this what a port may be given? Its headers are looked at once, here: KEEP, or why not. */
+static unsigned int check_whole(struct rte_mbuf *m)
 {
 	struct omni_split s;
 
-	if (omni_split_tcp(&s, m->tso_segsz, rte_pktmbuf_mtod(m, uint8_t *),
-			   rte_pktmbuf_data_len(m), m->pkt_len) < 0)
-		return false;
+	if (omni_node_read_segment(&s, m) < 0)
+		return OMNI_STAT_drop_bad_fragment;
+	if (s.hdr_len + omni_split_payload(&s, 0) > omni_meta(m)->kp->frame_max)
+		return OMNI_STAT_drop_too_long;
 	omni_segment_mark(m, s.v6, s.size, s.l3, s.l4, s.hdr_len);
-	return true;
+	return KEEP;
 }
 
 /* Take one piece: KEEP, or why not. *whole: the segment that it completed, or NULL. */
@@ -172,8 +182,9 @@ unsigned int omni_node_gather(struct omni_worker *w, struct rte_mbuf **m, unsign
 		taken++;
 		if (whole == NULL)
 			continue;
-		if (!is_whole(whole)) {
-			omni_node_drop(w, whole, OMNI_STAT_drop_bad_fragment);
+		why = check_whole(whole);
+		if (why != KEEP) {
+			omni_node_drop(w, whole, why);
 			continue;
 		}
 		m[left++] = whole;

@@ -73,7 +73,7 @@ static void bridge(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 	w->bundling = may_bundle(w, m[0]);
 	n = omni_node_learn(w, m, n);
 	n = omni_node_forward(w, m, n);
-	if (n >= SEGMENT_FRAMES && w->rx.port->ops->whole != NULL)
+	if (n >= SEGMENT_FRAMES && w->rx.asks)
 		omni_node_split_ask(w, m[n - 1]);
 	if (unlikely(w->any_syn)) {
 		omni_node_clamp(w, w->local.m, w->local.n);
@@ -95,6 +95,8 @@ static void route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n, en
 	w->pass = pass;
 	w->bundling = may_bundle(w, m[0]);
 	n = omni_node_route(w, m, n);
+	if (n >= SEGMENT_FRAMES && w->rx.asks)
+		omni_node_split_ask(w, m[n - 1]);
 	if (unlikely(w->any_syn))
 		omni_node_clamp(w, m, n);
 	omni_node_tx(w, w->local.m, w->local.n);
@@ -130,13 +132,27 @@ static void route_all(struct omni_worker *w, struct rte_mbuf **m, unsigned int n
 		route_again(w);
 }
 
-/* Packets of peers. */
+/* Packets that were checked: those of peers are what clamp finds something to do for. */
 static void route_checked(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
-	n = omni_node_source_check(w, m, n);
 	if (unlikely(w->any_syn))
 		omni_node_clamp(w, m, n);
 	route_all(w, m, n, ROUTE_FIRST);
+}
+
+/* The same where whole segments may be among them. */
+static void route_segments(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mbuf *out[BURST];
+	bool syn = w->any_syn;
+
+	w->segments->m = m;
+	w->segments->n = n;
+	w->segments->at = 0;
+	while ((n = omni_node_split(w, out, BURST)) > 0) {
+		w->any_syn = syn;
+		route_checked(w, out, n);
+	}
 }
 
 /* The packets among frames and packets of peers; returns how many frames are left in m. */
@@ -151,7 +167,11 @@ static unsigned int route_packets(struct omni_worker *w, struct rte_mbuf **m, un
 		else
 			m[left++] = m[i];
 	}
-	route_checked(w, packet, packets);
+	packets = omni_node_source_check(w, packet, packets);
+	if (w->has_pieces)
+		route_segments(w, packet, packets);
+	else
+		route_checked(w, packet, packets);
 	return left;
 }
 
@@ -295,6 +315,15 @@ static bool is_l3(const struct omni_worker *w, uint16_t cluster)
 	return w->conf.fib != NULL && omni_fib_cluster(w->conf.fib, cluster) != NULL;
 }
 
+/* Packets of a port. */
+static void route_local(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	if (w->rx.port->info.segments)
+		route_segments(w, m, n);
+	else
+		route_all(w, m, n, ROUTE_FIRST);
+}
+
 static unsigned int burst_from_local(struct omni_worker *w)
 {
 	struct rte_mbuf *m[BURST];
@@ -303,12 +332,14 @@ static unsigned int burst_from_local(struct omni_worker *w)
 	if (n == 0)
 		return 0;
 	count(w, OMNI_STAT_local_rx, n);
+	w->rx.asks = w->rx.port->ops->whole != NULL;
 	if (is_l3(w, w->rx.cluster))
-		route_all(w, m, omni_node_ip_input(w, m, n), ROUTE_FIRST);
+		route_local(w, m, omni_node_ip_input(w, m, n));
 	else if (w->rx.port->info.segments)
 		bridge_segments(w, m, n);
 	else
 		bridge(w, m, n);
+	w->rx.asks = false;
 	return n;
 }
 

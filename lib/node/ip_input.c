@@ -57,8 +57,6 @@ static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
 	uint16_t type = omni_load_be16(eth + 12);
 	bool v6 = type == ETHERTYPE_IPV6, ours;
 
-	if (unlikely(omni_is_segment(m)))
-		return OMNI_STAT_drop_l3_segment;
 	if (unlikely(rte_pktmbuf_data_len(m) < OMNI_ETHER_HDR_LEN))
 		return OMNI_STAT_drop_runt;
 	ours = memcmp(eth, w->rx.port->info.l3_mac, 6) == 0;
@@ -67,6 +65,8 @@ static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
 	m->data_off += OMNI_ETHER_HDR_LEN;
 	m->data_len -= OMNI_ETHER_HDR_LEN;
 	m->pkt_len -= OMNI_ETHER_HDR_LEN;
+	if (unlikely(omni_is_segment(m)))
+		m->l2_len = 0;
 	if (unlikely(is_v6(eth + OMNI_ETHER_HDR_LEN) != v6))
 		return OMNI_STAT_drop_bad_ip;
 	omni_meta(m)->flags = OMNI_META_L3;

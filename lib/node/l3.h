@@ -63,20 +63,30 @@ static inline void trim(struct rte_mbuf *m, uint32_t len)
 	m->pkt_len = len;
 }
 
+/* The same of what may be a whole segment, which has none: KEEP, or why not. */
+static inline unsigned int fit(struct rte_mbuf *m, uint32_t len)
+{
+	if (unlikely(omni_is_segment(m)))
+		return len == m->pkt_len ? KEEP : (unsigned int)OMNI_STAT_drop_bad_ip;
+	if (unlikely(len > rte_pktmbuf_data_len(m)))
+		return OMNI_STAT_drop_bad_ip;
+	trim(m, len);
+	return KEEP;
+}
+
 /* Senders that no packet may have: RFC 1122, section 3.2.1.3. */
 static inline unsigned int check_v4(struct rte_mbuf *m, const uint8_t *ip)
 {
 	uint32_t hdr_len = v4_header_len(ip), len = omni_load_be16(ip + 2);
 
-	if (unlikely(hdr_len < OMNI_IPV4_HDR_LEN || len < hdr_len || len > rte_pktmbuf_data_len(m)))
+	if (unlikely(hdr_len < OMNI_IPV4_HDR_LEN || len < hdr_len || len > m->pkt_len))
 		return OMNI_STAT_drop_bad_ip;
 	if (unlikely((likely(hdr_len == OMNI_IPV4_HDR_LEN) ? v4_sum(ip, OMNI_IPV4_HDR_LEN)
 							   : v4_sum(ip, hdr_len)) != 0))
 		return OMNI_STAT_drop_ip_checksum;
 	if (unlikely(ip[12] == 0 || ip[12] == 127 || ip[12] >= 224))
 		return OMNI_STAT_drop_ip_source;
-	trim(m, len);
-	return KEEP;
+	return fit(m, len);
 }
 
 /* Unspecified, loopback, and IPv4's in their mapped form: RFC 4291, sections 2.5.2, 2.5.3, 2.5.5 */
@@ -90,12 +100,11 @@ static inline unsigned int check_v6(struct rte_mbuf *m, const uint8_t *ip)
 {
 	uint32_t len = OMNI_IPV6_HDR_LEN + omni_load_be16(ip + 4);
 
-	if (unlikely(len > rte_pktmbuf_data_len(m)))
+	if (unlikely(len > m->pkt_len))
 		return OMNI_STAT_drop_bad_ip;
 	if (unlikely(ip[8] == 0xff || is_v6_special(ip + 8)))
 		return OMNI_STAT_drop_ip_source;
-	trim(m, len);
-	return KEEP;
+	return fit(m, len);
 }
 
 /*

@@ -102,6 +102,15 @@ static unsigned int may_relay(struct omni_worker *w, struct rte_mbuf *m, const s
 	return way->l3->relay ? KEEP : tell(w, m, ICMP_POLICY, 0, OMNI_STAT_drop_relay_refused);
 }
 
+/* A whole segment, which fragment takes apart. */
+static void whole_to_peer(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	set_out(w, m, way->peer, way->kp, NULL, m->pkt_len);
+	omni_meta(m)->kind = OMNI_KIND_SEGMENT;
+	omni_meta(m)->flags |= OMNI_META_CUT;
+	w->must_cut = true;
+}
+
 static inline unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
 {
 	uint8_t *ip = rte_pktmbuf_mtod(m, uint8_t *);
@@ -117,6 +126,10 @@ static inline unsigned int to_peer(struct omni_worker *w, struct rte_mbuf *m, co
 	if (likely(w->pass == ROUTE_FIRST && (meta->flags & OMNI_META_HOST) == 0) &&
 	    unlikely(!take_hop(ip, is_v6(ip))))
 		return tell(w, m, ICMP_TTL, 0, OMNI_STAT_drop_ttl);
+	if (unlikely(omni_is_segment(m))) {
+		whole_to_peer(w, m, way);
+		return KEEP;
+	}
 	if (unlikely(len > way->most))
 		return long_to_peer(w, m, way);
 	set_out(w, m, way->peer, way->kp, NULL, len);
@@ -136,7 +149,9 @@ static inline unsigned int to_port(struct omni_worker *w, struct rte_mbuf *m, co
 		if (likely(!way->raw) && unlikely(!take_hop(ip, v6)))
 			return tell(w, m, ICMP_TTL, 0, OMNI_STAT_drop_ttl);
 	}
-	if (unlikely(rte_pktmbuf_data_len(m) > way->most))
+	if (unlikely(omni_is_segment(m)))
+		m->l2_len = OMNI_ETHER_HDR_LEN;
+	else if (unlikely(rte_pktmbuf_data_len(m) > way->most))
 		return cut_or_tell(w, m, way->most);
 	if (unlikely(rte_pktmbuf_headroom(m) < LINK_LEN))
 		return OMNI_STAT_drop_too_long;
@@ -274,6 +289,9 @@ static inline unsigned int place(struct omni_worker *w, struct rte_mbuf *m, cons
 
 	if (unlikely(why != KEEP))
 		return why;
+	/* split let it pass, so this was its way a moment ago. */
+	if (unlikely(omni_is_segment(m)) && unlikely(!omni_node_whole_packet(w, m, way)))
+		return OMNI_STAT_drop_too_long;
 	if (way->kp != NULL)
 		return to_peer(w, m, way);
 	return likely(way->port != NULL) ? to_port(w, m, way) : elsewhere(w, m, way);

@@ -32,4 +32,18 @@ struct segments {
 	uint8_t payload[OMNI_SEGMENT_MAX]; /* of it */
 };
 
+/* How m, a frame or a packet of an L3 cluster, is cut into tso_segsz bytes each: 0 or -EINVAL. */
+static inline int omni_node_read_segment(struct omni_split *s, struct rte_mbuf *m)
+{
+	const uint8_t *head = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return (omni_meta(m)->flags & OMNI_META_L3) != 0
+		       ? omni_split_packet(s, m->tso_segsz, head, m->data_len, m->pkt_len)
+		       : omni_split_tcp(s, m->tso_segsz, head, m->data_len, m->pkt_len);
+}
+
+/* May m go to the peer as it is, in pieces? */
+bool omni_node_whole_to_peer(const struct omni_worker *w, const struct rte_mbuf *m,
+			     const struct omni_peer *peer);
+
 #endif

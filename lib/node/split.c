@@ -6,6 +6,7 @@
  * 0: it fills m from w->segments. A port is told what to give from then on.
  */
 #include "segments.h"
+#include "way.h"
 
 /* Bytes of a segment in one datagram of that path. */
 static uint32_t piece_len(const struct omni_path *path)
@@ -30,12 +31,25 @@ static uint32_t piece_to(const struct omni_worker *w, const struct omni_peer *pe
 	return lane_of(w, kp, &shared) == 0 || shared ? 0 : piece_len(path);
 }
 
+bool omni_node_whole_to_peer(const struct omni_worker *w, const struct rte_mbuf *m,
+			     const struct omni_peer *peer)
+{
+	uint32_t most = piece_to(w, peer);
+
+	if (m->nb_segs > OMNI_PIECES_MAX || m->pkt_len > UINT16_MAX)
+		return false;
+	/* Another peer's pieces, too, may be longer than the first one. */
+	for (const struct rte_mbuf *b = m; b != NULL; b = b->next)
+		if (b->data_len > most)
+			return false;
+	return true;
+}
+
 static bool fits_peer(const struct omni_worker *w, const struct rte_mbuf *m, omni_dest dest)
 {
 	const struct omni_peer *peer = peer_get(w, omni_dest_index(dest), omni_dest_gen(dest));
 
-	return peer != NULL && m->nb_segs <= OMNI_PIECES_MAX && m->pkt_len <= UINT16_MAX &&
-	       rte_pktmbuf_data_len(m) <= piece_to(w, peer);
+	return peer != NULL && omni_node_whole_to_peer(w, m, peer);
 }
 
 static bool fits_port(const struct omni_worker *w, const struct rte_mbuf *m, omni_dest dest)
@@ -46,7 +60,7 @@ static bool fits_port(const struct omni_worker *w, const struct rte_mbuf *m, omn
 	return port != NULL && port->info.segments && port_carries_segment(port, m);
 }
 
-static bool stays_whole(const struct omni_worker *w, struct rte_mbuf *m)
+static bool frame_stays_whole(const struct omni_worker *w, struct rte_mbuf *m)
 {
 	uint64_t key = fdb_key(omni_meta(m)->cluster, rte_pktmbuf_mtod(m, uint8_t *));
 	omni_dest dest;
@@ -62,6 +76,27 @@ static bool stays_whole(const struct omni_worker *w, struct rte_mbuf *m)
 	}
 }
 
+static bool packet_stays_whole(const struct omni_worker *w, struct rte_mbuf *m)
+{
+	uint16_t cluster = omni_meta(m)->cluster;
+	const struct omni_l3 *l3 = omni_fib_cluster(w->conf.fib, cluster);
+	struct way way = {.cluster = OMNI_BRIDGE_NONE};
+	struct lookups to;
+
+	if (l3 == NULL)
+		return false;
+	(void)look_up(w, &m, 1, V4_DEST, V6_DEST, &to);
+	find_way(w, &way, dest_of(&to, 0, is_v6(rte_pktmbuf_mtod(m, const uint8_t *))), l3,
+		 cluster);
+	return omni_node_whole_packet(w, m, &way);
+}
+
+static bool stays_whole(const struct omni_worker *w, struct rte_mbuf *m)
+{
+	return (omni_meta(m)->flags & OMNI_META_L3) != 0 ? packet_stays_whole(w, m)
+							 : frame_stays_whole(w, m);
+}
+
 /* Make m the segment that is being cut; false where it is none. */
 static bool begin(struct omni_worker *w, struct rte_mbuf *m)
 {
@@ -69,8 +104,7 @@ static bool begin(struct omni_worker *w, struct rte_mbuf *m)
 	uint8_t *to = s->payload;
 	uint32_t off;
 
-	if (omni_split_tcp(&s->split, m->tso_segsz, rte_pktmbuf_mtod(m, uint8_t *),
-			   rte_pktmbuf_data_len(m), m->pkt_len) < 0)
+	if (omni_node_read_segment(&s->split, m) < 0)
 		return false;
 	off = s->split.hdr_len;
 	for (const struct rte_mbuf *b = m; b != NULL; b = b->next) {
@@ -121,7 +155,7 @@ static void tell_to_cut(struct omni_worker *w, struct rte_mbuf *m)
 	const struct omni_meta *meta = omni_meta(m);
 
 	if ((meta->flags & OMNI_META_FROM_PEER) == 0 && w->rx.port->ops->whole != NULL)
-		w->rx.port->ops->whole(w->rx.port, w->rx.queue, 0);
+		w->rx.port->ops->whole(w->rx.port, w->rx.queue, 0, 0);
 }
 
 unsigned int omni_node_split(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
@@ -161,8 +195,11 @@ void omni_node_split_ask(struct omni_worker *w, struct rte_mbuf *m)
 {
 	const struct omni_keypair *kp = omni_meta(m)->kp;
 	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
+	bool l3 = (omni_meta(m)->flags & OMNI_META_L3) != 0;
 
+	/* The link header comes off, and all datagrams are to be equally long. */
 	if (peer != NULL)
 		w->rx.port->ops->whole(w->rx.port, w->rx.queue,
-				       (uint16_t)OMNI_MIN(piece_to(w, peer), UINT16_MAX));
+				       (uint16_t)OMNI_MIN(piece_to(w, peer), UINT16_MAX),
+				       l3 ? OMNI_ETHER_HDR_LEN : 0);
 }

@@ -2,6 +2,9 @@
 /* What route has to know of a destination: to a peer, or with which link header to a port. */
 #include "way.h"
 
+#include "clamp.h"
+#include "segments.h"
+
 /* Was it heard elsewhere a moment ago, and is control still to act on it? */
 static inline bool is_moving(const struct omni_worker *w, const struct omni_peer *peer,
 			     const struct omni_path *path)
@@ -83,4 +86,26 @@ void omni_node_find_way(const struct omni_worker *w, struct way *way)
 	default:
 		break;
 	}
+}
+
+/* From a peer to a peer where the cluster relays, and not back. */
+static bool passes_on(const struct omni_meta *meta, const struct way *way)
+{
+	return (meta->flags & OMNI_META_FROM_PEER) == 0 ||
+	       (way->l3->relay &&
+		omni_dest_make(OMNI_DEST_PEER, meta->peer, meta->kp->peer_gen) != way->dest);
+}
+
+bool omni_node_whole_packet(const struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *), *tcp = ip + m->l3_len;
+	bool to_peer = way->kp != NULL;
+	bool hop = to_peer ? (omni_meta(m)->flags & OMNI_META_HOST) == 0 : !way->raw;
+
+	if (omni_segment_hdr_len(m) + m->tso_segsz > way->most || (tcp[TCP_FLAGS] & TCP_SYN) != 0 ||
+	    (hop && (is_v6(ip) ? ip[7] : ip[8]) <= 1))
+		return false;
+	if (to_peer)
+		return passes_on(omni_meta(m), way) && omni_node_whole_to_peer(w, m, way->peer);
+	return way->port != NULL && way->port->info.segments && rte_pktmbuf_headroom(m) >= LINK_LEN;
 }

@@ -24,6 +24,12 @@ struct way {
 /* Of one that has dest, l3 and cluster, all else. */
 void omni_node_find_way(const struct omni_worker *w, struct way *way);
 
+/*
+ * May m, a whole segment, go that way as it is? What is to be said about it (too long, the last
+ * hop, nobody there) is said of the packets that it stands for, so it is cut first.
+ */
+bool omni_node_whole_packet(const struct omni_worker *w, struct rte_mbuf *m, const struct way *way);
+
 static inline void find_way(const struct omni_worker *w, struct way *way, omni_dest dest,
 			    const struct omni_l3 *l3, uint16_t cluster)
 {

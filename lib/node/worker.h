@@ -78,6 +78,7 @@ struct omni_worker {
 	struct {
 		struct omni_port *port;
 		uint16_t queue, cluster;
+		bool asks; /* it is a port that may be told to give segments whole, or not */
 	} rx;
 
 	/* From a prepare stage to open or seal and on: by the frame's place in the burst. */

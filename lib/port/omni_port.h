@@ -154,10 +154,10 @@ struct omni_port_ops {
 	bool (*arm)(struct omni_port *port, uint16_t queue);
 	/*
 	 * Give TCP segments whole from now on where that can be, as chains of buffers with
-	 * piece bytes each and the rest in the last; 0: cut into frames again. NULL: the driver
-	 * gives none. Owner of the queue.
+	 * piece bytes each, `more` more in the first, and the rest in the last; piece 0: cut into
+	 * frames again. NULL: the driver gives none. Owner of the queue.
 	 */
-	void (*whole)(struct omni_port *port, uint16_t queue, uint16_t piece);
+	void (*whole)(struct omni_port *port, uint16_t queue, uint16_t piece, uint16_t more);
 	/* Totals; counters of workers are read while they count. Control. */
 	void (*stats)(struct omni_port *port, struct omni_port_stats *stats);
 	/* Read MTU, link and addresses again into port->info. May be NULL. Control. */

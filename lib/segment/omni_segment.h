@@ -63,6 +63,10 @@ int omni_split_begin(struct omni_split *s, const struct virtio_net_hdr *h, const
 int omni_split_tcp(struct omni_split *s, uint16_t size, const uint8_t *head, uint32_t head_len,
 		   uint32_t len) OMNI_MUST_CHECK;
 
+/* The same for a segment that begins at its IP header. */
+int omni_split_packet(struct omni_split *s, uint16_t size, const uint8_t *head, uint32_t head_len,
+		      uint32_t len) OMNI_MUST_CHECK;
+
 static inline uint32_t omni_split_payload(const struct omni_split *s, uint32_t piece)
 {
 	return piece + 1 < s->pieces ? s->size : s->payload_len - piece * s->size;

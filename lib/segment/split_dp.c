@@ -38,15 +38,19 @@ static uint16_t ipv4_l4(const uint8_t *head, uint32_t len, uint16_t l3, uint8_t 
 	return (uint16_t)(l3 + hdr);
 }
 
-/* Fills l3, l4 and v6; false where the frame is not of the protocol. */
-static bool find_l4(struct omni_split *s, const uint8_t *head, uint32_t len, int want_v6,
-		    uint8_t proto)
+/* Fills l3 and v6; false where the frame is neither IPv4 nor IPv6. */
+static bool skip_link(struct omni_split *s, const uint8_t *head, uint32_t len)
 {
 	uint16_t type = ether_type(head, len, &s->l3);
 
 	s->v6 = type == TYPE_IPV6;
-	if ((type != TYPE_IPV4 && type != TYPE_IPV6) || (want_v6 >= 0 && want_v6 != s->v6) ||
-	    !reaches(len, s->l3 + (s->v6 ? OMNI_IPV6_HDR_LEN : OMNI_IPV4_HDR_LEN)))
+	return type == TYPE_IPV4 || type == TYPE_IPV6;
+}
+
+/* Fills l4; false where the frame is not of the protocol. */
+static bool find_l4(struct omni_split *s, const uint8_t *head, uint32_t len, uint8_t proto)
+{
+	if (!reaches(len, s->l3 + (s->v6 ? OMNI_IPV6_HDR_LEN : OMNI_IPV4_HDR_LEN)))
 		return false;
 	if (s->v6 && head[s->l3] >> 4 != 6)
 		return false;
@@ -99,13 +103,12 @@ static void take_template(struct omni_split *s, const uint8_t *head)
 				  omni_sum(l4, (size_t)(s->hdr_len - s->l4)));
 }
 
-/* Headers that may be cut behind, of a frame that is no shorter than they say. */
-static bool find_headers(struct omni_split *s, const uint8_t *head, uint32_t head_len, uint32_t len,
-			 int want_v6)
+/* Headers from l3 on that may be cut behind, of a frame that is no shorter than they say. */
+static bool find_headers(struct omni_split *s, const uint8_t *head, uint32_t head_len, uint32_t len)
 {
 	head_len = OMNI_MIN(head_len, len);
 	return len <= OMNI_SEGMENT_MAX &&
-	       find_l4(s, head, head_len, want_v6, s->udp ? PROTO_UDP : PROTO_TCP) &&
+	       find_l4(s, head, head_len, s->udp ? PROTO_UDP : PROTO_TCP) &&
 	       find_payload(s, head, head_len) && len > s->hdr_len;
 }
 
@@ -121,14 +124,15 @@ int omni_split_begin(struct omni_split *s, const struct virtio_net_hdr *h, const
 		     uint32_t head_len, uint32_t len)
 {
 	uint8_t type = h->gso_type & (uint8_t)~VIRTIO_NET_HDR_GSO_ECN;
-	int want_v6 = type == OMNI_GSO_UDP_L4 ? -1 : type == VIRTIO_NET_HDR_GSO_TCPV6;
 
 	if (type != VIRTIO_NET_HDR_GSO_TCPV4 && type != VIRTIO_NET_HDR_GSO_TCPV6 &&
 	    type != OMNI_GSO_UDP_L4)
 		return -EINVAL;
 	s->udp = type == OMNI_GSO_UDP_L4;
 	if (h->hdr_len > len || h->gso_size < OMNI_GSO_SIZE_MIN ||
-	    !find_headers(s, head, head_len, len, want_v6))
+	    !skip_link(s, head, OMNI_MIN(head_len, len)) ||
+	    (!s->udp && s->v6 != (type == VIRTIO_NET_HDR_GSO_TCPV6)) ||
+	    !find_headers(s, head, head_len, len))
 		return -EINVAL;
 	if ((h->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) == 0 || h->csum_start != s->l4 ||
 	    h->csum_offset != (s->udp ? UDP_SUM : TCP_SUM))
@@ -141,7 +145,20 @@ int omni_split_tcp(struct omni_split *s, uint16_t size, const uint8_t *head, uin
 		   uint32_t len)
 {
 	s->udp = false;
-	if (size < OMNI_GSO_SIZE_MIN || !find_headers(s, head, head_len, len, -1))
+	if (size < OMNI_GSO_SIZE_MIN || !skip_link(s, head, OMNI_MIN(head_len, len)) ||
+	    !find_headers(s, head, head_len, len))
+		return -EINVAL;
+	plan(s, size, head, len);
+	return 0;
+}
+
+int omni_split_packet(struct omni_split *s, uint16_t size, const uint8_t *head, uint32_t head_len,
+		      uint32_t len)
+{
+	s->udp = false;
+	s->l3 = 0;
+	s->v6 = reaches(OMNI_MIN(head_len, len), 1) && head[0] >> 4 == 6;
+	if (size < OMNI_GSO_SIZE_MIN || !find_headers(s, head, head_len, len))
 		return -EINVAL;
 	plan(s, size, head, len);
 	return 0;

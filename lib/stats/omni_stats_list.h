@@ -82,7 +82,6 @@
 	/* ip_input, source_check, route */ \
 	X(drop_not_our_mac, "frame on an L3 port that is for another station") \
 	X(drop_not_routed, "frame on an L3 port that is neither IP nor ARP") \
-	X(drop_l3_segment, "whole TCP segment in an L3 cluster, where none are carried") \
 	X(drop_bad_ip, "packet whose IP header contradicts itself or its length") \
 	X(drop_ip_checksum, "packet whose IPv4 header checksum is wrong") \
 	X(drop_ip_source, "packet with a source address that no host can have") \

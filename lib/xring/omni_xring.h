@@ -36,7 +36,10 @@ struct omni_meta {
 	uint16_t cluster; /* bridge domain */
 	uint16_t lane;
 	uint16_t payload_off; /* from the mbuf's data to the UDP payload, or to the plain text */
-	uint16_t payload_len;
+	union {
+		uint16_t payload_len; /* decap */
+		uint16_t tos;	      /* encap: of the segment of which this is a piece */
+	};
 	uint8_t kind;  /* enum omni_kind */
 	uint8_t flags; /* OMNI_META_* */
 };

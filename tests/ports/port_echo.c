@@ -354,7 +354,7 @@ static int run(struct options *o, struct omni_port_table *table, struct rte_memp
 		return -1;
 	}
 	for (uint16_t q = 0; o->whole != 0 && q < port->queues; q++)
-		port->ops->whole(port, q, o->whole);
+		port->ops->whole(port, q, o->whole, 0);
 	printf("{\"event\":\"open\",\"driver\":\"%s\",\"mode\":\"%s\",\"why\":\"%s\",\"queues\":%u,"
 	       "\"mtu\":%u,\"offloads\":\"%s\",\"frame_max\":%u,\"hugepages\":%d,\"link_up\":%d,"
 	       "\"raw_ip\":%d}\n",

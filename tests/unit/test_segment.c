@@ -69,6 +69,36 @@ static void assert_piece(const struct shape *s, const uint8_t *whole, const uint
 	assert_memory_equal(f + l4 + 18, whole + l4 + 18, hdr - l4 - 18);
 }
 
+/* The same from the IP header on, and the same packets. */
+static void assert_without_link(const struct omni_split *split, uint16_t size, const uint8_t *whole,
+				uint32_t hdr, uint32_t len)
+{
+	const uint8_t *ip = whole + split->l3;
+	uint8_t *f = malloc((size_t)hdr + size), *g = malloc((size_t)hdr + size);
+	struct omni_split bare;
+	uint32_t n;
+
+	assert_int_equal(omni_split_packet(&bare, size, ip, hdr - split->l3, len - split->l3), 0);
+	assert_int_equal(bare.l3, 0);
+	assert_int_equal(bare.l4, split->l4 - split->l3);
+	assert_int_equal(bare.hdr_len, split->hdr_len - split->l3);
+	assert_int_equal(bare.pieces, split->pieces);
+	for (uint32_t i = 0; i < bare.pieces; i++) {
+		n = omni_split_piece(&bare, i, whole + hdr, g);
+		assert_int_equal(omni_split_piece(split, i, whole + hdr, f), n + split->l3);
+		assert_memory_equal(f + split->l3, g, n);
+	}
+	assert_int_equal(omni_split_packet(&bare, size, ip, hdr - split->l3 - 1, len - split->l3),
+			 -EINVAL);
+	assert_int_equal(omni_split_packet(&bare, OMNI_GSO_SIZE_MIN - 1, ip, hdr - split->l3,
+					   len - split->l3),
+			 -EINVAL);
+	assert_int_equal(omni_split_packet(&bare, size, ip, 0, len - split->l3), -EINVAL);
+	assert_int_equal(omni_split_packet(&bare, size, whole, hdr, len), -EINVAL);
+	free(f);
+	free(g);
+}
+
 static void cut_and_check(const struct shape *s, uint16_t size)
 {
 	struct virtio_net_hdr h = header_for(s, size);
@@ -96,6 +126,7 @@ static void cut_and_check(const struct shape *s, uint16_t size)
 		assert_int_equal(omni_split_tcp(&bare, OMNI_GSO_SIZE_MIN - 1, whole, (uint32_t)hdr,
 						(uint32_t)len),
 				 -EINVAL);
+		assert_without_link(&split, size, whole, (uint32_t)hdr, (uint32_t)len);
 	}
 	for (uint32_t i = 0; i < split.pieces; i++) {
 		uint32_t n = omni_split_piece(&split, i, whole + hdr, f);
