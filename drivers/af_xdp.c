@@ -262,30 +262,54 @@ static void drop_fds(struct xdp_port *p)
 			close(p->of_worker[i].fd);
 }
 
+static int wake_by(int epoll, int fd, struct omni_err *err)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	if (epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &ev) == 0)
+		return 0;
+	return omni_fail(err, -errno, "no descriptor to sleep on: %s", strerror(errno));
+}
+
 /* What a worker sleeps on: its only socket, or a descriptor that stands for all of its own. */
 static int gather_fds(struct xdp_port *p, struct omni_err *err)
 {
-	for (uint16_t i = 0; i < p->queues; i++) {
+	int rc = 0;
+
+	for (uint16_t i = 0; rc == 0 && i < p->queues; i++) {
+		bool kernel = i == 0 && p->kernel != NULL;
+		int fd;
+
 		p->of_worker[i].fd = p->q[i].fd;
 		p->of_worker[i].first = i;
-		if (i + p->queues >= p->sockets)
+		if (i + p->queues >= p->sockets && !kernel)
 			continue;
-		p->of_worker[i].fd = epoll_create1(EPOLL_CLOEXEC);
-		for (uint16_t s = i; s < p->sockets; s = (uint16_t)(s + p->queues)) {
-			struct epoll_event ev = {.events = EPOLLIN};
-
-			if (epoll_ctl(p->of_worker[i].fd, EPOLL_CTL_ADD, p->q[s].fd, &ev) == 0)
-				continue;
-			return omni_fail(err, -errno, "no descriptor to sleep on: %s",
-					 strerror(errno));
-		}
+		fd = p->of_worker[i].fd = epoll_create1(EPOLL_CLOEXEC);
+		for (uint16_t s = i; rc == 0 && s < p->sockets; s = (uint16_t)(s + p->queues))
+			rc = wake_by(fd, p->q[s].fd, err);
+		if (rc == 0 && kernel)
+			rc = wake_by(fd, xdp_kernel_fd(p->kernel), err);
 	}
+	return rc;
+}
+
+/* The kernel's part of a port that shares the interface with it. */
+static int open_kernel(struct xdp_port *p, struct omni_port *port,
+		       const struct omni_port_conf *conf, struct omni_err *err)
+{
+	if (conf->n_udp_ports == 0)
+		return 0;
+	p->kernel = xdp_kernel_open(port, conf, p->pool, err);
+	if (p->kernel == NULL)
+		return -rte_errno;
+	port->info.holds_ports = true;
 	return 0;
 }
 
 static void close_all(struct xdp_port *p, const struct omni_port *port)
 {
 	drop_fds(p);
+	xdp_kernel_close(p->kernel);
 	if (p->promiscuous >= 0)
 		close(p->promiscuous);
 	if (p->filter != NULL)
@@ -337,6 +361,8 @@ static int xdp_open(struct omni_port *port, const struct omni_port_conf *conf,
 		rc = lay_out(p, pool, err);
 	if (rc == 0)
 		rc = open_best(p, port, conf, &dev, err);
+	if (rc == 0)
+		rc = open_kernel(p, port, conf, err);
 	if (rc == 0)
 		rc = gather_fds(p, err);
 	if (rc == 0 && conf->n_udp_ports == 0)
@@ -399,6 +425,8 @@ static void xdp_stats(struct omni_port *port, struct omni_port_stats *s)
 	s->tx_bytes = c.tx_bytes;
 	s->rx_dropped = k.rx_dropped + k.rx_ring_full + xdp_filter_limited(p->filter);
 	s->tx_dropped = c.tx_no_buffer + c.tx_bad_len + k.tx_invalid_descs;
+	if (p->kernel != NULL)
+		xdp_kernel_stats(p->kernel, s);
 	driver_extra(s, "xdp_rx_dropped", k.rx_dropped);
 	driver_extra(s, "xdp_rx_ring_full", k.rx_ring_full);
 	driver_extra(s, "xdp_fill_ring_empty", k.rx_fill_ring_empty_descs);

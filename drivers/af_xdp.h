@@ -58,9 +58,10 @@ struct xdp_port {
 	struct rte_mempool *pool;
 	struct xsk_umem *umem;
 	struct xdp_filter *filter;
+	struct xdp_kernel *kernel; /* worker of queue 0; NULL: no UDP ports are ours */
 	struct xdp_queue q[XDP_SOCKETS_MAX];
 	struct {
-		int fd;		/* socket's, or an epoll descriptor over several */
+		int fd;		/* socket's, or an epoll descriptor over all that there is */
 		uint16_t first; /* socket to look at first in the next rx; worker */
 	} of_worker[OMNI_PORT_QUEUES_MAX];
 };
@@ -82,6 +83,22 @@ bool xdp_arm(struct omni_port *port, uint16_t queue);
 void xdp_refill(struct xdp_port *p, struct xdp_queue *q);
 /* Take back what was sent and make the kernel send what it has not. Frames still outstanding. */
 uint32_t xdp_flush(struct xdp_port *p, struct xdp_queue *q);
+
+/* ---- Datagrams that the kernel put together (af_xdp_kernel.c) ---- */
+
+struct xdp_kernel;
+
+/* A socket on our UDP ports, for the worker of queue 0. NULL with a sentence in err. Control. */
+struct xdp_kernel *xdp_kernel_open(const struct omni_port *port, const struct omni_port_conf *conf,
+				   struct rte_mempool *pool, struct omni_err *err);
+void xdp_kernel_close(struct xdp_kernel *k);
+int xdp_kernel_fd(struct xdp_kernel *k);
+/* Up to n frames where it is time to look; from_rings came in this burst already. Worker. */
+uint16_t xdp_kernel_rx(struct xdp_kernel *k, struct rte_mbuf **m, uint16_t n, uint16_t from_rings);
+/* As omni_port_ops has it. Worker. */
+bool xdp_kernel_arm(struct xdp_kernel *k);
+/* Adds to what stands there. Control. */
+void xdp_kernel_stats(struct xdp_kernel *k, struct omni_port_stats *s);
 
 /* ---- The program in front (af_xdp_filter.c). Control. ---- */
 

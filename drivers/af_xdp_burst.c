@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <rte_branch_prediction.h>
 #include <rte_ether.h>
 
 #include "af_xdp.h"
@@ -155,6 +156,8 @@ uint16_t xdp_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uin
 		s = next_socket(p, queue, s);
 	} while (s != first && got < n);
 	p->of_worker[queue].first = next_socket(p, queue, first);
+	if (queue == 0 && p->kernel != NULL && likely(got < n))
+		got = (uint16_t)(got + xdp_kernel_rx(p->kernel, m + got, (uint16_t)(n - got), got));
 	return got;
 }
 
@@ -270,5 +273,7 @@ bool xdp_arm(struct omni_port *port, uint16_t queue)
 
 	for (uint16_t s = queue; s < p->sockets; s = (uint16_t)(s + p->queues))
 		waiting |= arm_socket(p, &p->q[s]);
+	if (queue == 0 && p->kernel != NULL)
+		waiting |= xdp_kernel_arm(p->kernel);
 	return waiting;
 }

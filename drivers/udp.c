@@ -37,6 +37,14 @@ static void refresh(struct omni_port *port)
 	memcpy(port->info.mac, dev.mac, sizeof(dev.mac));
 }
 
+/* Carrier may come later, as with every other port. */
+static bool is_down(const struct omni_port_conf *conf)
+{
+	struct netdev dev;
+
+	return conf->interface[0] != '\0' && (netdev_read(conf->interface, &dev) < 0 || !dev.up);
+}
+
 /* What is there to open, without opening. */
 static int describe(struct omni_port *port, const struct omni_port_conf *conf, struct omni_err *err)
 {
@@ -48,9 +56,10 @@ static int describe(struct omni_port *port, const struct omni_port_conf *conf, s
 	info->mtu = conf->mtu != 0 ? conf->mtu : OMNI_PORT_MTU_DEFAULT;
 	info->frame_max = (uint16_t)omni_pool_frame_max(port->pool, OMNI_POOL_PLAIN);
 	info->kernel_routes = true;
+	info->holds_ports = true;
 	info->link_up = true;
 	refresh(port);
-	if (info->link_up)
+	if (!is_down(conf))
 		return 0;
 	return omni_fail(err, -ENETDOWN, "port %s: %s is down (ip link set %s up)", conf->name,
 			 conf->interface, conf->interface);

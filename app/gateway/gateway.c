@@ -194,10 +194,10 @@ static int prepare(struct gateway *gw, struct omni_err *err)
 	return rc < 0 ? rc : gateway_ports_check(gw, err);
 }
 
-/* Where the driver is no socket of the kernel's, such sockets keep our ports. */
+/* Where the driver has no sockets of the kernel's on our ports, such ones keep them. */
 static int guards_open(struct gateway *gw, struct omni_err *err)
 {
-	if (gw->port_of[gw->config->underlay.port]->info.kernel_routes)
+	if (gw->port_of[gw->config->underlay.port]->info.holds_ports)
 		return 0;
 	gw->guard = guard_open(gw->config->underlay.listen, err);
 	if (gw->guard < 0)

@@ -82,10 +82,11 @@ struct omni_port_info {
 	unsigned int ifindex; /* kernel's side; 0: none */
 	bool link_up;
 	/*
-	 * The kernel sends: it knows the way to every address, so no next hop is needed, it
-	 * computes all checksums, and it holds our UDP port.
+	 * The kernel sends: it knows the way to every address, so no next hop is needed, and it
+	 * computes all checksums.
 	 */
 	bool kernel_routes;
+	bool holds_ports; /* kernel sockets of the driver's are bound to our UDP ports */
 	/* Finishes the UDP checksum of a frame with RTE_MBUF_F_TX_UDP_CKSUM. */
 	bool udp_checksum;
 	/*

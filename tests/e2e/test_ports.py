@@ -224,6 +224,42 @@ def test_doubtful_frames_go_to_the_kernel(pair):
     assert p.stop()["rx_frames"] == 15
 
 
+@pytest.mark.parametrize("v6", [False, True])
+@pytest.mark.parametrize("queues", [1, 2])
+def test_takes_what_comes_in_fragments(queues, v6):
+    """The kernel puts them together: two fragments, or three, among whole datagrams. Fragments to
+    other ports are the kernel's own."""
+    pair = Pair(queues)
+    try:
+        p = pair.xdp("--role", "count")
+        addr = "fd77::1" if v6 else ADDR_A
+        ip("-n", pair.b, "link", "set", "vb", "mtu", "1280" if v6 else "600")
+        with udp(pair.b, socket.AF_INET6 if v6 else socket.AF_INET) as s:
+            for i in range(60):
+                s.sendto(bytes([0x80] * (1400, 100, 1350)[i % 3]), (addr, PORT))
+                time.sleep(0.002)  # asleep in between, or nearly so
+        with udp(pair.a, socket.AF_INET6 if v6 else socket.AF_INET) as server, \
+                udp(pair.b, socket.AF_INET6 if v6 else socket.AF_INET) as s:
+            server.bind((addr, PORT + 1))
+            s.sendto(b"f" * 4000, (addr, PORT + 1))
+            assert server.recv(5000) == b"f" * 4000
+        last = p.stop()
+        assert last["rx_by_kernel"] == 40 and last["rx_frames"] == 60
+        assert last["rx_dropped"] == 0
+    finally:
+        pair.down()
+
+
+@pytest.mark.parametrize("driver", ["af_xdp", "udp"])
+def test_opens_before_there_is_carrier(pair, driver):
+    ip("-n", pair.b, "link", "set", "vb", "down")
+    p = pair.echo("--driver", driver, "--interface", "va", "--udp-port", str(PORT), "--sleep")
+    ip("-n", pair.b, "link", "set", "vb", "up")
+    with udp(pair.b) as s:
+        until("an answer", 5, lambda: reflected(s, (ADDR_A, PORT), 1) == 1)
+    p.stop()
+
+
 def test_takes_everything_where_no_udp_port_is_named(pair):
     """A local port has its interface for itself: any MAC, any protocol, VLAN tags included."""
     p = pair.echo("--driver", "af_xdp", "--interface", "va", "--sleep", "--role", "count")

@@ -24,7 +24,8 @@ def narrow(rig, mtu):
         table inet silent {
             chain out {
                 type filter hook output priority filter;
-                meta l4proto { icmp, icmpv6 } drop
+                meta l4proto icmp drop
+                icmpv6 type packet-too-big drop
             }
         }""")
 
