@@ -90,6 +90,7 @@ static void release(struct udp_port *p)
 		free(p->q[i].rx.spill);
 	}
 	udp_filter_close(p->filter);
+	udp_raw_close(p);
 	free(p->q);
 	free(p);
 }
@@ -103,6 +104,7 @@ static int open_port(struct omni_port *port, const struct omni_port_conf *conf,
 	if (p == NULL)
 		return omni_fail(err, -ENOMEM, "port %s: no memory", conf->name);
 	port->priv = p;
+	p->raw_v4 = p->raw_v6 = -1;
 	memcpy(p->interface, conf->interface, sizeof(p->interface));
 	p->pool = pool;
 	p->udp_port = conf->udp_ports[0];
@@ -114,6 +116,7 @@ static int open_port(struct omni_port *port, const struct omni_port_conf *conf,
 		rc = allocate(p, err);
 	if (rc == 0) {
 		p->filter = udp_filter_open();
+		udp_raw_open(p);
 		rc = udp_sockets_open(p, conf, err);
 	}
 	if (rc < 0)

@@ -14,6 +14,8 @@
 
 #include <rte_mbuf.h>
 
+#include <omni_cursor.h>
+
 #include "drivers.h"
 
 /* Datagrams of one segmented send (the kernel's UDP_SEGMENT takes no more everywhere). */
@@ -33,6 +35,7 @@
 #define UDP_SINGLES 64
 
 #define UDP_ETHER_LEN 14
+#define UDP_V4_FRAGMENT 0x3fff /* more fragments, or an offset */
 #define UDP_V4_LEN (UDP_ETHER_LEN + 20 + 8)
 #define UDP_V6_LEN (UDP_ETHER_LEN + 40 + 8)
 /* Where a received payload begins in its buffer: the longest header fits before it. */
@@ -155,6 +158,7 @@ struct udp_port {
 	uint16_t n_lanes;
 	struct udp_lane lane[OMNI_PORT_UDP_PORTS_MAX - 1]; /* received from by queue i mod queues */
 	struct udp_filter *filter;			   /* NULL: the kernel allows none */
+	int raw_v4, raw_v6; /* for fragments; -1: not allowed. Workers share them */
 };
 
 /*
@@ -179,6 +183,30 @@ void udp_sockets_close(struct udp_port *p);
 void udp_sockets_rebind(const struct udp_port *p);
 /* Datagrams that the kernel dropped as a socket's buffer was full. Control. */
 uint64_t udp_sockets_dropped(const struct udp_port *p);
+
+/*
+ * IP fragments (udp_raw.c). The one before a datagram is sent before it, the one behind it after
+ * it.
+ */
+static inline bool udp_is_fragment(const struct rte_mbuf *m)
+{
+	const uint8_t *hdr = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint16_t at_20 =
+		omni_load_be16(hdr + UDP_ETHER_LEN + 6); /* the same line as the addresses */
+
+	return omni_load_be16(hdr + 12) == 0x86dd ? at_20 >> 8 == IPPROTO_FRAGMENT
+						  : (at_20 & UDP_V4_FRAGMENT) != 0;
+}
+
+void udp_raw_open(struct udp_port *p);
+void udp_raw_close(struct udp_port *p);
+/* Those that m begins with; how many are sent or dropped, which is less where the socket is full.
+ */
+uint16_t udp_raw_tx(const struct udp_port *p, struct udp_queue *q, struct rte_mbuf **m, uint16_t n);
+
+/* Counts an error of a send (0: none) by its name; true where it is that nothing more is taken. */
+bool udp_tx_failed(struct udp_queue *q, int error);
+void udp_tx_sent(struct udp_queue *q, uint64_t frames, uint64_t bytes);
 
 uint16_t udp_rx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);
 uint16_t udp_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n);

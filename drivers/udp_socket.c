@@ -215,6 +215,8 @@ void udp_sockets_rebind(const struct udp_port *p)
 		(void)bind_device(p->q[i].fd, p->interface);
 	for (uint16_t i = 0; i < p->n_lanes; i++)
 		(void)bind_device(p->lane[i].fd, p->interface);
+	(void)bind_device(p->raw_v4, p->interface);
+	(void)bind_device(p->raw_v6, p->interface);
 }
 
 static uint64_t dropped(int fd)

@@ -101,8 +101,11 @@ static inline void append(struct udp_tx *tx, uint16_t flow, uint16_t frame)
 	f->last = frame;
 }
 
-/* Frames that are none are freed and counted. */
-static void sort(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
+/*
+ * Up to the first fragment, or all; returns how many they are. Frames that are no datagrams are
+ * freed and counted.
+ */
+static uint16_t sort(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
 {
 	struct udp_tx *tx = &q->tx;
 	uint16_t at[UDP_TX_MAX] = {0}, flow = 0;
@@ -113,6 +116,8 @@ static void sort(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
 		const uint8_t *hdr = rte_pktmbuf_mtod(m[i], const uint8_t *);
 		bool v6;
 
+		if (unlikely(udp_is_fragment(m[i])))
+			return i;
 		if (unlikely(!parse(m[i], &v6, f))) {
 			driver_count(&q->count.tx_failed, 1);
 			rte_pktmbuf_free(m[i]);
@@ -124,6 +129,7 @@ static void sort(struct udp_queue *q, struct rte_mbuf **m, uint16_t n)
 		f->flow = flow;
 		append(tx, flow, tx->frames++);
 	}
+	return n;
 }
 
 /* ---- Runs ---- */
@@ -318,10 +324,19 @@ static bool is_full(int error)
 	return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS || error == ENOMEM;
 }
 
-static void count_sent(struct udp_queue *q, uint64_t frames, uint64_t bytes)
+void udp_tx_sent(struct udp_queue *q, uint64_t frames, uint64_t bytes)
 {
 	driver_count(&q->count.tx_frames, frames);
 	driver_count(&q->count.tx_bytes, bytes);
+}
+
+bool udp_tx_failed(struct udp_queue *q, int error)
+{
+	if (is_full(error))
+		driver_count(&q->count.tx_full, 1);
+	else if (error != 0)
+		driver_count(counter_of(&q->count, error), 1);
+	return is_full(error);
 }
 
 /* One datagram of a run; 0 or the error. */
@@ -344,7 +359,7 @@ static int send_single(struct udp_queue *q, const struct udp_run *run, uint16_t 
 	msg.msg_controllen = (size_t)((uint8_t *)end - control.b);
 	if (sendmsg(f->fd, &msg, MSG_DONTWAIT) < 0)
 		return errno;
-	count_sent(q, 1, m->pkt_len);
+	udp_tx_sent(q, 1, m->pkt_len);
 	return 0;
 }
 
@@ -368,12 +383,8 @@ static uint16_t send_apart(struct udp_queue *q, const struct udp_run *run, int e
 		bool alike = refused != EMSGSIZE || tx->iov[at].iov_len == run->size;
 		int rc = refused != 0 && alike ? refused : send_single(q, run, at);
 
-		if (is_full(rc)) {
-			driver_count(&q->count.tx_full, 1);
+		if (udp_tx_failed(q, rc))
 			return i;
-		}
-		if (rc != 0)
-			driver_count(counter_of(&q->count, rc), 1);
 		if (i > 0)
 			continue;
 		refused = rc;
@@ -400,7 +411,7 @@ static void count_runs(struct udp_queue *q, uint16_t first, uint16_t n)
 			bytes += tx->frame[tx->order[k]].m->pkt_len;
 	}
 	driver_count(&q->count.tx_runs, runs);
-	count_sent(q, frames, bytes);
+	udp_tx_sent(q, frames, bytes);
 }
 
 /* Runs from `at` on that leave from one socket. */
@@ -445,23 +456,26 @@ static uint16_t send_runs(struct udp_queue *q)
 	return tx->frames;
 }
 
-/* Frames taken of at most UDP_TX_MAX; the rest stands at m's end. */
+/*
+ * The datagrams before the first fragment, of at most UDP_TX_MAX frames, which are *n from here on.
+ * Returns how many were taken; the others stand at the end of those.
+ */
 static uint16_t send_some(const struct udp_port *p, struct udp_queue *q, struct rte_mbuf **m,
-			  uint16_t n)
+			  uint16_t *n)
 {
 	struct udp_tx *tx = &q->tx;
 	struct rte_mbuf *done[UDP_TX_MAX];
 	uint16_t sent;
 
-	sort(q, m, n);
+	*n = sort(q, m, *n);
 	prepare(p, q);
 	sent = send_runs(q);
 	for (uint16_t i = 0; i < sent; i++)
 		done[i] = tx->frame[tx->order[i]].m;
 	rte_pktmbuf_free_bulk(done, sent);
 	for (uint16_t i = sent; i < tx->frames; i++)
-		m[n - tx->frames + i] = tx->frame[tx->order[i]].m;
-	return (uint16_t)(n - (tx->frames - sent));
+		m[*n - tx->frames + i] = tx->frame[tx->order[i]].m;
+	return (uint16_t)(*n - (tx->frames - sent));
 }
 
 uint16_t udp_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uint16_t n)
@@ -472,10 +486,15 @@ uint16_t udp_tx(struct omni_port *port, uint16_t queue, struct rte_mbuf **m, uin
 
 	while (taken < n) {
 		uint16_t some = RTE_MIN((uint16_t)(n - taken), (uint16_t)UDP_TX_MAX);
-		uint16_t sent = send_some(p, q, m + taken, some);
+		uint16_t sent = send_some(p, q, m + taken, &some);
 
 		taken = (uint16_t)(taken + sent);
 		if (sent < some)
+			break;
+		if (likely(taken == n) || !udp_is_fragment(m[taken]))
+			continue;
+		taken = (uint16_t)(taken + udp_raw_tx(p, q, m + taken, (uint16_t)(n - taken)));
+		if (taken < n && udp_is_fragment(m[taken]))
 			break;
 	}
 	return taken;

@@ -25,6 +25,18 @@ static bool may_bundle(const struct omni_worker *w, struct rte_mbuf *m)
 	return atomic_load_explicit(&b->bundles, memory_order_relaxed);
 }
 
+/* Sealed datagrams, of which some are too long for their path. */
+static void tx_long(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
+{
+	struct rte_mbuf *out[BURST];
+
+	w->outer.m = m;
+	w->outer.n = n;
+	w->outer.at = 0;
+	while ((n = omni_node_outer_fragment(w, out, BURST)) > 0)
+		omni_node_tx(w, out, n);
+}
+
 static void to_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
 	if (n == 0)
@@ -33,7 +45,10 @@ static void to_peers(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 		n = omni_node_bundle(w, m, n);
 	n = omni_node_encap_prepare(w, m, n);
 	n = omni_node_seal(w, m, n);
-	omni_node_tx(w, m, n);
+	if (unlikely(w->long_datagrams))
+		tx_long(w, m, n);
+	else
+		omni_node_tx(w, m, n);
 }
 
 /* Frames to peers, of which some are too long for their path. */
@@ -102,6 +117,7 @@ static void route(struct omni_worker *w, struct rte_mbuf **m, unsigned int n, en
 	omni_node_tx(w, w->local.m, w->local.n);
 	w->local.n = 0;
 	cut_to_peers(w, m, n);
+	w->long_datagrams = false;
 }
 
 /* What route took aside becomes packets that are routed once more: messages, and fragments. */

@@ -80,11 +80,26 @@ static bool may_fragment(const struct way *way, const uint8_t *ip, uint32_t len)
 	return len <= whole && (omni_load_be16(ip + 6) & IPV4_DONT_FRAGMENT) == 0;
 }
 
+/*
+ * IPv6's minimum, for which WireGuard has no pieces of its own: the datagram goes in fragments of
+ * the outer IP, as from any other WireGuard.
+ */
+static bool may_exceed(const struct way *way, const uint8_t *ip, uint32_t len)
+{
+	return is_v6(ip) && len <= IPV6_MTU_MIN && way->kp->dialect == OMNI_DIALECT_WIREGUARD;
+}
+
 static unsigned int long_to_peer(struct omni_worker *w, struct rte_mbuf *m, const struct way *way)
 {
 	uint32_t len = rte_pktmbuf_data_len(m);
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
 
-	if (!may_fragment(way, rte_pktmbuf_mtod(m, const uint8_t *), len))
+	if (may_exceed(way, ip, len)) {
+		set_out(w, m, way->peer, way->kp, NULL, len);
+		w->long_datagrams = true;
+		return KEEP;
+	}
+	if (!may_fragment(way, ip, len))
 		return cut_or_tell(w, m, way->most);
 	set_out(w, m, way->peer, way->kp, NULL, len);
 	omni_meta(m)->flags |= OMNI_META_CUT;

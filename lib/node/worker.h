@@ -93,6 +93,7 @@ struct omni_worker {
 	bool has_pieces;		 /* the same, of whole segments */
 	bool has_l3;			 /* the same, of L3 clusters */
 	bool must_cut;			 /* forward or replicate marked OMNI_META_CUT */
+	bool long_datagrams;		 /* route let some pass that their path does not carry */
 	bool any_syn;			 /* clamp is to look at this burst */
 	bool bundling;			 /* short frames to peers in this burst may be bundled */
 	unsigned int n_short;		 /* and so many are */
@@ -101,7 +102,7 @@ struct omni_worker {
 	struct {
 		struct rte_mbuf **m;
 		unsigned int n, at;
-	} cut; /* fragment */
+	} cut, outer; /* fragment, outer_fragment */
 	struct {
 		unsigned int at;
 		uint32_t peer;
@@ -123,7 +124,7 @@ struct omni_worker {
 	uint64_t icmp_credit, icmp_tsc; /* as in struct flood_budget */
 	struct hold *hold;
 
-	uint16_t ip_id;
+	uint16_t ip_id, fragment_id;
 	uint64_t tx_pending;   /* ports that have frames in txq */
 	uint64_t hand_pending; /* workers that have datagrams in hand */
 	uint64_t handed_to;    /* workers to wake at the end of the turn */
@@ -182,7 +183,8 @@ stage_fn omni_node_fragment;  /* fills m from w->cut, again and again until 0 */
 stage_fn omni_node_bundle;
 stage_fn omni_node_encap_prepare; /* fills w->op and w->path */
 stage_fn omni_node_seal;
-stage_fn omni_node_tx; /* takes all */
+stage_fn omni_node_outer_fragment; /* fills m from w->outer, again and again until 0 */
+stage_fn omni_node_tx;		   /* takes all */
 
 /* The frames of w->flood to local ports, once every peer's copy is sealed. Empties w->flood. */
 void omni_node_replicate_local(struct omni_worker *w);

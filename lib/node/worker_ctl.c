@@ -4,6 +4,7 @@
 
 #include <rte_errno.h>
 #include <rte_malloc.h>
+#include <rte_random.h>
 
 #include "worker.h"
 
@@ -36,6 +37,7 @@ struct omni_worker *omni_node_worker_create(const struct omni_worker_conf *conf)
 		goto fail;
 	w->conf = *conf;
 	w->hz = rte_get_tsc_hz();
+	w->fragment_id = (uint16_t)rte_rand();
 	w->want_s = omni_node_zalloc(conf, "omni_want", conf->peers->size * sizeof(*w->want_s));
 	if (w->want_s == NULL || omni_node_reassemble_init(w) != 0 ||
 	    omni_node_segments_init(w) != 0 || omni_node_hold_init(w) != 0)

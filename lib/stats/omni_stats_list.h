@@ -34,6 +34,7 @@
 	X(punted_link, "ARP and neighbour discovery passed to control") \
 	X(control_sent, "datagrams that control sent") \
 	X(ip_fragments_sent, "IPv4 fragments made because a packet exceeded what was ahead") \
+	X(outer_fragments_sent, "IP fragments of datagrams to WireGuard peers whose path carries less than IPv6's minimum") \
 	X(held, "packets that waited for a key, a member or a neighbour") \
 	X(icmp_echoed, "pings of our addresses answered") \
 	X(icmp_sent, "ICMP errors sent about packets that ended here") \
@@ -211,6 +212,7 @@
 	X(bundle, "short frames to bundles") \
 	X(encap_prepare, "headers, lane and sequence") \
 	X(seal, "encrypt") \
+	X(outer_fragment, "datagrams to IP fragments, where nothing else helps") \
 	X(tx, "give bursts to ports")
 /* clang-format on */
 

@@ -19,13 +19,20 @@ def pair(tmp_path_factory, kinds, driver, mtu, family):
     for end, other in ((a, b), (b, a)):
         peer = end.knows(other, at=endpoint(rig.topo.uplink_addr(other.site, family)))
         peer.more = {"path-mtu": mtu}
-    go = a if a.kind == "go" else b
-    for version in (4, 6):
-        ip("-n", go.ns, f"-{version}", "route", "replace", "default", "via",
-           rig.topo.gateway_addr(go.site, version), "dev", "up0", "mtu", "lock", str(mtu))
+    for end in rig.ends:
+        if end.kind == "go":
+            ip("-n", end.ns, f"-{family}", "route", "replace", "default", "via",
+               rig.topo.gateway_addr(end.site, family), "dev", "up0", "mtu", "lock", str(mtu))
     for end in rig.ends:
         end.start()
     return rig
+
+
+def answered(end, other, family, size):
+    """How many of five pings with so many bytes."""
+    out = end.shell("ping", "-n", "-M", "dont", "-c", "5", "-i", "0.05", "-W", "1", "-s", str(size),
+                    other.inner[family], check=False).stdout
+    return int(out.split(" received")[0].rsplit(" ", 1)[1])
 
 
 @pytest.fixture(params=["udp", "af_xdp"])
@@ -43,10 +50,51 @@ def test_a_peer_that_fragments(tmp_path_factory, kinds, driver, family):
         a.reaches(b)
         go, omni = (a, b) if a.kind == "go" else (b, a)
         for size in (1232, 1372):
-            out = go.shell("ping", "-n", "-M", "dont", "-c", "5", "-i", "0.05", "-W", "1", "-s",
-                           str(size), omni.inner[4], check=False).stdout
-            assert " 5 received" in out, out
+            assert answered(go, omni, 4, size) == 5
         assert go.transfer(omni, size=10 << 20)
         assert omni.transfer(go, size=10 << 20)
+    finally:
+        drop_rig(rig)
+
+
+# The path and the family of the outer datagrams; a packet of IPv6's minimum takes so many fragments.
+NARROW = [(1280, 6, 2), (1124, 4, 2), (576, 4, 3)]
+
+
+@pytest.mark.parametrize("kinds", KINDS, ids="-".join)
+@pytest.mark.parametrize("mtu,family,fragments", NARROW)
+def test_the_minimum_of_ipv6(tmp_path_factory, kinds, driver, mtu, family, fragments):
+    """1280 bytes inside come through, either way, as everybody may rely on."""
+    rig = pair(tmp_path_factory, kinds, driver, mtu, family)
+    try:
+        a, b = rig.ends
+        a.reaches(b, 6)
+        go, omni = (a, b) if a.kind == "go" else (b, a)
+        assert answered(omni, go, 6, 1232) == 5
+        assert omni.counter("outer_fragments_sent") == 5 * fragments
+        assert answered(go, omni, 6, 1232) == 5
+        assert omni.counter("outer_fragments_sent") == 10 * fragments
+        assert omni.counter("drop_under_minimum") == 0
+        # More than that: its sender is told once, and then sends fragments of its own.
+        assert answered(omni, go, 6, 1372) >= 4
+        # TCP never needs them, as its MSS is lowered.
+        sent = omni.counter("outer_fragments_sent")
+        assert omni.transfer(go, 6, size=10 << 20)
+        assert go.transfer(omni, 6, size=10 << 20)
+        assert omni.counter("outer_fragments_sent") == sent
+    finally:
+        drop_rig(rig)
+
+
+@pytest.mark.parametrize("mtu,family,fragments", NARROW)
+def test_two_gateways(tmp_path_factory, driver, mtu, family, fragments):
+    rig = pair(tmp_path_factory, ("omni", "omni"), driver, mtu, family)
+    try:
+        a, b = rig.ends
+        a.reaches(b, 6)
+        for end, other in ((a, b), (b, a)):
+            assert answered(end, other, 6, 1232) == 5
+        for end in rig.ends:
+            assert end.counter("outer_fragments_sent") == 10 * fragments
     finally:
         drop_rig(rig)

@@ -253,8 +253,8 @@ static void without_the_overlays(struct rig *r, uint8_t dialect)
 		assert_int_equal(rig_count(r, 0, OMNI_STAT_ip_fragments_sent), n);
 		assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
 	}
-	/* IPv6 has a minimum, which this path does not carry. */
-	for (unsigned int len = 1280; len < 1282; len++) {
+	/* IPv6 has a minimum, which this path does not carry: see test_outer.c for WireGuard. */
+	for (unsigned int len = dialect != 0 ? 1281 : 1280; len < 1282; len++) {
 		struct packet p = there(true, len);
 		unsigned int got;
 

@@ -12,7 +12,8 @@ STAGES = {"rx": "#9aa5b1", "classify": "#c8553d", "hand_off": "#7a5c3e", "decap_
           "ip_input": "#c9a227", "source_check": "#8c6bb1", "route": "#2e8b57",
           "icmp": "#444444", "ip_fragment": "#708090", "hold": "#666666",
           "learn": "#8e5ea2", "forward": "#3d8361", "replicate": "#6b8e23", "clamp": "#a0522d",
-          "fragment": "#708090", "bundle": "#4fa3a5", "encap_prepare": "#d6588f", "seal": "#1b6ca8", "tx": "#5f6b76"}
+          "fragment": "#708090", "bundle": "#4fa3a5", "encap_prepare": "#d6588f", "seal": "#1b6ca8",
+          "outer_fragment": "#8fa0ae", "tx": "#5f6b76"}
 SIZES = ("64", "512", "1420")
 WIDTH, LEFT, RIGHT, BAR, GAP, TOP = 920, 170, 830, 18, 9, 64
 
