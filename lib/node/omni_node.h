@@ -33,7 +33,7 @@
 #define OMNI_NODE_BUNDLE_FRAME_MAX 356
 
 /* So long what goes to a WireGuard peer that was heard elsewhere waits for control to follow it. */
-#define OMNI_ROAM_WAIT_MS 20
+#define OMNI_ROAM_WAIT_MS 250
 
 /* A frame in pieces is given up so long after its first piece came. */
 #define OMNI_REASSEMBLY_TIMEOUT_MS 1000

@@ -6,6 +6,7 @@ Used by the end-to-end tests and by tools/demo. Only processes started here are 
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -349,23 +350,29 @@ class Rig:
             out.append(f"--- {os.path.basename(p.log)}\n{p.tail(25)}")
         return "\n".join(out)
 
-    def ping(self, ns, addr, count=3, interval=0.1, size=56, deadline=None, pattern=None, wait=2,
-             source=None):
-        """ping; (sent, received, sorted round-trip times in microseconds)."""
-        argv = ["ping", "-n", "-c", str(count), "-i", str(interval), "-s", str(size), "-W",
-                str(wait)]
-        if deadline:
-            argv += ["-w", str(deadline)]
+    def ping(self, ns, addr, count=3, interval=0.1, size=56, pattern=None, wait=2, source=None,
+             dontfrag=False):
+        """fping, which waits that long (seconds) for each reply, where ping waits two round trips
+        for the last; (sent, received, sorted round-trip times in microseconds)."""
         if pattern:
-            argv += ["-p", pattern]
+            return self.ping_pattern(ns, addr, count, interval, size, pattern)
+        argv = ["fping", "-q", "-C", str(count), "-p", f"{interval * 1000:.0f}", "-b", str(size),
+                "-t", f"{wait * 1000:.0f}", *["-M"] * dontfrag]
         if source:
-            argv += ["-I", source]
-        out = self.topo.exec(ns, *argv, addr, check=False, timeout=120).stdout
-        times = sorted(float(line.split("time=")[1].split()[0]) * 1000
-                       for line in out.splitlines() if "time=" in line)
-        # Too small a payload has no room for a time; the sum counts those replies too.
-        received = int(out.split(" received")[0].rsplit(" ", 1)[1]) if " received" in out else 0
-        return count, received, times
+            argv += ["-S", source]
+        said = self.topo.exec(ns, *argv, addr, check=False, timeout=120)
+        line = next((x for x in (said.stderr + said.stdout).splitlines()
+                     if re.match(rf"{re.escape(addr)} *:( (-|[\d.]+))+$", x)), None)
+        assert line, f"fping {addr}: {said.stderr}{said.stdout}"
+        times = sorted(float(t) * 1000 for t in line.split(" :")[1].split() if t != "-")
+        return count, len(times), times
+
+    def ping_pattern(self, ns, addr, count, interval, size, pattern):
+        """The same with a payload of one's own, for which ping waits an interval at least."""
+        out = self.topo.exec(ns, "ping", "-n", "-c", str(count), "-i", str(max(interval, 0.2)), "-s",
+                             str(size), "-W", "2", "-p", pattern, addr, check=False, timeout=120).stdout
+        times = sorted(float(x) * 1000 for x in re.findall(r"time=([\d.]+)", out))
+        return count, len(times), times
 
     def reaches(self, ns, addr, seconds=10):
         """Until a ping is answered; how long that took."""
