@@ -151,7 +151,7 @@ void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
 		ctl_roam_end(peer);
 	}
 	if (ep->port != 0)
-		atomic_store(&peer->pub->unreachable, false);
+		omni_peer_unmark(peer->pub, OMNI_PEER_UNREACHABLE);
 	peer->endpoint_confirmed = confirmed;
 	if (!same || atomic_load(&peer->pub->path) == NULL)
 		ctl_peer_publish_path(ctl, peer, reflect);

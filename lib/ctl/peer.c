@@ -245,8 +245,8 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 		peer->vip_bound = true;
 		ctl_l3_vip(ctl, c, &conf->vip);
 	}
-	atomic_store(&peer->pub->unreachable,
-		     peer->wg != NULL && host == NULL && peer->endpoint.port == 0);
+	if (peer->wg != NULL && host == NULL && peer->endpoint.port == 0)
+		omni_peer_mark(peer->pub, OMNI_PEER_UNREACHABLE);
 	ctl_peer_look_up(ctl, peer);
 	return 0;
 }

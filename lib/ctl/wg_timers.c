@@ -310,15 +310,23 @@ static void confirm(struct omni_ctl *ctl, struct ctl_peer *peer, const struct om
 	ctl_wg_slots_confirmed(ctl, peer);
 }
 
+/* Or stayed, for a reason: what goes to the peer waited for us. */
+static void followed(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	omni_peer_unmark(peer->pub, OMNI_PEER_MOVES);
+	omni_fib_touch(ctl->conf.fib);
+}
+
 void ctl_wg_event(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_event *ev)
 {
 	switch (ev->type) {
 	case OMNI_EVENT_CONFIRM:
 		confirm(ctl, peer, ev);
+		followed(ctl, peer);
 		break;
 	case OMNI_EVENT_ROAM:
 		roam(ctl, peer, ev);
-		omni_fib_touch(ctl->conf.fib); /* packets to it waited for us */
+		followed(ctl, peer);
 		break;
 	case OMNI_EVENT_WANT_KEY:
 		if (!ctl_peer_has_key(peer))

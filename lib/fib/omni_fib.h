@@ -107,8 +107,8 @@ uint32_t omni_fib_count(const struct omni_fib *fib);
 size_t omni_fib_bytes(const struct omni_fib *fib);
 
 /*
- * Changes with every change of the table or of what peers can be reached by (control says so by
- * omni_fib_touch): packets that wait for a route or a key are worth another try. Worker.
+ * Changes with every change of the table or of what peers can be reached by (who changes that says
+ * so by omni_fib_touch): packets that wait for a route or a key are worth another try. Any thread.
  */
 uint32_t omni_fib_version(const struct omni_fib *fib);
 void omni_fib_touch(struct omni_fib *fib);

@@ -72,11 +72,11 @@ struct run {
 	uint64_t frames, bytes;
 	bool ours;    /* the lane */
 	bool payload; /* not keepalives and control messages alone */
-	bool known;   /* the peer lives: messages from elsewhere than path are reported */
 	bool wireguard;
 	uint16_t hdr_len, overhead; /* of the data header, and with the tag */
 	uint16_t frame_max;
 	uint8_t flags, keep; /* of what passes on, and those of the datagram's that stay */
+	struct omni_peer *peer; /* that lives: messages from elsewhere than path are reported */
 	const struct omni_path *path;
 };
 
@@ -102,12 +102,11 @@ static inline void set_dialect(struct omni_worker *w, struct run *r, const struc
 static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair *kp,
 		      struct omni_lane_rx *lane)
 {
-	const struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
+	struct omni_peer *peer = peer_get(w, kp->peer, kp->peer_gen);
 
-	*r = (struct run){.kp = kp, .lane = lane};
+	*r = (struct run){.kp = kp, .lane = lane, .peer = peer};
 	set_dialect(w, r, kp);
 	r->ours = omni_lane_claim(lane, w->conf.id);
-	r->known = peer != NULL;
 	if (likely(peer != NULL))
 		r->path = atomic_load_explicit(&peer->path, memory_order_acquire);
 }
@@ -123,19 +122,6 @@ static void end_run(const struct omni_worker *w, const struct run *r)
 		r->lane->last_tsc = w->turn_tsc;
 }
 
-/* Once for a path and key: control may have a reason to stay with them. */
-static void wait_for_way(struct omni_worker *w, const struct run *r)
-{
-	if (!r->wireguard ||
-	    (w->roam.peer == r->kp->peer && w->roam.path == r->path && w->roam.kp == r->kp))
-		return;
-	w->roam.peer = r->kp->peer;
-	w->roam.path = r->path;
-	w->roam.kp = r->kp;
-	w->roam.version = omni_fib_version(w->conf.fib);
-	w->roam.until = w->turn_tsc + w->hz / 1000 * OMNI_ROAM_WAIT_MS;
-}
-
 /* Events are levels, so one per key and burst does; *seen is the key of the last ones. */
 static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct run *r,
 			 const struct omni_keypair **confirmed, const struct omni_keypair **roamed)
@@ -143,15 +129,17 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 	if (unlikely((omni_keypair_marks(r->kp) & OMNI_KEYPAIR_UNCONFIRMED) != 0) &&
 	    *confirmed != r->kp) {
 		*confirmed = r->kp;
-		wait_for_way(w, r);
+		if (r->wireguard && r->peer != NULL)
+			omni_node_moves(w, r->peer, r->path, r->kp);
 		report(w, m, OMNI_EVENT_CONFIRM);
 	}
 	if (likely(r->path != NULL && same_source(r->path, m) &&
 		   (!r->wireguard || same_called(r->path, m))))
 		return;
-	if (r->known && *roamed != r->kp) {
+	if (r->peer != NULL && *roamed != r->kp) {
 		*roamed = r->kp;
-		wait_for_way(w, r);
+		if (r->wireguard)
+			omni_node_moves(w, r->peer, r->path, r->kp);
 		report(w, m, OMNI_EVENT_ROAM);
 	}
 }

@@ -197,6 +197,7 @@ static void from_hold(struct omni_worker *w)
 	struct rte_mbuf *m[BURST];
 	unsigned int n;
 
+	omni_node_moved_expire(w);
 	omni_node_hold_expire(w);
 	if (unlikely(w->icmp.n > 0))
 		route_again(w);
@@ -447,7 +448,7 @@ unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queu
 uint64_t omni_node_deadline(const struct omni_worker *w)
 {
 	const uint64_t at[] = {omni_node_reassemble_deadline(w), omni_node_gather_deadline(w),
-			       omni_node_hold_deadline(w)};
+			       omni_node_hold_deadline(w), w->moved.until};
 	uint64_t first = 0;
 
 	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(at); i++)

@@ -104,15 +104,6 @@ static bool find_session(const struct omni_worker *w, const struct held *e)
 	return meta->kp != NULL;
 }
 
-/* Control did not say where a peer went: what waits for that goes the old way. */
-static bool gave_up_moving(struct omni_worker *w)
-{
-	if (likely(w->roam.until == 0 || w->turn_tsc < w->roam.until))
-		return false;
-	w->roam.until = 0;
-	return true;
-}
-
 bool omni_node_hold_due(struct omni_worker *w)
 {
 	struct hold *h = w->hold;
@@ -121,7 +112,7 @@ bool omni_node_hold_due(struct omni_worker *w)
 	if (likely(h->n == 0))
 		return false;
 	version = omni_fib_version(w->conf.fib);
-	if (version == h->version && !gave_up_moving(w))
+	if (version == h->version)
 		return false;
 	h->version = version;
 	memcpy(h->again, h->held, h->n * sizeof(h->held[0]));

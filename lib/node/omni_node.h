@@ -32,7 +32,7 @@
  */
 #define OMNI_NODE_BUNDLE_FRAME_MAX 356
 
-/* So long what goes to a WireGuard peer that was heard elsewhere waits for control to follow it. */
+/* So long at most does what goes to a WireGuard peer that moved wait for control to follow it. */
 #define OMNI_ROAM_WAIT_MS 250
 
 /* A frame in pieces is given up so long after its first piece came. */
@@ -76,7 +76,7 @@ struct omni_worker_conf {
 	const struct omni_peers *peers;
 	const struct omni_bridges *bridges;
 	struct omni_fdb *fdb;	    /* ages in seconds of omni_clock_boot_ns */
-	const struct omni_fib *fib; /* NULL: there are no L3 clusters */
+	struct omni_fib *fib; /* NULL: there are no L3 clusters */
 	struct omni_rcu *rcu;	    /* the worker's thread joins with id before its first turn */
 	struct omni_xring *xring;
 	struct omni_xring *const *xrings; /* of all workers, by id; may be NULL where they are 1 */

@@ -219,7 +219,7 @@ static unsigned int to_nobody_yet(struct omni_worker *w, struct rte_mbuf *m, con
 	if (!ask && way->peer == NULL)
 		return tell(w, m, ICMP_HOST, 0, OMNI_STAT_drop_no_peer);
 	/* As WireGuard says where it has no endpoint. */
-	if (!ask && atomic_load_explicit(&way->peer->unreachable, memory_order_relaxed))
+	if (!ask && (omni_peer_marks(way->peer) & OMNI_PEER_UNREACHABLE) != 0)
 		return tell(w, m, ICMP_HOST, 0, OMNI_STAT_drop_no_path);
 	return wait_for(w, m, way, ask ? OMNI_EVENT_WANT_ROUTE : OMNI_EVENT_WANT_KEY);
 }

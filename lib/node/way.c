@@ -5,15 +5,6 @@
 #include "clamp.h"
 #include "segments.h"
 
-/* Was it heard elsewhere a moment ago, and is control still to act on it? */
-static inline bool is_moving(const struct omni_worker *w, const struct omni_peer *peer,
-			     const struct omni_path *path)
-{
-	return unlikely(w->roam.until != 0) && w->roam.peer == peer->index &&
-	       w->roam.path == path && w->turn_tsc < w->roam.until &&
-	       w->roam.version == omni_fib_version(w->conf.fib);
-}
-
 static void to_peer_way(const struct omni_worker *w, struct way *way)
 {
 	struct omni_peer *peer = peer_get(w, omni_dest_index(way->dest), omni_dest_gen(way->dest));
@@ -23,13 +14,13 @@ static void to_peer_way(const struct omni_worker *w, struct way *way)
 	if (unlikely(peer == NULL || peer->cluster != way->cluster))
 		return;
 	way->peer = peer;
+	way->moves = (omni_peer_marks(peer) & OMNI_PEER_MOVES) != 0;
 	kp = atomic_load_explicit(&peer->tx, memory_order_acquire);
 	path = atomic_load_explicit(&peer->path, memory_order_acquire);
 	if (unlikely(kp == NULL || path == NULL ||
 		     (omni_keypair_marks(kp) & OMNI_KEYPAIR_NO_TX) != 0))
 		return;
-	way->moves = is_moving(w, peer, path);
-	if (way->moves)
+	if (unlikely(way->moves))
 		return;
 	way->kp = kp;
 	way->most = room_for(path, kp);

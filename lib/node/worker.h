@@ -17,6 +17,8 @@
 #include <omni_sum.h>
 #include <omni_wire.h>
 
+#include "moved.h"
+
 #define BURST OMNI_NODE_BURST
 /* Frames collected for one port; it is flushed early when they are more. */
 #define TX_QUEUE 256
@@ -131,18 +133,7 @@ struct omni_worker {
 	unsigned int n_dropped;
 	struct rte_mbuf *dropped[DROP_QUEUE];
 	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
-	/*
-	 * The WireGuard peer that was last heard from, or at, another address than path's, or on a
-	 * key that is not confirmed yet: an answer by the old way would call it back there, one
-	 * under the old key may find it without that key. What goes to it waits for control, once
-	 * and not for long.
-	 */
-	struct {
-		uint64_t until; /* TSC; 0: nothing waits */
-		const struct omni_path *path;
-		const struct omni_keypair *kp; /* never looked into: it may be gone */
-		uint32_t peer, version; /* of the routes, which moves when control has acted */
-	} roam;
+	struct moved moved;
 	struct reassembly *reassembly;
 	struct segments *segments;
 	struct flood_budget budget[OMNI_BRIDGES_MAX];

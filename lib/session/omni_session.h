@@ -344,12 +344,20 @@ struct omni_peer {
 	uint32_t last;	  /* control only: generation of the last one here */
 	uint16_t cluster; /* OMNI_NO_CLUSTER for a Nucleus */
 	bool taken;	  /* control only: by a peer, or by one that was removed a moment ago */
-	_Atomic bool unreachable;	   /* has no address until it calls: nobody waits for one */
+	_Atomic uint8_t marks;		   /* OMNI_PEER_* */
 	_Atomic(struct omni_path *) path;  /* NULL: no address known */
 	_Atomic(struct omni_keypair *) tx; /* key to send with; NULL: none */
 };
 
 static_assert(OMNI_CACHE_LINE % sizeof(struct omni_peer) == 0, "none in two cache lines");
+
+/* It has no address until it calls: nobody waits for one. Control. */
+#define OMNI_PEER_UNREACHABLE 1U
+/*
+ * It was heard from elsewhere, or with a new key, and control has not acted yet: what goes to it
+ * waits. Set by workers, cleared by control, or by the worker after a while.
+ */
+#define OMNI_PEER_MOVES 2U
 
 #define OMNI_NO_CLUSTER UINT16_MAX
 
@@ -384,6 +392,23 @@ void omni_peer_set_path(struct omni_peer *peer, struct omni_path *path, struct o
 static inline void omni_peer_set_tx(struct omni_peer *peer, struct omni_keypair *kp)
 {
 	atomic_store_explicit(&peer->tx, kp, memory_order_release);
+}
+
+/* Any thread. */
+static inline void omni_peer_mark(struct omni_peer *peer, unsigned int marks)
+{
+	atomic_fetch_or_explicit(&peer->marks, (uint8_t)marks, memory_order_release);
+}
+
+static inline void omni_peer_unmark(struct omni_peer *peer, unsigned int marks)
+{
+	atomic_fetch_and_explicit(&peer->marks, (uint8_t)~marks, memory_order_release);
+}
+
+/* Any thread. Before path and tx are read: they are at least as new as an unmarking. */
+static inline unsigned int omni_peer_marks(const struct omni_peer *peer)
+{
+	return atomic_load_explicit(&peer->marks, memory_order_acquire);
 }
 
 /* Worker or control. NULL where no such peer is (any more). Valid until the end of the turn. */

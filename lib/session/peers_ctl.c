@@ -75,7 +75,7 @@ struct omni_peer *omni_peers_add(struct omni_peers *peers, uint16_t cluster)
 	peer->taken = true;
 	atomic_fetch_add_explicit(&peers->count, 1, memory_order_relaxed);
 	peer->cluster = cluster;
-	atomic_store_explicit(&peer->unreachable, false, memory_order_relaxed);
+	atomic_store_explicit(&peer->marks, 0, memory_order_relaxed);
 	atomic_store_explicit(&peer->generation, peer->last, memory_order_release);
 	return peer;
 }

@@ -187,6 +187,13 @@ static struct omni_path *lead_astray(struct rig *r)
 	return right;
 }
 
+/* As control does when it has acted. */
+static void follow(struct site *s, unsigned int peer)
+{
+	omni_peer_unmark(s->peer[peer], OMNI_PEER_MOVES);
+	omni_fib_touch(s->fib);
+}
+
 /*
  * A WireGuard peer called from elsewhere: what goes to it waits for control to follow it, for an
  * answer by the old way would call it back there. Once for a way, and not for long.
@@ -210,7 +217,7 @@ static void for_a_way(void **state)
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_sealed), 0);
 	omni_peer_set_path(s->peer[1], right, s->rcu);
-	omni_fib_touch(s->fib);
+	follow(s, 1);
 	rig_run(r);
 	expect_packet(r, 1, 0, &out_, 2);
 	/* Control does not act: the time is over soon, and that way is not waited for again. */
@@ -228,6 +235,23 @@ static void for_a_way(void **state)
 	in(r, &out_, 1);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_sealed), 3);
 	omni_peer_set_path(s->peer[1], right, s->rcu);
+}
+
+/* What another worker heard of it holds for all. */
+static void as_another_worker_heard(void **state)
+{
+	static const struct link wireguard = {.dialect = OMNI_DIALECT_WIREGUARD};
+	struct rig *r = *state;
+	struct packet out = there(false);
+
+	join(r, &wireguard, NULL);
+	omni_peer_mark(r->site[0].peer[1], OMNI_PEER_MOVES);
+	in(r, &out, 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_sealed), 0);
+	follow(&r->site[0], 1);
+	rig_run(r);
+	expect_packet(r, 1, 0, &out, 2);
 }
 
 /* Its first data on a new key came: under the old one it may hear nothing any more. */
@@ -249,7 +273,7 @@ static void for_a_confirmed_key(void **state)
 	rig_run(r);
 	assert_int_equal(rig_count(r, 1, OMNI_STAT_held), 1);
 	assert_int_equal(rig_count(r, 1, OMNI_STAT_sealed), 0);
-	omni_fib_touch(s->fib); /* as control does when it has confirmed the key */
+	follow(s, 0);
 	rig_run(r);
 	expect_packet(r, 0, 0, &back, 2);
 }
@@ -303,14 +327,14 @@ static void for_nothing(void **state)
 
 	join(r, NULL, NULL);
 	omni_peer_set_tx(s->peer[1], NULL);
-	atomic_store(&s->peer[1]->unreachable, true);
+	omni_peer_mark(s->peer[1], OMNI_PEER_UNREACHABLE);
 	in(r, &p, 1);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 0);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_no_path), 1);
 	ip = take_packet(s->local[0], &len);
 	assert_non_null(ip);
 	assert_memory_equal(ip + 20, ((const uint8_t[]){3, 1}), 2);
-	atomic_store(&s->peer[1]->unreachable, false);
+	omni_peer_unmark(s->peer[1], OMNI_PEER_UNREACHABLE);
 	in(r, &p, 1);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
 }
@@ -379,11 +403,17 @@ static void our_own(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(for_a_key),       TEST(for_a_member),
-		TEST(for_a_neighbour), TEST(the_sender_goes),
-		TEST(by_wireguard),    TEST(bounds),
-		TEST(for_a_way),       TEST(for_a_confirmed_key),
-		TEST(for_nothing),     TEST(timeouts),
+		TEST(for_a_key),
+		TEST(for_a_member),
+		TEST(for_a_neighbour),
+		TEST(the_sender_goes),
+		TEST(by_wireguard),
+		TEST(bounds),
+		TEST(for_a_way),
+		TEST(as_another_worker_heard),
+		TEST(for_a_confirmed_key),
+		TEST(for_nothing),
+		TEST(timeouts),
 		TEST(our_own),
 	};
 
