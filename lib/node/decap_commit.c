@@ -75,7 +75,7 @@ struct run {
 	bool wireguard;
 	uint16_t hdr_len, overhead; /* of the data header, and with the tag */
 	uint16_t frame_max;
-	uint8_t flags, keep; /* of what passes on, and those of the datagram's that stay */
+	uint8_t flags, keep;	/* of what passes on, and those of the datagram's that stay */
 	struct omni_peer *peer; /* that lives: messages from elsewhere than path are reported */
 	const struct omni_path *path;
 };
@@ -130,7 +130,7 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 	    *confirmed != r->kp) {
 		*confirmed = r->kp;
 		if (r->wireguard && r->peer != NULL)
-			omni_node_moves(w, r->peer, r->path, r->kp);
+			omni_node_moves(w, r->peer, r->path, r->kp, MOVED_KEY);
 		report(w, m, OMNI_EVENT_CONFIRM);
 	}
 	if (likely(r->path != NULL && same_source(r->path, m) &&
@@ -139,7 +139,7 @@ static inline void watch(struct omni_worker *w, struct rte_mbuf *m, const struct
 	if (r->peer != NULL && *roamed != r->kp) {
 		*roamed = r->kp;
 		if (r->wireguard)
-			omni_node_moves(w, r->peer, r->path, r->kp);
+			omni_node_moves(w, r->peer, r->path, r->kp, MOVED_WAY);
 		report(w, m, OMNI_EVENT_ROAM);
 	}
 }

@@ -15,14 +15,15 @@ static void give_up(struct omni_worker *w)
 }
 
 void omni_node_moves(struct omni_worker *w, struct omni_peer *peer, const struct omni_path *path,
-		     const struct omni_keypair *kp)
+		     const struct omni_keypair *kp, enum moved_cause cause)
 {
 	struct moved *moved = &w->moved;
+	bool same = moved->peer == peer->index && moved->generation == kp->peer_gen &&
+		    moved->path == path && moved->kp == kp;
 
-	if (moved->peer == peer->index && moved->generation == kp->peer_gen &&
-	    moved->path == path && moved->kp == kp)
+	if (same && (moved->causes & cause) != 0)
 		return;
-	if (moved->until != 0)
+	if (!same && moved->until != 0)
 		give_up(w);
 	*moved = (struct moved){
 		.until = w->turn_tsc + w->hz / 1000 * OMNI_ROAM_WAIT_MS,
@@ -30,6 +31,7 @@ void omni_node_moves(struct omni_worker *w, struct omni_peer *peer, const struct
 		.generation = kp->peer_gen,
 		.path = path,
 		.kp = kp,
+		.causes = cause | (same ? moved->causes : 0),
 	};
 	omni_peer_mark(peer, OMNI_PEER_MOVES);
 }

@@ -10,6 +10,7 @@ import re
 import signal
 import struct
 import subprocess
+import time
 
 import nacl.bindings
 
@@ -25,6 +26,7 @@ OUTER6 = "2001:db8"
 MTU = 1420
 MTU_V6 = 1280  # no interface with an address of IPv6 has less
 INITIATION, RESPONSE, COOKIE, DATA = 1, 2, 3, 4
+FLOOD = 0.05  # wireguard-go takes a second initiation within 20 ms for a flood, and drops it
 CAUGHT_UP = 8  # seconds in which two ends find each other again: one retransmission and more
 
 
@@ -37,8 +39,12 @@ class WgTopo(Topo):
     def up(self):
         super().up()
         for ns in self.namespaces():
-            keys = [f"net.ipv6.conf.{which}.{key}" for which in ("all", "default") for key in
-                    ("disable_ipv6=0", "accept_dad=0", "router_solicitations=0", "accept_ra=0")]
+            # Each device's own: "all" does not reach those that are there. Without duplicate address
+            # detection, during which the first packets wait for seconds.
+            devs = run("ip", "netns", "exec", ns, "ls", "/proc/sys/net/ipv6/conf").stdout.split()
+            keys = [f"net.ipv6.conf.{dev}.{key}" for key in
+                    ("accept_dad=0", "dad_transmits=0", "router_solicitations=0", "accept_ra=0",
+                     "disable_ipv6=0") for dev in devs]
             run("ip", "netns", "exec", ns, "sysctl", "-qw", *keys)
         run("ip", "netns", "exec", self.router, "sysctl", "-qw", "net.ipv6.conf.all.forwarding=1")
         for s in self.sites:
@@ -310,6 +316,7 @@ class OmniEnd(End):
         else:
             if held:
                 self.gateway.rpc("peer.remove", {"cluster": CLUSTER, "peer": peer.key})
+                time.sleep(FLOOD)
             self.add(peer)
         self.held[peer.key] = copy.deepcopy(peer)
 
@@ -429,18 +436,27 @@ def read_datagrams(path):
 
 
 class Wire:
-    """A capture on the router's side of a site's uplink, from `with` to its end."""
+    """A capture on the router's side of a site's uplink, from `with` to its end. Kernels cut
+    batches of datagrams into single ones before it."""
 
     def __init__(self, rig, site, expression=()):
+        self.topo = rig.topo
         self.path = os.path.join(rig.dir, f"wire{len(os.listdir(rig.dir))}.pcap")
         self.capture = Capture(rig.topo.router, f"r{site}", self.path, expression)
 
+    def batches(self, state):
+        for s in self.topo.sites:
+            run("ip", "netns", "exec", self.topo.gw(s), "ethtool", "-K", "up0", "gso", state,
+                "tx-udp-segmentation", state, check=False)
+
     def __enter__(self):
+        self.batches("off")
         self.capture.start()
         return self
 
     def __exit__(self, *exc):
         self.capture.stop()
+        self.batches("on")
         self.all = list(read_datagrams(self.path))
 
     def of_type(self, kind, sport=None):

@@ -187,6 +187,18 @@ static struct omni_path *lead_astray(struct rig *r)
 	return right;
 }
 
+/* Site 0 calls site 1 from another address of its own. */
+static void send_from_elsewhere(struct rig *r)
+{
+	struct site *s = &r->site[0];
+	const struct omni_path *old = atomic_load(&s->peer[1]->path);
+	struct omni_path moved = *old;
+
+	omni_path_build(&moved, old->hdr + 6, old->hdr, &r->site[3].address, &old->remote);
+	moved.checksum = old->checksum;
+	omni_peer_set_path(s->peer[1], omni_path_copy(&moved, NULL), s->rcu);
+}
+
 /* As control does when it has acted. */
 static void follow(struct site *s, unsigned int peer)
 {
@@ -273,6 +285,16 @@ static void for_a_confirmed_key(void **state)
 	rig_run(r);
 	assert_int_equal(rig_count(r, 1, OMNI_STAT_held), 1);
 	assert_int_equal(rig_count(r, 1, OMNI_STAT_sealed), 0);
+	follow(s, 0);
+	rig_run(r);
+	expect_packet(r, 0, 0, &back, 2);
+	/* By that key and way it moves later: another wait. */
+	send_from_elsewhere(r);
+	in(r, &out, 1);
+	expect_packet(r, 1, 0, &out, 2);
+	packet_in(r, 1, 0, &back);
+	rig_run(r);
+	assert_int_equal(rig_count(r, 1, OMNI_STAT_held), 2);
 	follow(s, 0);
 	rig_run(r);
 	expect_packet(r, 0, 0, &back, 2);
