@@ -75,9 +75,9 @@ struct omni_worker_conf {
 	const struct omni_sessions *sessions;
 	const struct omni_peers *peers;
 	const struct omni_bridges *bridges;
-	struct omni_fdb *fdb;	    /* ages in seconds of omni_clock_boot_ns */
+	struct omni_fdb *fdb; /* ages in seconds of omni_clock_boot_ns */
 	struct omni_fib *fib; /* NULL: there are no L3 clusters */
-	struct omni_rcu *rcu;	    /* the worker's thread joins with id before its first turn */
+	struct omni_rcu *rcu; /* the worker's thread joins with id before its first turn */
 	struct omni_xring *xring;
 	struct omni_xring *const *xrings; /* of all workers, by id; may be NULL where they are 1 */
 	struct omni_stats *stats;

@@ -174,8 +174,8 @@ def test_a_better_route_takes_over(ends):
 
 # ---- NAT ----
 
-def masquerade(rig):
-    """Site A stands behind the router's address towards B; mappings live for two seconds."""
+def masquerade(rig, seconds=60):
+    """Site A stands behind the router's address towards B; mappings live so long."""
     t = rig.topo
     nft(t.router, """
         table ip nat {
@@ -190,15 +190,15 @@ def masquerade(rig):
                 iifname "rb" ct state != { established, related } drop
             }
         }""")
-    t.exec(t.router, "sysctl", "-qw", "net.netfilter.nf_conntrack_udp_timeout=2",
-           "net.netfilter.nf_conntrack_udp_timeout_stream=2")
+    t.exec(t.router, "sysctl", "-qw", f"net.netfilter.nf_conntrack_udp_timeout={seconds}",
+           f"net.netfilter.nf_conntrack_udp_timeout_stream={seconds}")
 
 
 def test_nat_with_keepalive(ends):
     """The mapping stays open; B reaches A, which it could not call otherwise."""
     a, b = ends
     rig = a.rig
-    masquerade(rig)
+    masquerade(rig, 2)
     peer = a.peers[b.key]
     peer.keepalive = 1
     a.put(peer)
