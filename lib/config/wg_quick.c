@@ -113,8 +113,10 @@ static int add_list(const char *text, struct omni_prefix **list, unsigned int *n
 {
 	char *copy = strdup(text), *rest = copy, *item;
 	struct omni_prefix prefix;
-	int rc = copy != NULL ? 0 : omni_fail(why, -ENOMEM, "out of memory");
+	int rc = 0;
 
+	if (copy == NULL)
+		return omni_fail(why, -ENOMEM, "out of memory");
 	while (rc == 0 && (item = next_item(&rest)) != NULL) {
 		rc = mask ? value_route(&prefix, item, why) : value_prefix(&prefix, item, why);
 		if (rc == 0 && !mask && !omni_ip_is_unicast(&prefix.ip))
