@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/ethtool.h>
 #include <linux/if_addr.h>
 #include <linux/if_packet.h>
@@ -117,15 +118,32 @@ int netdev_set_mac(const char *name, const uint8_t mac[6])
 	return device_ioctl(name, SIOCSIFHWADDR, &ifr);
 }
 
-int netdev_set_up(const char *name)
+int netdev_set_up(const char *name, short without)
 {
 	struct ifreq ifr = {0};
 	int rc = device_ioctl(name, SIOCGIFFLAGS, &ifr);
 
 	if (rc < 0)
 		return rc;
-	ifr.ifr_flags |= IFF_UP;
+	ifr.ifr_flags = (short)((ifr.ifr_flags | IFF_UP) & ~without);
 	return device_ioctl(name, SIOCSIFFLAGS, &ifr);
+}
+
+int netdev_set(const char *family, const char *name, const char *key, const char *value)
+{
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	if (snprintf(path, sizeof(path), "/proc/sys/net/%s/conf/%s/%s", family, name, key) >=
+	    (int)sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = write(fd, value, strlen(value));
+	close(fd);
+	return n == (ssize_t)strlen(value) ? 0 : -EIO;
 }
 
 static void build_address(void *buf, unsigned int ifindex, const struct omni_prefix *prefix)

@@ -27,7 +27,10 @@ int netdev_check(const char *name, struct omni_err *err);
 /* The changes; 0 or -errno. */
 int netdev_set_mtu(const char *name, uint16_t mtu);
 int netdev_set_mac(const char *name, const uint8_t mac[6]);
-int netdev_set_up(const char *name);
+/* without: flags that it loses. */
+int netdev_set_up(const char *name, short without);
+/* One of the kernel's settings of an interface: net.FAMILY.conf.NAME.KEY. */
+int netdev_set(const char *family, const char *name, const char *key, const char *value);
 /* The longest segment that the kernel hands over, headers included. */
 int netdev_set_segment_max(const char *name, uint32_t len);
 /* Frames to any MAC come in while the descriptor that is returned stays open; or -errno. */

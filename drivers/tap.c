@@ -121,14 +121,28 @@ static const char *ask_offloads(struct tap_port *p, bool none)
 	return offloads[i].names;
 }
 
+/*
+ * As WireGuard's interface: no link-local address that nobody set, and no group membership, so that
+ * the kernel says nothing by itself that would wake a peer; no redirects to peers whose packets go
+ * back out here. A kernel without IPv6 has less to set.
+ */
+static void be_quiet(const struct tap_port *p)
+{
+	(void)netdev_set("ipv6", p->interface, "addr_gen_mode", "1");
+	(void)netdev_set("ipv4", p->interface, "send_redirects", "0");
+	(void)netdev_set("ipv4", "all", "send_redirects", "0");
+}
+
 static int set_up(const struct tap_port *p, const struct omni_port_conf *conf, uint16_t mtu)
 {
 	int rc = netdev_set_mtu(p->interface, mtu);
 
 	if (rc == 0 && conf->has_mac && p->made_up == 0)
 		rc = netdev_set_mac(p->interface, conf->mac);
+	if (p->made_up != 0)
+		be_quiet(p);
 	if (rc == 0)
-		rc = netdev_set_up(p->interface);
+		rc = netdev_set_up(p->interface, p->made_up != 0 ? IFF_MULTICAST : 0);
 	/* It is about speed, and a kernel may not know it. */
 	if (rc == 0)
 		(void)netdev_set_segment_max(p->interface, SEGMENT_LEN);

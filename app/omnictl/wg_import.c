@@ -75,6 +75,8 @@ static void write_cluster(FILE *out, const struct omni_config_cluster *c,
 	write_prefixes(out, "    ", "addresses", c->addresses, c->n_addresses);
 	if (c->mtu != 0)
 		fprintf(out, "    mtu: %u\n", c->mtu);
+	if (c->relay == OMNI_RELAY_HOST)
+		fprintf(out, "    relay: host\n");
 	fprintf(out, "    ports: [ \"%s\" ]\n    peers:%s\n", port->name,
 		c->n_peers == 0 ? " {}" : "");
 	for (unsigned int i = 0; i < c->n_peers; i++)

@@ -199,8 +199,12 @@ struct omni_config_cluster {
 	struct omni_prefix *accept; /* what members may advertise lies in one of these */
 	unsigned int n_accept;
 	uint16_t mtu; /* largest packet; 0: from the path, or OMNI_WG_MTU_DEFAULT */
-	bool relay;   /* packets of a peer may go to a peer */
-	bool ecn;     /* RFC 6040 */
+	enum omni_config_relay {
+		OMNI_RELAY_NEVER,
+		OMNI_RELAY_PEERS,
+		OMNI_RELAY_HOST,
+	} relay;  /* may packets of a peer go to a peer: through us, or the kernel behind a tun? */
+	bool ecn; /* RFC 6040 */
 	uint8_t dscp; /* of outer headers; OMNI_CONFIG_DSCP_COPY: the inner one's */
 };
 

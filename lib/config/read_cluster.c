@@ -87,6 +87,22 @@ static int parse_tcp_mss(void *target, const char *text, struct omni_err *err)
 	return 0;
 }
 
+static int parse_relay(void *target, const char *text, struct omni_err *err)
+{
+	enum omni_config_relay *relay = target;
+
+	if (strcmp(text, "false") == 0)
+		*relay = OMNI_RELAY_NEVER;
+	else if (strcmp(text, "true") == 0)
+		*relay = OMNI_RELAY_PEERS;
+	else if (strcmp(text, "host") == 0)
+		*relay = OMNI_RELAY_HOST;
+	else
+		return omni_fail(err, -EINVAL, "\"%s\" is not known, expected true, false or host",
+				 text);
+	return 0;
+}
+
 #define AT(member) offsetof(struct omni_config_cluster, member)
 
 static const struct field fields[C_COUNT] = {
@@ -107,7 +123,7 @@ static const struct field fields[C_COUNT] = {
 	[C_ADVERTISE] = {"advertise", FIELD_NODE},
 	[C_ACCEPT] = {"accept", FIELD_NODE},
 	[C_MTU] = {"mtu", FIELD_U16, AT(mtu), NULL, OMNI_CONFIG_MTU_MIN, OMNI_CONFIG_MTU_MAX},
-	[C_RELAY] = {"relay", FIELD_BOOL, AT(relay)},
+	[C_RELAY] = {"relay", FIELD_TEXT, AT(relay), parse_relay},
 	[C_ECN] = {"ecn", FIELD_BOOL, AT(ecn)},
 	[C_DSCP] = {"dscp", FIELD_TEXT, AT(dscp), parse_dscp},
 };
@@ -344,6 +360,21 @@ static int read_budgets(const struct doc *d, const struct omni_config *config,
 	return 0;
 }
 
+/* The kernel forwards between peers through its interface alone. */
+static int check_relay(const struct doc *d, const yaml_node_t *node,
+		       const struct omni_config *config, const struct omni_config_cluster *cluster)
+{
+	for (unsigned int i = 0; i < cluster->n_ports; i++)
+		if (omni_config_is_host(&config->ports[cluster->ports[i]]))
+			return 0;
+	return cluster->relay != OMNI_RELAY_HOST
+		       ? 0
+		       : doc_fail(d, node,
+				  "relay: host needs the kernel, expected a tun or tap port in "
+				  "cluster %s",
+				  cluster->name);
+}
+
 int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_config *config,
 		 struct omni_config_cluster *cluster, size_t peers_left)
 {
@@ -356,6 +387,7 @@ int read_cluster(const struct doc *d, const yaml_node_t *node, struct omni_confi
 	    read_l3(d, cluster, found) != 0 ||
 	    (found[C_PORTS].key != NULL &&
 	     read_cluster_ports(d, found[C_PORTS].value, config, cluster) != 0) ||
+	    check_relay(d, found[C_RELAY].value, config, cluster) != 0 ||
 	    (found[C_PEERS].key != NULL &&
 	     read_peers(d, found[C_PEERS].value, cluster, peers_left) != 0) ||
 	    (found[C_DENY].key != NULL &&

@@ -59,6 +59,7 @@ static void build_cluster(struct omni_config_cluster *cluster, struct omni_wg_qu
 	memcpy(cluster->name, wg->name, sizeof(wg->name));
 	cluster->mode = OMNI_MODE_L3;
 	cluster->mtu = wg->mtu;
+	cluster->relay = OMNI_RELAY_HOST;
 	cluster->ports[cluster->n_ports++] = 1;
 	take_addresses(cluster, wg);
 	cluster->peers = wg->peers;

@@ -119,6 +119,15 @@ static omni_dest our_dest(const struct omni_ctl *ctl, const struct ctl_cluster *
 	return omni_dest_make(OMNI_DEST_SELF, 0, 0);
 }
 
+/* Where the kernel takes what peers send to addresses that nobody here has. */
+static omni_dest host_dest(const struct omni_ctl *ctl, const struct ctl_cluster *c)
+{
+	for (unsigned int i = 0; i < c->l3->n_ports; i++)
+		if (omni_config_is_host(c->l3->port[i].conf))
+			return kernel_side(ctl, &c->l3->port[i]);
+	return OMNI_DEST_MISS;
+}
+
 const struct omni_config_via *ctl_l3_via(const struct ctl_l3_port *p, const struct omni_ip *ip)
 {
 	const struct omni_config_via *best = NULL;
@@ -222,6 +231,41 @@ static void route_ours(struct omni_ctl *ctl, const struct ctl_cluster *c)
 		set_route(ctl, c, &c->l3->ask, omni_dest_make(OMNI_DEST_ASK, 0, 0));
 }
 
+/* ---- What workers know of the cluster ---- */
+
+static void set_sources(const struct ctl_cluster *c, struct omni_l3 *l3)
+{
+	struct omni_prefix own;
+	bool v4 = false, v6 = false;
+
+	for (unsigned int i = 0; ctl_l3_address(c, i, &own); i++) {
+		bool is_v4 = omni_ip_is_v4(&own.ip);
+
+		if (is_v4 && !v4)
+			memcpy(l3->v4, own.ip.b + 12, sizeof(l3->v4));
+		else if (!is_v4 && !v6)
+			memcpy(l3->v6, own.ip.b, sizeof(l3->v6));
+		v4 |= is_v4;
+		v6 |= !is_v4;
+	}
+}
+
+static int publish(struct omni_ctl *ctl, const struct ctl_cluster *c)
+{
+	const struct omni_config_cluster *conf = c->conf;
+	struct omni_l3 l3 = {
+		.host = host_dest(ctl, c),
+		.relay = conf->relay == OMNI_RELAY_PEERS,
+		.by_host = conf->relay == OMNI_RELAY_HOST,
+		.ecn = conf->ecn,
+		.dscp = conf->dscp,
+		.mtu = conf->mtu,
+	};
+
+	set_sources(c, &l3);
+	return omni_fib_set_cluster(ctl->conf.fib, c->number, &l3);
+}
+
 /* ---- Ports ---- */
 
 /* The kernel's own interface of a tap is a host on the tap's link, whose MAC we know. */
@@ -276,8 +320,10 @@ void ctl_l3_ports(struct omni_ctl *ctl)
 			if (p->up != port->info.link_up)
 				link_changed(ctl, p, port->info.link_up);
 		}
-		if (changed)
+		if (changed) {
 			route_ours(ctl, c);
+			(void)publish(ctl, c);
+		}
 		if (c->l3 != NULL)
 			ctl_advertise_look(ctl, c);
 	}
@@ -353,32 +399,9 @@ void ctl_l3_vip(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_i
 
 /* ---- Begin and end ---- */
 
-static void set_sources(const struct ctl_cluster *c, struct omni_l3 *l3)
-{
-	struct omni_prefix own;
-	bool v4 = false, v6 = false;
-
-	for (unsigned int i = 0; ctl_l3_address(c, i, &own); i++) {
-		bool is_v4 = omni_ip_is_v4(&own.ip);
-
-		if (is_v4 && !v4)
-			memcpy(l3->v4, own.ip.b + 12, sizeof(l3->v4));
-		else if (!is_v4 && !v6)
-			memcpy(l3->v6, own.ip.b, sizeof(l3->v6));
-		v4 |= is_v4;
-		v6 |= !is_v4;
-	}
-}
-
 int ctl_l3_init(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *err)
 {
 	const struct omni_config_cluster *conf = c->conf;
-	struct omni_l3 l3 = {
-		.relay = conf->relay,
-		.ecn = conf->ecn,
-		.dscp = conf->dscp,
-		.mtu = conf->mtu,
-	};
 	int rc;
 
 	if (conf->mode != OMNI_MODE_L3)
@@ -392,8 +415,7 @@ int ctl_l3_init(struct omni_ctl *ctl, struct ctl_cluster *c, struct omni_err *er
 		add_port(ctl, c, conf->ports[i]);
 	c->l3->asks = ctl->conf.config->n_nucleus > 0 && (conf->secret != NULL || conf->open);
 	c->l3->ask = (struct omni_prefix){.ip = c->vip, .len = conf->vip.len};
-	set_sources(c, &l3);
-	rc = omni_fib_set_cluster(ctl->conf.fib, c->number, &l3);
+	rc = publish(ctl, c);
 	if (rc < 0)
 		return omni_fail(err, rc, "cluster %s: no memory for routes", conf->name);
 	route_ours(ctl, c);

@@ -172,7 +172,10 @@ static void add_l3(json_t *o, const struct omni_config_cluster *c)
 	json_object_set_new(o, "advertise", prefixes_json(c->advertise, c->n_advertise));
 	json_object_set_new(o, "accept", prefixes_json(c->accept, c->n_accept));
 	json_object_set_new(o, "mtu", json_integer(c->mtu));
-	json_object_set_new(o, "relay", json_boolean(c->relay));
+	json_object_set_new(o, "relay",
+			    c->relay == OMNI_RELAY_HOST
+				    ? json_string("host")
+				    : json_boolean(c->relay == OMNI_RELAY_PEERS));
 	json_object_set_new(o, "ecn", json_boolean(c->ecn));
 	json_object_set_new(o, "dscp",
 			    c->dscp == OMNI_CONFIG_DSCP_COPY ? json_string("copy")

@@ -28,7 +28,13 @@ struct omni_l3 {
 	struct omni_rcu_node rcu; /* control's */
 	uint8_t v4[4];		  /* ours: sources of the errors that we send; zeros: none */
 	uint8_t v6[16];
+	/*
+	 * The kernel behind a tun or tap: what peers send goes there where no route leads
+	 * elsewhere, as from WireGuard's interface. OMNI_DEST_MISS: there is none.
+	 */
+	omni_dest host;
 	bool relay;   /* packets from a peer may go to a peer */
+	bool by_host; /* and do so through the kernel: what is for a peer goes to `host` too */
 	bool ecn;     /* RFC 6040 between inner and outer header */
 	uint8_t dscp; /* of outer headers; OMNI_FIB_DSCP_COPY: the inner one's */
 	uint16_t mtu; /* largest packet between members, whatever their path carries */

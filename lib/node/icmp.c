@@ -63,7 +63,7 @@ static bool may_tell(const struct content *c, const uint8_t *ip)
 {
 	uint8_t type;
 
-	if (c->later || !c->known)
+	if (c->later || !c->known || (is_v6(ip) ? ip[V6_DEST] == 0xff : ip[V4_DEST] >= 224))
 		return false;
 	if (!is_icmp(c, is_v6(ip)))
 		return true;

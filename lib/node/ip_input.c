@@ -60,7 +60,8 @@ static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
 	if (unlikely(rte_pktmbuf_data_len(m) < OMNI_ETHER_HDR_LEN))
 		return OMNI_STAT_drop_runt;
 	ours = memcmp(eth, w->rx.port->info.l3_mac, 6) == 0;
-	if (unlikely(!ours || !(type == ETHERTYPE_IPV4 || v6) || (v6 && is_nd(m))))
+	if (unlikely(!ours || !(type == ETHERTYPE_IPV4 || v6) ||
+		     (v6 && !w->rx.port->info.raw_ip && is_nd(m))))
 		return aside(w, m, type, ours);
 	m->data_off += OMNI_ETHER_HDR_LEN;
 	m->data_len -= OMNI_ETHER_HDR_LEN;

@@ -277,19 +277,49 @@ static bool is_link_local(const uint8_t *v6)
 	return v6[0] == 0xfe && (v6[1] & 0xc0) == 0x80;
 }
 
+/* IPv4's broadcast and what is reserved are among them. */
+static inline bool is_group(const uint8_t *ip)
+{
+	return is_v6(ip) ? ip[V6_DEST] == 0xff : ip[V4_DEST] >= 224;
+}
+
+/*
+ * Groups are not ours to spread. Between the kernel behind a raw port and a peer they go as any
+ * address does: routing protocols in a tunnel.
+ */
+static bool may_pass_group(struct rte_mbuf *m, const struct way *way)
+{
+	if ((omni_meta(m)->flags & OMNI_META_FROM_PEER) != 0)
+		return way->raw;
+	return (omni_meta(m)->flags & OMNI_META_HOST) != 0 &&
+	       omni_dest_kind(way->dest) == OMNI_DEST_PEER;
+}
+
+/*
+ * Does m leave to the kernel behind us, rather than to dest? As from WireGuard's interface, where
+ * the kernel says what becomes of all that a peer sends.
+ */
+static inline bool is_for_kernel(struct rte_mbuf *m, omni_dest dest, const struct omni_l3 *l3)
+{
+	enum omni_dest_kind kind = omni_dest_kind(dest);
+
+	if (l3->host == OMNI_DEST_MISS || (omni_meta(m)->flags & OMNI_META_FROM_PEER) == 0)
+		return false;
+	if (unlikely(dest == OMNI_DEST_MISS || is_group(rte_pktmbuf_mtod(m, const uint8_t *))))
+		return true;
+	return l3->by_host && (kind == OMNI_DEST_PEER || kind == OMNI_DEST_ASK);
+}
+
 /* Where no route leads, whatever the table says: KEEP, or why. */
 static inline unsigned int check_dest(const struct omni_worker *w, struct rte_mbuf *m,
 				      const uint8_t *ip, const struct way *way)
 {
-	if (likely(!is_v6(ip))) {
-		if (unlikely(ip[V4_DEST] >= 224))
-			return OMNI_STAT_drop_multicast;
+	if (unlikely(is_group(ip)))
+		return may_pass_group(m, way) ? KEEP : (unsigned int)OMNI_STAT_drop_multicast;
+	if (likely(!is_v6(ip)))
 		return likely(ip[V4_DEST] != 0 && ip[V4_DEST] != 127)
 			       ? KEEP
 			       : (unsigned int)OMNI_STAT_drop_ip_dest;
-	}
-	if (unlikely(ip[V6_DEST] == 0xff))
-		return OMNI_STAT_drop_multicast;
 	if (unlikely(is_v6_special(ip + V6_DEST)))
 		return OMNI_STAT_drop_ip_dest;
 	if (unlikely(is_link_local(ip + V6_DEST) || is_link_local(ip + 8)) &&
@@ -326,8 +356,11 @@ static unsigned int route(struct omni_worker *w, struct rte_mbuf **m, unsigned i
 
 		if (likely(l3 != NULL)) {
 			bool v6 = is_v6(rte_pktmbuf_mtod(m[i], const uint8_t *));
+			omni_dest dest = dest_of(to, i, v6);
 
-			find_way(w, &way, dest_of(to, i, v6), l3, cluster);
+			if (unlikely(is_for_kernel(m[i], dest, l3)))
+				dest = l3->host;
+			find_way(w, &way, dest, l3, cluster);
 			why = place(w, m[i], &way);
 		}
 		if (likely(why == KEEP))

@@ -88,7 +88,7 @@
 	X(drop_ip_source, "packet with a source address that no host can have") \
 	X(drop_ip_dest, "packet to an address that no host can have") \
 	X(drop_ip_link_local, "packet with a link-local address that would leave its link") \
-	X(drop_multicast, "packet to a multicast or broadcast address; L3 clusters carry none") \
+	X(drop_multicast, "packet to a multicast or broadcast address that is not between a tun and a peer") \
 	X(drop_source_address, "packet from a peer that its source address does not belong to") \
 	X(drop_ttl, "packet whose time to live or hop limit was used up") \
 	X(drop_no_route, "packet to an address without a route") \

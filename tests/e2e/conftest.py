@@ -14,7 +14,7 @@ from topo import Topo  # noqa: E402
 
 # Files whose tests wait for timers rather than work: tools/test runs several of them at once.
 TOGETHER = {"test_l3_links", "test_scan"} | {
-    f"test_wg_{name}" for name in ("docs", "export", "gateways", "nested", "netns", "peers", "quick",
+    f"test_wg_{name}" for name in ("docs", "export", "gateways", "host", "nested", "netns", "peers", "quick",
                                    "roaming", "show", "timers", "wire")}
 # Tests of these follow each other.
 IN_ORDER = {"test_wg_docs"}

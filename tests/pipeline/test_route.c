@@ -474,6 +474,80 @@ static void raw_ports(void **state)
 	assert_int_equal(rig_events(r, 1, OMNI_EVENT_WANT_NEIGHBOUR), 0);
 }
 
+/* As from WireGuard's interface: what nobody else has, the kernel behind the raw port gets. */
+static void the_kernel_has_the_rest(void **state)
+{
+	static const uint8_t elsewhere4[] = {198, 51, 100, 7};
+	static const uint8_t elsewhere6[16] = {0x20, 1, 0x0d, 0xb8, [15] = 7};
+	static const uint8_t group4[] = {224, 0, 0, 5}, group6[16] = {0xff, 2, [15] = 5};
+	const uint8_t *const to[2][2] = {{elsewhere4, group4}, {elsewhere6, group6}};
+	struct rig *r = *state;
+	struct omni_l3 l3 = {.relay = true};
+
+	r->site[1].local[1]->info.raw_ip = true;
+	r->site[0].local[1]->info.raw_ip = true;
+	join(r, NULL, NULL);
+	l3.host = port_dest(r, 1, 1);
+	set_l3(r, 1, &l3);
+	route_to(r, 0, "0.0.0.0/0", peer_dest(r, 0, 1));
+	route_to(r, 0, "::/0", peer_dest(r, 0, 1));
+	for (unsigned int i = 0; i < 4; i++) {
+		struct packet p = there(i / 2 != 0);
+
+		p.dst = to[i / 2][i % 2];
+		p.ttl = 1;
+		packet_in(r, 0, 1, &p);
+		rig_run(r);
+		expect_packet(r, 1, 1, &p, 0);
+		assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1), 0);
+		/* From the kernel there is no more of it; from a link no group goes on. */
+		packet_in(r, 1, 1, &p);
+		if (i % 2 == 0)
+			assert_dropped(r, 1, OMNI_STAT_drop_no_route);
+		else
+			assert_dropped(r, 1, OMNI_STAT_drop_multicast);
+		rte_pktmbuf_free(rig_out(r->site[1].local[1])); /* the error about that */
+		if (i % 2 == 0)
+			continue;
+		packet_in(r, 0, 0, &p);
+		assert_dropped(r, 0, OMNI_STAT_drop_multicast);
+	}
+	rig_expect_nothing(r->site[1].local[0]);
+}
+
+/* The kernel forwards between peers, or does not. */
+static void relay_by_the_kernel(void **state)
+{
+	struct rig *r = *state;
+	struct packet p = there(false), back = p;
+	struct omni_l3 l3 = {.by_host = true};
+
+	r->site[1].local[1]->info.raw_ip = true;
+	join(r, NULL, NULL);
+	rig_connect(r, 1, 2, NULL);
+	set_l3(r, 2, NULL);
+	allow(r, 1, 2);
+	route_to(r, 0, "10.0.0.0/8", peer_dest(r, 0, 1));
+	route_to(r, 2, "10.0.0.0/8", peer_dest(r, 2, 1));
+	l3.host = port_dest(r, 1, 1);
+	set_l3(r, 1, &l3);
+	p.to_site = 2;
+	packet_in(r, 0, 0, &p);
+	rig_run(r);
+	expect_packet(r, 1, 1, &p, 1);
+	packet_in(r, 1, 1, &p);
+	rig_run(r);
+	expect_packet(r, 2, 0, &p, 1);
+	/* What is behind our own port goes there as ever. */
+	back.from_site = 2;
+	back.from = 12;
+	back.to_site = 1;
+	packet_in(r, 2, 0, &back);
+	rig_run(r);
+	expect_packet(r, 1, 0, &back, 2);
+	assert_int_equal(rig_drops(r, 0) + rig_drops(r, 1) + rig_drops(r, 2), 0);
+}
+
 /* Several workers: who has no queue of the port hands the frame over. */
 static void workers(void **state)
 {
@@ -533,6 +607,8 @@ int main(void)
 		TEST(sources_in_a_burst),
 		TEST(relay),
 		TEST(raw_ports),
+		TEST(the_kernel_has_the_rest),
+		TEST(relay_by_the_kernel),
 		TEST(workers),
 		TEST(beside_l2),
 	};

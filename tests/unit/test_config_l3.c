@@ -56,6 +56,10 @@ static const struct bad bad[] = {
 	{HEAD L3 "dscp: 64 } }\n", "5:46: dscp: \"64\" is not known, expected copy or a number from"},
 	{HEAD L3 "dscp: same } }\n", "5:46: dscp: \"same\" is not known, expected copy or a number"},
 	{HEAD L3 "mtu: 575 } }\n", "5:45: mtu: 575 is out of range, expected a number from 576 to"},
+	{HEAD L3 "relay: yes } }\n",
+	 "5:47: relay: \"yes\" is not known, expected true, false or host"},
+	{HEAD L3 "relay: host } }\n",
+	 "5:47: relay: host needs the kernel, expected a tun or tap port in cluster c"},
 	{HEAD L3 "ecn: on } }\n", "5:45: ecn: \"on\" is not known, expected true or false"},
 	{HEAD L3 "addresses: 10.0.0.1 } }\n",
 	 "5:51: addresses is a single value, expected a list in brackets"},
@@ -148,7 +152,7 @@ static void l3_clusters_have_defaults(void **state)
 	cluster = &config->clusters[0];
 	assert_int_equal(cluster->mode, OMNI_MODE_L3);
 	assert_true(cluster->vip_auto);
-	assert_false(cluster->relay);
+	assert_int_equal(cluster->relay, OMNI_RELAY_NEVER);
 	assert_true(cluster->ecn);
 	assert_int_equal(cluster->dscp, 0);
 	assert_int_equal(cluster->mtu, 0);
@@ -190,7 +194,7 @@ static void l3_keys_are_read(void **state)
 		fail_msg("%s", err.text);
 	cluster = &config->clusters[0];
 	assert_int_equal(cluster->mtu, 1380);
-	assert_true(cluster->relay);
+	assert_int_equal(cluster->relay, OMNI_RELAY_PEERS);
 	assert_false(cluster->ecn);
 	assert_int_equal(cluster->dscp, OMNI_CONFIG_DSCP_COPY);
 	assert_int_equal(cluster->n_addresses, 2);

@@ -326,6 +326,7 @@ static void a_gateway_follows_from_it(void **state)
 	assert_string_equal(cluster->name, "wg0");
 	assert_int_equal(cluster->mode, OMNI_MODE_L3);
 	assert_int_equal(cluster->mtu, 1380);
+	assert_int_equal(cluster->relay, OMNI_RELAY_HOST);
 	assert_false(cluster->vip_auto);
 	assert_prefix(&cluster->vip, "10.7.0.2/24");
 	assert_int_equal(cluster->n_addresses, 2);
