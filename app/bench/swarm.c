@@ -30,6 +30,7 @@
 #define SOCKET_BUFFER (64 * 1024 * 1024)
 #define RETRY_NS (OMNI_REKEY_TIMEOUT_S * OMNI_NS_PER_S)
 #define MESSAGE_MAX 2048
+#define AHEAD_MAX 1000000
 
 struct peer {
 	struct omni_dh_pair dh;
@@ -49,7 +50,14 @@ static struct {
 	struct sockaddr_in at;
 } o = {.peers = 1000, .seconds = 10};
 
+/* A call that is made before the time begins, so that what is measured is the gateway. */
+struct ahead {
+	struct omni_wg hs;
+	struct omni_wg_initiation message;
+};
+
 static struct peer *peer;
+static struct ahead *ahead;
 static int fd;
 static struct {
 	uint64_t first_ns, last_ns, begin_ns;
@@ -165,25 +173,64 @@ static void is_up(struct peer *p)
 	seen.last_ns = now_ns();
 }
 
-static void call(struct peer *p)
+static bool make_call(struct peer *p, uint32_t index, struct omni_wg_initiation *out)
 {
-	struct omni_wg_initiation out;
 	struct omni_key ephemeral;
 	struct omni_wg_start start = {.self = &p->dh,
 				      .remote = &o.gateway,
 				      .ephemeral = &ephemeral,
 				      .shared = &p->shared,
 				      .cookie = &p->cookie,
-				      .index = (uint32_t)(p - peer) + 1,
+				      .index = index,
 				      .now_ns = now_ns()};
 
 	omni_tai64n_from_real_ns(start.timestamp, omni_clock_real_ns());
 	omni_random(&ephemeral, sizeof(ephemeral));
-	if (omni_wg_initiation_create(&p->hs, &out, &start) < 0)
-		return;
-	p->sent_ns = start.now_ns;
+	return omni_wg_initiation_create(&p->hs, out, &start) == 0;
+}
+
+static void send_call(struct peer *p, const struct omni_wg_initiation *out)
+{
+	p->sent_ns = now_ns();
 	seen.sent++;
-	send_from(p, &out, sizeof(out));
+	send_from(p, out, sizeof(*out));
+}
+
+static void call(struct peer *p)
+{
+	struct omni_wg_initiation out;
+
+	if (make_call(p, (uint32_t)(p - peer) + 1, &out))
+		send_call(p, &out);
+}
+
+static struct peer *caller(unsigned int i)
+{
+	return &peer[i % o.peers];
+}
+
+static bool make_calls_ahead(void)
+{
+	unsigned int n = o.rate * o.seconds;
+
+	ahead = calloc(n, sizeof(*ahead));
+	for (unsigned int i = 0; ahead != NULL && i < n; i++) {
+		if (!make_call(caller(i), i + 1, &ahead[i].message))
+			return false;
+		ahead[i].hs = caller(i)->hs;
+	}
+	return ahead != NULL;
+}
+
+static void call_made_ahead(unsigned int i)
+{
+	struct peer *p = caller(i);
+
+	p->hs = ahead[i].hs; /* for a cookie in answer */
+	/* There may be a cookie by now. */
+	omni_macs_write((uint8_t *)&ahead[i].message, sizeof(ahead[i].message), &o.gateway,
+			&p->cookie, now_ns());
+	send_call(p, &ahead[i].message);
 }
 
 static void answer(struct peer *p, const struct omni_wg_initiation *in)
@@ -213,8 +260,13 @@ static void confirm(struct peer *p)
 		send_from(p, out, sizeof(out));
 }
 
+/* Of calls made ahead each has an index of its own: answers may be late. */
 static void take_response(struct peer *p, const struct omni_wg_response *in)
 {
+	uint32_t index = omni_load_le32(in->receiver);
+
+	if (ahead != NULL && index - 1 < o.rate * o.seconds)
+		p->hs = ahead[index - 1].hs;
 	if (omni_wg_response_open(&p->hs, &p->keys, in, &p->dh, NULL) < 0)
 		return;
 	seen.answers++;
@@ -301,13 +353,12 @@ static void run_once(void)
 static void run_rate(void)
 {
 	uint64_t end = seen.begin_ns + o.seconds * OMNI_NS_PER_S, now;
-	unsigned int peers = OMNI_MAX(o.peers, 1U);
 
 	while ((now = now_ns()) < end) {
 		uint64_t due = (now - seen.begin_ns) / 1000 * o.rate / 1000000;
 
 		if (seen.sent < due)
-			call(&peer[seen.sent % peers]);
+			call_made_ahead(seen.sent);
 		hear_all(seen.sent < due ? 0 : 1);
 	}
 	hear_all(100);
@@ -337,7 +388,8 @@ static void usage(FILE *out)
 		"\n"
 		"  --peers N     how many (default 1000)\n"
 		"  --call        call the gateway, all at once, instead of waiting for it\n"
-		"  --rate N      call it N times a second, one peer after the other, for the whole time\n"
+		"  --rate N      call it N times a second, one peer after the other, for the whole time,\n"
+		"                by messages that were made before: a million in all at most\n"
 		"  --seconds N   time (default 10)\n"
 		"  --print       print their public keys and addresses, and end\n");
 }
@@ -384,6 +436,8 @@ static int parse(int argc, char **argv)
 		else
 			rc = c == 'h' ? 1 : COMMAND_USAGE;
 	}
+	if (rc == 0 && (uint64_t)o.rate * o.seconds > AHEAD_MAX)
+		rc = COMMAND_USAGE;
 	if (rc != 0 || o.print)
 		return rc;
 	return argc - optind == 3 ? parse_gateway(argv + optind) : COMMAND_USAGE;
@@ -411,6 +465,8 @@ int main(int argc, char **argv)
 	for (unsigned int i = 0; i < o.peers; i++)
 		if (omni_x25519(&peer[i].shared, &peer[i].dh.secret, &o.gateway) < 0)
 			return 1;
+	if (o.rate != 0 && !make_calls_ahead())
+		return 1;
 	puts("ready");
 	fflush(stdout);
 	seen.begin_ns = now_ns();
