@@ -31,6 +31,14 @@
 /* A peer's datagrams carry this much where nobody said what its path does. */
 #define WG_PATH_MTU 1500
 
+/* An initiation that came too soon: the newest one waits for its time. */
+struct ctl_wg_soon {
+	bool waits;
+	struct omni_wg hs;
+	struct omni_endpoint from, to;
+	struct omni_path back; /* the way that it came by */
+};
+
 /* What a peer of this dialect has beside struct ctl_peer. Deadlines: 0 is "not armed". */
 struct ctl_wg {
 	struct ctl_link link; /* in ctl->wg_pending while id != 0 */
@@ -49,7 +57,8 @@ struct ctl_wg {
 	uint64_t persistent_ns;
 	uint64_t wipe_ns;     /* every key is wiped */
 	bool renewed_late;    /* the current key made us begin anew on receiving */
-	uint64_t consumed_ns; /* its last initiation that was looked at */
+	uint64_t consumed_ns; /* its last initiation that was answered */
+	struct ctl_wg_soon soon;
 	uint8_t trouble;      /* enum ctl_wg_trouble since the last session */
 	unsigned int answers; /* of ours since then, none of them confirmed */
 	uint64_t looked_ns;   /* the lanes' stamps were read */
@@ -111,6 +120,13 @@ void ctl_wg_cookie(struct omni_ctl *ctl, const struct omni_wg_cookie_reply *in);
 void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 		       const struct omni_wg_initiation *in, const struct omni_endpoint *from,
 		       const struct omni_endpoint *to);
+/* The time of an initiation that came too soon has come. */
+void ctl_wg_answer_late(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* When that is; 0: there is none. */
+static inline uint64_t ctl_wg_answer_ns(const struct ctl_wg *wg)
+{
+	return wg->soon.waits ? wg->consumed_ns + WG_FLOOD_NS : 0;
+}
 /*
  * Under load: does msg (of len bytes, with a valid mac1) carry the cookie of its sender, within
  * that one's rate? Else it is answered with the cookie, or counted.

@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Initiations of WireGuard peers. Order of checks: mac1, load and cookie, decrypt, known key,
- * timestamp, rate. Whatever fails is met with silence.
+ * timestamp, rate. Whatever fails is met with silence; of those that come too soon after one
+ * another the newest is answered a moment later. A peer that waits for an answer knows its last one
+ * alone, and a box that stood still finds all of them at once.
  */
 #include "wg.h"
 
 /* What came from `from` is answered from where it went to. */
 struct way {
-	struct rte_mbuf *m;
+	const struct omni_path *back; /* by which it came: while its neighbour is not known */
 	const struct omni_endpoint *from, *to;
 };
 
 static void reply_plain(struct omni_ctl *ctl, const struct way *way, const void *p, size_t len)
 {
 	struct omni_path path;
+	int rc = ctl_resolve(ctl, way->from, &path);
 
-	if (ctl_resolve_or_reflect(ctl, way->from, way->m, &path) < 0) {
+	if (rc == -EAGAIN)
+		path = *way->back;
+	else if (rc < 0) {
 		ctl_count(ctl, OMNI_STAT_ctl_unreachable);
 		return;
 	}
@@ -27,7 +32,8 @@ bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *ms
 			const uint8_t sender[4], const uint8_t mac1[OMNI_MAC_LEN],
 			const struct omni_endpoint *from, const struct omni_endpoint *to)
 {
-	const struct way way = {m, from, to};
+	struct omni_path back;
+	const struct way way = {&back, from, to};
 	struct omni_wg_cookie_reply reply;
 	uint8_t nonce[OMNI_XNONCE_LEN];
 	uint64_t now = ctl_now(ctl);
@@ -41,6 +47,7 @@ bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *ms
 		return false;
 	}
 	omni_random(nonce, sizeof(nonce));
+	ctl_reflect(ctl, m, &back);
 	omni_wg_cookie_reply(&reply, &ctl->cookies, sender, mac1, &ctl->conf.identity->dh.public,
 			     from, nonce, now);
 	reply_plain(ctl, &way, &reply, sizeof(reply));
@@ -48,13 +55,10 @@ bool ctl_wg_passes_load(struct omni_ctl *ctl, struct rte_mbuf *m, const void *ms
 	return false;
 }
 
-/* Newer than its newest, and not too soon after that; then it is remembered. */
-static bool is_fresh(struct omni_ctl *ctl, struct ctl_peer *peer,
+/* Newer than its newest; then it is remembered. */
+static bool is_newer(struct omni_ctl *ctl, struct ctl_peer *peer,
 		     const uint8_t timestamp[OMNI_TAI64N_LEN])
 {
-	struct ctl_wg *wg = peer->wg;
-	uint64_t now = ctl_now(ctl);
-
 	int order = memcmp(timestamp, peer->newest, OMNI_TAI64N_LEN);
 
 	if (order <= 0) {
@@ -63,12 +67,7 @@ static bool is_fresh(struct omni_ctl *ctl, struct ctl_peer *peer,
 			ctl_wg_set_trouble(peer, WG_OLD_CALLS);
 		return false;
 	}
-	if (wg->consumed_ns != 0 && now - wg->consumed_ns < WG_FLOOD_NS) {
-		ctl_count(ctl, OMNI_STAT_ctl_flood);
-		return false;
-	}
 	memcpy(peer->newest, timestamp, OMNI_TAI64N_LEN);
-	wg->consumed_ns = now;
 	return true;
 }
 
@@ -138,12 +137,44 @@ static struct ctl_peer *who(struct omni_ctl *ctl, const struct omni_wg *hs,
 	return NULL;
 }
 
+static void settle(struct omni_ctl *ctl, const struct way *way, struct ctl_peer *peer,
+		   struct omni_wg *hs)
+{
+	peer->wg->consumed_ns = ctl_now(ctl);
+	ctl_wg_received(ctl, peer);
+	ctl_peer_set_endpoint(ctl, peer, way->from, true, way->back);
+	ctl_wg_called(ctl, peer, &way->to->ip);
+	answer(ctl, way, peer, hs);
+}
+
+static void put_off(struct omni_ctl *ctl, const struct way *way, struct ctl_peer *peer,
+		    const struct omni_wg *hs)
+{
+	struct ctl_wg_soon *soon = &peer->wg->soon;
+
+	if (soon->waits)
+		ctl_count(ctl, OMNI_STAT_ctl_flood);
+	*soon = (struct ctl_wg_soon){
+		.waits = true, .hs = *hs, .from = *way->from, .to = *way->to, .back = *way->back};
+	ctl_peer_due(peer, ctl_wg_answer_ns(peer->wg));
+}
+
+void ctl_wg_answer_late(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_wg_soon soon = peer->wg->soon;
+	const struct way way = {&soon.back, &soon.from, &soon.to};
+
+	omni_wipe(&peer->wg->soon, sizeof(peer->wg->soon));
+	if (!ctl->stopping)
+		settle(ctl, &way, peer, &soon.hs);
+	omni_wipe(&soon, sizeof(soon));
+}
+
 static void hear(struct omni_ctl *ctl, const struct way *way, struct omni_wg *hs,
 		 const struct omni_wg_initiation *in)
 {
 	uint8_t timestamp[OMNI_TAI64N_LEN];
 	struct ctl_peer *peer = who(ctl, hs, way->from);
-	struct omni_path reflect;
 
 	if (peer == NULL)
 		return;
@@ -152,21 +183,21 @@ static void hear(struct omni_ctl *ctl, const struct way *way, struct omni_wg *hs
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
 		return;
 	}
-	if (!is_fresh(ctl, peer, timestamp))
+	if (!is_newer(ctl, peer, timestamp))
 		return;
-	ctl_wg_received(ctl, peer);
 	peer->past_rx_bytes += sizeof(struct omni_wg_initiation);
-	ctl_reflect(ctl, way->m, &reflect);
-	ctl_peer_set_endpoint(ctl, peer, way->from, true, &reflect);
-	ctl_wg_called(ctl, peer, &way->to->ip);
-	answer(ctl, way, peer, hs);
+	if (peer->wg->consumed_ns != 0 && ctl_now(ctl) - peer->wg->consumed_ns < WG_FLOOD_NS)
+		put_off(ctl, way, peer, hs);
+	else
+		settle(ctl, way, peer, hs);
 }
 
 void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 		       const struct omni_wg_initiation *in, const struct omni_endpoint *from,
 		       const struct omni_endpoint *to)
 {
-	const struct way way = {m, from, to};
+	struct omni_path back;
+	const struct way way = {&back, from, to};
 	const struct omni_dh_pair *self = &ctl->conf.identity->dh;
 	struct omni_wg hs;
 
@@ -180,6 +211,7 @@ void ctl_wg_initiation(struct omni_ctl *ctl, struct rte_mbuf *m,
 	if (!(ctl_limits_loaded(ctl, ctl->hs_waiting) && ctl_limits_stranger(ctl, &from->ip)) &&
 	    !ctl_wg_passes_load(ctl, m, in, sizeof(*in), in->sender, in->mac1, from, to))
 		return;
+	ctl_reflect(ctl, m, &back);
 	if (omni_wg_initiation_identify(&hs, in, self) < 0)
 		ctl_count(ctl, OMNI_STAT_ctl_bad_handshake);
 	else

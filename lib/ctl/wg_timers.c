@@ -183,6 +183,7 @@ static void wipe(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	ctl_wg_cancel(ctl, peer);
 	omni_wg_wipe(&peer->wg->answer);
+	omni_wipe(&peer->wg->soon, sizeof(peer->wg->soon));
 	ctl_slots_drop_all(ctl, peer);
 }
 
@@ -227,8 +228,8 @@ static void due_at_end(struct ctl_peer *peer, const struct omni_keypair *kp, uin
 static void plan(struct ctl_peer *peer, uint64_t now)
 {
 	const struct ctl_wg *wg = peer->wg;
-	const uint64_t at[] = {wg->handshake_ns, wg->keepalive_ns, wg->persistent_ns, wg->wipe_ns,
-			       peer->retry_ns};
+	const uint64_t at[] = {wg->handshake_ns, wg->keepalive_ns, wg->persistent_ns,
+			       wg->wipe_ns,	 peer->retry_ns,   ctl_wg_answer_ns(wg)};
 	bool keys = false;
 
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
@@ -253,6 +254,8 @@ void ctl_wg_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
 		expire(ctl, peer, (enum ctl_slot)i, now);
 	renew(ctl, peer, &n);
+	if (wg->soon.waits && now >= ctl_wg_answer_ns(wg))
+		ctl_wg_answer_late(ctl, peer);
 	if (is_due(&wg->wipe_ns, now))
 		wipe(ctl, peer);
 	if (is_due(&wg->handshake_ns, now)) {

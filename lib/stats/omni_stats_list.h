@@ -127,7 +127,7 @@
 	X(ctl_refused, "handshake answered with a refusal") \
 	X(ctl_was_refused, "handshake that the peer refused") \
 	X(ctl_unknown_key, "WireGuard initiation of a key that is no peer's") \
-	X(ctl_flood, "WireGuard initiation too soon after the one before of its peer") \
+	X(ctl_flood, "WireGuard initiation too soon after another of its peer, and a newer one came") \
 	X(ctl_given_up, "WireGuard handshakes given up: no answer in 90 s") \
 	X(ctl_keepalives_sent, "WireGuard keepalives sent") \
 	X(ctl_unexpected, "handshake response or cookie that nobody waits for") \

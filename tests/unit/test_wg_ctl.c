@@ -119,18 +119,53 @@ static void replays_and_floods_are_refused(void **state)
 	net_settle();
 	assert_int_equal(count_of(b, OMNI_STAT_ctl_stale), 2);
 	assert_true(omni_endpoint_equal(&peer_of(b, a)->endpoint, &a->address));
-	/* A new one, a moment after the one before. */
+	/* Two new ones, a moment after the one before: the last one is answered, in time. */
 	rig_run(6000);
-	peer_of(b, a)->wg->consumed_ns = net.now_ns - WG_FLOOD_NS / 2;
-	ctl_wg_initiate(a->ctl, peer_of(a, b));
-	net_settle();
-	assert_int_equal(count_of(b, OMNI_STAT_ctl_flood), 1);
-	assert_int_equal(a->n_answers, 1);
-	/* It was not looked at: it may come again. */
-	net.now_ns += WG_FLOOD_NS;
+	for (unsigned int i = 0; i < 2; i++) {
+		peer_of(b, a)->wg->consumed_ns = net.now_ns - WG_FLOOD_NS / 2;
+		peer_of(a, b)->last_start_ns = 0;
+		ctl_wg_initiate(a->ctl, peer_of(a, b));
+		net_settle();
+		assert_int_equal(count_of(b, OMNI_STAT_ctl_flood), i);
+		assert_int_equal(a->n_answers, 1);
+	}
+	rig_run(200);
+	assert_int_equal(a->n_answers, 2);
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_handshakes_done), 2);
+	/* Neither may come again. */
 	inject(b, &a->address, wire.last, sizeof(wire.last));
 	net_settle();
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_stale), 3);
+}
+
+/*
+ * A box that stood still finds a minute's initiations at once. The caller waits for the answer to
+ * its last one, and has it before it would call again.
+ */
+static void the_last_of_many_initiations_counts(void **state)
+{
+	uint8_t call[12][OMNI_WG_INITIATION_LEN];
+
+	(void)state;
+	make_pair();
+	start_pair();
+	watch_for(a, OMNI_TYPE_WG_INITIATION, true);
+	want(a, b);
+	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(call); i++) {
+		for (unsigned int t = 0; wire.n <= i && t < 60; t++)
+			rig_run(100);
+		assert_int_equal(wire.n, i + 1);
+		memcpy(call[i], wire.last, sizeof(call[i]));
+	}
+	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(call); i++)
+		inject(b, &a->address, call[i], sizeof(call[i]));
+	net_settle();
+	assert_false(has_session(a, b));
+	rig_run(200);
+	assert_up();
+	assert_int_equal(wire.n, OMNI_ARRAY_SIZE(call));
 	assert_int_equal(a->n_answers, 2);
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_flood), OMNI_ARRAY_SIZE(call) - 2);
 }
 
 static void strangers_meet_silence(void **state)
@@ -573,6 +608,7 @@ int main(void)
 		TEST(psk_must_agree),
 		TEST(crossing_initiations_both_complete),
 		TEST(replays_and_floods_are_refused),
+		TEST(the_last_of_many_initiations_counts),
 		TEST(strangers_meet_silence),
 		TEST(dialects_do_not_mix),
 		TEST(members_of_l3_clusters_speak_omni),
