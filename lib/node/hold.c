@@ -2,10 +2,19 @@
 /*
  * hold: packets wait here, a few seconds at most, for a key, for control to find a member, or for a
  * neighbour to answer. All are tried again when something changed in the routes or in what peers
- * can be reached by; those whose time is over leave at icmp. Bounded in number, by destination, and
- * in what addresses nobody knows may take of it.
+ * can be reached by; those whose time is over leave at icmp, but for the last ones to a peer: they
+ * stay while it may be called. Bounded in number, by destination, and in what addresses nobody
+ * knows may take of it.
  */
 #include "hold.h"
+
+#define LATE_NAPS 50   /* of the naps that fresh packets are worth */
+#define OVER HELD_LATE /* the deadline of a late one that is to go */
+
+static bool is_late(const struct held *e)
+{
+	return (e->deadline & HELD_LATE) != 0;
+}
 
 static bool same(const struct wanted *a, const struct wanted *b)
 {
@@ -13,7 +22,7 @@ static bool same(const struct wanted *a, const struct wanted *b)
 	       memcmp(&a->ip, &b->ip, sizeof(a->ip)) == 0;
 }
 
-/* How many wait for the same; *told: control heard of it in this second. */
+/* How many wait for the same, without late ones; *told: control heard of it in this second. */
 static unsigned int waiting(const struct omni_worker *w, const struct wanted *wanted, bool *told)
 {
 	const struct hold *h = w->hold;
@@ -21,7 +30,7 @@ static unsigned int waiting(const struct omni_worker *w, const struct wanted *wa
 
 	*told = false;
 	for (unsigned int i = 0; i < h->n; i++) {
-		if (!same(&h->held[i].wanted, wanted))
+		if (is_late(&h->held[i]) || !same(&h->held[i].wanted, wanted))
 			continue;
 		n++;
 		*told |= h->held[i].told_s == w->now_s;
@@ -54,7 +63,8 @@ static void put(struct omni_worker *w, struct rte_mbuf *m, const struct wanted *
 
 	*e = (struct held){
 		.m = m,
-		.deadline = meta->sequence != 0 ? meta->sequence : w->turn_tsc + h->timeout,
+		.deadline = meta->sequence != 0 ? meta->sequence
+						: (w->turn_tsc + h->timeout) & ~HELD_LATE,
 		.wanted = *wanted,
 		.told_s = meta->sequence != 0 ? 0 : w->now_s,
 		.own = w->pass != ROUTE_FIRST,
@@ -64,6 +74,7 @@ static void put(struct omni_worker *w, struct rte_mbuf *m, const struct wanted *
 		e->dialect = meta->kp->dialect;
 	}
 	h->strangers += is_stranger(e);
+	h->late += is_late(e);
 	h->next = OMNI_MIN(h->next, e->deadline);
 }
 
@@ -117,7 +128,7 @@ bool omni_node_hold_due(struct omni_worker *w)
 	h->version = version;
 	memcpy(h->again, h->held, h->n * sizeof(h->held[0]));
 	h->n_again = h->n;
-	h->at = h->n = h->strangers = 0;
+	h->at = h->n = h->strangers = h->late = 0;
 	h->next = UINT64_MAX;
 	return true;
 }
@@ -145,10 +156,46 @@ unsigned int omni_node_hold_again(struct omni_worker *w, struct rte_mbuf **m, un
 	return left;
 }
 
+/* The oldest of the late ones to a peer, which are too many, goes for another. */
+static void make_room(struct hold *h, unsigned int n, const struct held *e)
+{
+	struct held *oldest = NULL;
+	unsigned int others = 0;
+
+	for (unsigned int i = 0; i < n; i++) {
+		struct held *x = &h->held[i];
+
+		if (!is_late(x) || x->deadline == OVER || !same(&x->wanted, &e->wanted))
+			continue;
+		others++;
+		if (oldest == NULL || x->deadline < oldest->deadline)
+			oldest = x;
+	}
+	if (others >= OMNI_HOLD_LATE_DEST_MAX)
+		oldest->deadline = h->next = OVER;
+}
+
+/* Its sender hears that the time is over; it goes on waiting itself, behind the n of before. */
+static bool stays(struct omni_worker *w, struct held *e, unsigned int n)
+{
+	struct hold *h = w->hold;
+	struct rte_mbuf *copy;
+
+	if (e->own || is_stranger(e) || is_late(e) || h->late >= OMNI_HOLD_LATE_MAX)
+		return false;
+	copy = rte_pktmbuf_copy(e->m, e->m->pool, 0, UINT32_MAX);
+	if (copy == NULL)
+		return false;
+	omni_node_tell(w, copy, ICMP_HOST, 0);
+	make_room(h, n, e);
+	e->deadline = (e->deadline + h->late_more) | HELD_LATE;
+	return true;
+}
+
 /* Its time is over. It leaves at icmp, for which there is room. */
 static void expire(struct omni_worker *w, const struct held *e)
 {
-	if (e->own) {
+	if (e->own || is_late(e)) {
 		omni_node_drop(w, e->m, OMNI_STAT_drop_held_timeout);
 		return;
 	}
@@ -159,22 +206,24 @@ static void expire(struct omni_worker *w, const struct held *e)
 void omni_node_hold_expire(struct omni_worker *w)
 {
 	struct hold *h = w->hold;
-	unsigned int left = 0;
+	unsigned int left = 0, n = h->n;
 
 	if (likely(h->next > w->turn_tsc))
 		return;
 	h->next = UINT64_MAX;
 	h->strangers = 0;
-	for (unsigned int i = 0; i < h->n; i++) {
-		const struct held *e = &h->held[i];
+	for (unsigned int i = 0; i < n; i++) {
+		struct held e = h->held[i];
 
-		if (e->deadline <= w->turn_tsc && w->icmp.n < BURST) {
-			expire(w, e);
+		if (e.deadline <= w->turn_tsc && w->icmp.n < BURST && !stays(w, &e, left)) {
+			h->late -= is_late(&e);
+			expire(w, &e);
 			continue;
 		}
-		h->next = OMNI_MIN(h->next, e->deadline);
-		h->strangers += is_stranger(e);
-		h->held[left++] = *e;
+		h->late += is_late(&e) - is_late(&h->held[i]);
+		h->next = OMNI_MIN(h->next, e.deadline);
+		h->strangers += is_stranger(&e);
+		h->held[left++] = e;
 	}
 	h->n = left;
 	stage_end(w, OMNI_STAGE_hold, w->icmp.n);
@@ -183,7 +232,8 @@ void omni_node_hold_expire(struct omni_worker *w)
 uint64_t omni_node_hold_deadline(const struct omni_worker *w)
 {
 	const struct hold *h = w->hold;
+	uint64_t nap = h->n == h->late ? h->nap * LATE_NAPS : h->nap;
 
 	/* Control does not ring when a route changes. */
-	return h->n == 0 ? 0 : OMNI_MIN(h->next, w->turn_tsc + h->nap);
+	return h->n == 0 ? 0 : OMNI_MIN(h->next, w->turn_tsc + nap);
 }

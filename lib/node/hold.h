@@ -12,6 +12,8 @@ struct wanted {
 	struct omni_ip ip; /* none where dest says it all */
 };
 
+#define HELD_LATE UINT64_C(1) /* of a deadline: the sender was told, and it waits all the same */
+
 struct held {
 	struct rte_mbuf *m;
 	uint64_t deadline;
@@ -23,11 +25,12 @@ struct held {
 };
 
 struct hold {
-	uint64_t timeout, nap;
+	uint64_t timeout, late_more, nap;
 	uint64_t next;	  /* the first deadline; UINT64_MAX: none */
 	uint32_t version; /* of the routes, when all were tried last */
 	unsigned int n;
 	unsigned int strangers; /* of them those that wait for no peer */
+	unsigned int late;
 	unsigned int n_again, at;
 	struct held held[OMNI_HOLD_MAX];
 	struct held again[OMNI_HOLD_MAX]; /* those that are being tried, from `at` on */
@@ -39,5 +42,11 @@ struct hold {
  */
 unsigned int omni_node_hold(struct omni_worker *w, struct rte_mbuf *m, const struct wanted *wanted,
 			    enum omni_event_type type);
+
+/* m comes from here, and its time was over once. */
+static inline bool is_late_again(struct rte_mbuf *m)
+{
+	return (omni_meta(m)->sequence & HELD_LATE) != 0;
+}
 
 #endif

@@ -15,6 +15,7 @@ int omni_node_hold_init(struct omni_worker *w)
 	if (w->hold == NULL)
 		return -ENOMEM;
 	w->hold->timeout = w->hz / 1000 * OMNI_HOLD_TIMEOUT_MS;
+	w->hold->late_more = w->hz / 1000 * (OMNI_HOLD_LATE_MS - OMNI_HOLD_TIMEOUT_MS);
 	w->hold->nap = w->hz / 1000 * NAP_MS;
 	w->hold->next = UINT64_MAX;
 	return 0;

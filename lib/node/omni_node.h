@@ -53,6 +53,14 @@
 #define OMNI_HOLD_STRANGERS_MAX 128
 #define OMNI_HOLD_DEST_MAX 8
 #define OMNI_HOLD_TIMEOUT_MS 6000
+/*
+ * Of those to a peer the last ones stay when their senders were told, for as long as it is called:
+ * what TCP repeats to a peer that was gone for long comes seldom, and should not come in vain. Of
+ * all, and those to one peer; they are a part of OMNI_HOLD_MAX.
+ */
+#define OMNI_HOLD_LATE_MAX 64
+#define OMNI_HOLD_LATE_DEST_MAX 4
+#define OMNI_HOLD_LATE_MS (OMNI_REKEY_ATTEMPT_S * 1000)
 
 /* Mbufs of its pool that a worker may hold between two turns. */
 #define OMNI_NODE_HELD_MAX (OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX + OMNI_HOLD_MAX)

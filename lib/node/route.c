@@ -199,10 +199,10 @@ static unsigned int wait_for(struct omni_worker *w, struct rte_mbuf *m, const st
 {
 	struct wanted wanted = {.dest = way->dest, .cluster = way->cluster};
 
-	if (type == OMNI_EVENT_WANT_KEY && !way->moves)
-		omni_node_want_key(w, way->peer);
-	else if (type != OMNI_EVENT_WANT_KEY)
+	if (type != OMNI_EVENT_WANT_KEY)
 		wanted.ip = dest_ip(rte_pktmbuf_mtod(m, const uint8_t *));
+	else if (!way->moves && !is_late_again(m))
+		omni_node_want_key(w, way->peer);
 	return omni_node_hold(w, m, &wanted, type);
 }
 

@@ -361,7 +361,7 @@ static void for_nothing(void **state)
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
 }
 
-/* In vain: host unreachable, once the time is over. What is still held goes with the worker. */
+/* In vain: host unreachable, once the time is over. */
 static void timeouts(void **state)
 {
 	struct rig *r = *state;
@@ -377,12 +377,11 @@ static void timeouts(void **state)
 		in(r, &p, 2);
 	}
 	pass_time(r, OMNI_HOLD_TIMEOUT_MS - 1000);
-	assert_int_equal(rig_drops(r, 0), 0);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_icmp_sent), 0);
 	/* Trying again does not make it young. */
 	omni_fib_touch(s->fib);
 	rig_run(r);
 	pass_time(r, 1100);
-	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_held_timeout), 4);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_icmp_sent), 4);
 	for (unsigned int i = 0; i < 4; i++) {
 		ip = take_packet(s->local[0], &len);
@@ -392,11 +391,64 @@ static void timeouts(void **state)
 		else
 			assert_memory_equal(ip + 40, ((const uint8_t[]){1, 3}), 2);
 	}
-	{
-		struct packet p = there(false);
+}
 
-		in(r, &p, 3);
+/*
+ * The last ones to a peer stay when their senders were told: they leave when it answers after all.
+ * Control is not asked for their sake, and they take no place of others'.
+ */
+static void the_last_ones_stay(void **state)
+{
+	struct rig *r = *state;
+	struct site *s = &r->site[0];
+	struct packet p = there(false);
+	struct omni_keypair *kp;
+	struct rte_mbuf *m;
+	unsigned int told = 0;
+
+	join(r, NULL, NULL);
+	kp = atomic_load(&s->peer[1]->tx);
+	omni_peer_set_tx(s->peer[1], NULL);
+	in(r, &p, OMNI_HOLD_DEST_MAX);
+	pass_time(r, OMNI_HOLD_TIMEOUT_MS + 100);
+	rig_run(r);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_icmp_sent), OMNI_HOLD_DEST_MAX);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_held_timeout),
+			 OMNI_HOLD_DEST_MAX - OMNI_HOLD_LATE_DEST_MAX);
+	for (; (m = rig_out(s->local[0])) != NULL; told++)
+		rte_pktmbuf_free(m);
+	assert_int_equal(told, OMNI_HOLD_DEST_MAX);
+	assert_true(omni_node_deadline(s->worker) > rte_rdtsc() + rte_get_tsc_hz() / 100);
+	rig_forget_events(r);
+	omni_fib_touch(s->fib);
+	rig_run(r);
+	assert_int_equal(rig_events(r, 0, OMNI_EVENT_WANT_KEY), 0);
+	in(r, &p, OMNI_HOLD_DEST_MAX);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_held_full), 0);
+	assert_int_equal(rig_events(r, 0, OMNI_EVENT_WANT_KEY), 1);
+	omni_peer_set_tx(s->peer[1], kp);
+	omni_fib_touch(s->fib);
+	rig_run(r);
+	for (unsigned int i = OMNI_HOLD_LATE_DEST_MAX; i < OMNI_HOLD_DEST_MAX; i++) {
+		p.seed = (uint8_t)i;
+		expect_packet(r, 1, 0, &p, 2);
 	}
+	expect(r, 1, 0, &p, OMNI_HOLD_DEST_MAX, 2);
+	assert_int_equal(omni_node_deadline(s->worker), 0);
+}
+
+/* What is still held goes with the worker: fresh and late. */
+static void an_end_with_packets(void **state)
+{
+	struct rig *r = *state;
+	struct packet p = there(false);
+
+	join(r, NULL, NULL);
+	omni_peer_set_tx(r->site[0].peer[1], NULL);
+	in(r, &p, 3);
+	pass_time(r, OMNI_HOLD_TIMEOUT_MS + 100);
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_icmp_sent), 3);
+	in(r, &p, 3);
 }
 
 /* An answer of ours waits too, and nobody is told of its end. */
@@ -437,6 +489,8 @@ int main(void)
 		TEST(for_nothing),
 		TEST(timeouts),
 		TEST(our_own),
+		TEST(the_last_ones_stay),
+		TEST(an_end_with_packets),
 	};
 
 	return cmocka_run_group_tests(tests, rig_group_setup, rig_group_teardown);
