@@ -28,8 +28,9 @@
 /* ---- Limits and times (those of the wire stand in omni_wire.h) ---- */
 
 #define CTL_TICK_MS 100
-#define CTL_RETRY_JITTER_NS (OMNI_NS_PER_S / 3)	  /* beside OMNI_REKEY_TIMEOUT_S */
-#define CTL_REKEY_JITTER_NS (5 * OMNI_NS_PER_S)	  /* beside OMNI_REKEY_AFTER_S */
+#define CTL_RETRY_JITTER_NS (OMNI_NS_PER_S / 3) /* beside OMNI_REKEY_TIMEOUT_S */
+/* Beside OMNI_REKEY_AFTER_S: 5 s. */
+#define CTL_REKEY_JITTER_NS (OMNI_REKEY_AFTER_S * OMNI_NS_PER_S / 24)
 #define CTL_ANSWER_NS (6 * OMNI_NS_PER_S)	  /* a try's; longer than between the first tries */
 #define CTL_BACKOFF_STATIC_NS (8 * OMNI_NS_PER_S) /* between tries, once given up */
 #define CTL_BACKOFF_MEMBER_NS (60 * OMNI_NS_PER_S)

@@ -16,6 +16,8 @@ from topo import Topo  # noqa: E402
 TOGETHER = {"test_l3_links", "test_scan"} | {
     f"test_wg_{name}" for name in ("docs", "export", "gateways", "host", "nested", "netns", "peers", "quick",
                                    "roaming", "show", "timers", "wire")}
+# Those that wait for minutes, against a build of their own: beside the others.
+LONG = {"test_wg_long"}
 # Tests of these follow each other.
 IN_ORDER = {"test_wg_docs"}
 
@@ -29,6 +31,8 @@ def pytest_collection_modifyitems(config, items):
         name = item.path.stem
         if name in TOGETHER:
             item.add_marker("together")
+        if name in LONG:
+            item.add_marker("long")
         if name in IN_ORDER:
             item.add_marker(pytest.mark.xdist_group(name))
 

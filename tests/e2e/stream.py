@@ -23,12 +23,12 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def serve(address):
+def serve(address, patience):
     listener = socket.create_server((address, PORT), family=family(address))
     print("ready", flush=True)
     listener.settimeout(60)
     connection, _ = listener.accept()
-    connection.settimeout(60)
+    connection.settimeout(patience)
     digest, count, gap, last = hashlib.sha256(), 0, 0.0, None
     while data := connection.recv(1 << 20):
         now = time.monotonic()
@@ -40,8 +40,9 @@ def serve(address):
     return {"bytes": count, "sha256": digest.hexdigest(), "gap": round(gap, 3), "mss": mss}
 
 
-def send(address, size, seconds, rate):
+def send(address, size, seconds, rate, patience):
     connection = socket.create_connection((address, PORT), timeout=60)
+    connection.settimeout(patience)
     digest, sent, began = hashlib.sha256(), 0, time.monotonic()
     while (sent < size) if seconds is None else (time.monotonic() - began < seconds):
         data = os.urandom(CHUNK if seconds is not None else min(CHUNK, size - sent))
@@ -58,10 +59,12 @@ def send(address, size, seconds, rate):
 
 
 class Stream:
-    """One such connection between two namespaces, under way from the beginning."""
+    """One such connection between two namespaces, under way from the beginning. It ends where
+    nothing passes for `patience` seconds."""
 
-    def __init__(self, client, server, address, size=1 << 20, seconds=None, rate=None):
-        here = [sys.executable, os.path.abspath(__file__)]
+    def __init__(self, client, server, address, size=1 << 20, seconds=None, rate=None,
+                 patience=60):
+        here = [sys.executable, os.path.abspath(__file__), "--patience", str(patience)]
         run = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         self.server = subprocess.Popen(["ip", "netns", "exec", server, *here, "serve", address],
                                        **run)
@@ -102,9 +105,10 @@ def main():
     ap.add_argument("--bytes", type=int, default=1 << 20)
     ap.add_argument("--seconds", type=float)
     ap.add_argument("--rate", type=float)
+    ap.add_argument("--patience", type=float, default=60)
     a = ap.parse_args()
-    print(json.dumps(serve(a.address) if a.what == "serve" else
-                     send(a.address, a.bytes, a.seconds, a.rate)), flush=True)
+    print(json.dumps(serve(a.address, a.patience) if a.what == "serve" else
+                     send(a.address, a.bytes, a.seconds, a.rate, a.patience)), flush=True)
 
 
 if __name__ == "__main__":

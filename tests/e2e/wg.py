@@ -8,6 +8,7 @@ import dataclasses
 import os
 import re
 import signal
+import socket
 import struct
 import subprocess
 import time
@@ -154,8 +155,28 @@ class End:
     def transfer(self, other, family=4, **kw):
         return self.stream(other, family, **kw).finish()
 
+    def pings(self, other, family=4, **kw):
+        """The same, from now until they are finished."""
+        return Pings(self.ns, other.inner[family], **kw)
+
     def shell(self, *cmd, check=True, **kw):
         return self.rig.topo.exec(self.ns, *cmd, check=check, **kw)
+
+    def deaf(self):
+        """Take what datagram() sends, so that no ICMP answers."""
+        nft(self.ns, """
+            table ip quiet {
+                chain in {
+                    type filter hook input priority filter;
+                    udp dport 9 drop
+                }
+            }""")
+
+    def datagram(self, other):
+        """One UDP packet that nobody answers."""
+        self.shell("/usr/bin/python3", "-c", "import socket,sys; "
+                   "socket.socket(socket.AF_INET,socket.SOCK_DGRAM).sendto(b'x',(sys.argv[1],9))",
+                   other.inner[4])
 
 
 class GoEnd(End):
@@ -212,6 +233,17 @@ class GoEnd(End):
     def new_key(self):
         self.private, self.key = key_pair()
         self.set("private-key", self.file("private", self.private))
+
+    def forget_keys(self):
+        """It seals with none of the keys it has: the next packet begins a handshake, as where they
+        are too old. What comes is still opened. Another private key does that, and the same one
+        again."""
+        keys = "".join(f"private_key={base64.b64decode(k).hex()}\n"
+                       for k in (key_pair()[0], self.private))
+        with socket.socket(socket.AF_UNIX) as s:
+            s.connect(f"/var/run/wireguard/{self.dev}.sock")
+            s.sendall(f"set=1\n{keys}\n".encode())
+            assert s.recv(100) == b"errno=0\n\n"
 
     def listen(self, port):
         self.port = port
@@ -374,6 +406,29 @@ class OmniEnd(End):
 
 
 KINDS = {"go": GoEnd, "omni": OmniEnd}
+
+
+class Pings:
+    """ping in the background, ten a second, until finish()."""
+
+    def __init__(self, ns, address, interval=0.1):
+        self.popen = subprocess.Popen(
+            ["ip", "netns", "exec", ns, "ping", "-n", "-D", "-i", str(interval), address],
+            stdout=subprocess.PIPE, text=True)
+
+    def finish(self):
+        """How many were sent and answered, the ones that were not, and the longest time between
+        two answers."""
+        self.popen.send_signal(signal.SIGINT)
+        said = self.popen.communicate(timeout=20)[0]
+        replies = re.findall(r"^\[([\d.]+)\].* icmp_seq=(\d+) .*time=", said, re.M)
+        sent = int(re.search(r"(\d+) packets transmitted", said).group(1))
+        times = [float(t) for t, _ in replies]
+        gaps = [b - a for a, b in zip(times, times[1:])]
+        # The last one may be on its way.
+        lost = sorted(set(range(1, sent)) - {int(n) for _, n in replies})
+        return {"sent": sent, "answered": len(replies), "lost": lost,
+                "gap": round(max(gaps, default=0), 3)}
 
 
 # Kinds of the two ends and the driver of the gateway's uplink. Two of wireguard-go show that a test

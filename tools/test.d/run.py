@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """The work behind tools/test: builds, runs, counts."""
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -15,8 +16,11 @@ import xml.etree.ElementTree
 TOP = os.path.abspath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../.."))
 BUILDS = os.path.join(TOP, "build", "test")
 THREADS = ["-Db_sanitize=thread", "-Db_lundef=false"]
-# End-to-end tests that run at once: they wait most of their time.
+# End-to-end tests that run at once: they wait most of their time; those that wait for minutes do so
+# beside them.
 TOGETHER = 4
+LONG = 8
+PROGRAMS = ["app/gateway/dpdk-omni", "app/nucleus/omni-nucleus", "app/omnictl/omnictl"]
 SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
 
 
@@ -30,14 +34,15 @@ class Run:
     def say(self, text):
         print(f"[{time.monotonic() - self.began:6.1f} s] {text}", flush=True)
 
-    def command(self, argv, log=None, stop=signal.SIGTERM, **env):
-        """Run to the end; the output goes to the terminal or to a file. Ends with us."""
+    @contextlib.contextmanager
+    def started(self, argv, log=None, stop=signal.SIGTERM, **env):
+        """A process whose output goes to the terminal or to a file. It is over at the end."""
         out = open(log, "wb") if log else None
         p = subprocess.Popen(argv, cwd=TOP, stdin=subprocess.DEVNULL, stdout=out,
                              stderr=subprocess.STDOUT if log else None,
                              env=dict(os.environ, **env), start_new_session=True)
         try:
-            return p.wait()
+            yield p
         finally:
             if p.poll() is None:
                 p.send_signal(stop)
@@ -48,6 +53,11 @@ class Run:
                     p.wait()
             if out:
                 out.close()
+
+    def command(self, argv, log=None, stop=signal.SIGTERM, **env):
+        """The same to its end: its status."""
+        with self.started(argv, log, stop, **env) as p:
+            return p.wait()
 
     def one(self, name, held, detail=""):
         if held:
@@ -132,25 +142,50 @@ class Run:
         fetched = self.command([os.path.join(TOP, "tests/vm/fetch"), where], log) == 0
         return {"OMNI_VM": where} if self.one("fetch the virtual machine", fetched) else {}
 
-    def pytest(self, where):
+    def pytest(self, where, short):
         env = {"OMNI_BUILD": where, **self.machine()}
         self.say("end-to-end and second-implementation tests (pytest)")
-        self.pytest_part(env, "-m", "not together")
-        self.say(f"end-to-end tests that wait, {TOGETHER} at once (pytest)")
-        self.pytest_part(env, "-m", "together", "-n", str(TOGETHER), "--dist", "loadgroup")
+        self.pytest_part(env, "-m", "not together and not long")
+        together = ("-m", "together", "-n", str(TOGETHER), "--dist", "loadgroup")
+        if not short:
+            self.pytest_part(env, *together)
+            return
+        self.say(f"end-to-end tests that wait, {TOGETHER} at once, beside those that wait for"
+                 f" minutes, {LONG} at once (pytest)")
+        with self.pytest_beside({**env, "OMNI_BUILD_SHORT": short}, "-m", "long", "-n", str(LONG)):
+            self.pytest_part(env, *together)
 
     def pytest_part(self, env, *args):
         with tempfile.NamedTemporaryFile(suffix=".xml") as xml_file:
-            argv = ["/usr/bin/python3", "-m", "pytest", "--junitxml", xml_file.name, *args]
-            if self.args.k:
-                argv += ["-k", self.args.k]
             # SIGINT: pytest then still takes its namespaces and processes down.
-            status = self.command(argv, stop=signal.SIGINT, **env)
-            try:
-                root = xml.etree.ElementTree.parse(xml_file.name).getroot()
-            except xml.etree.ElementTree.ParseError:
-                self.one("pytest", False, f"it ended with status {status} and no report")
-                return
+            status = self.command(self.pytest_argv(xml_file, args), stop=signal.SIGINT, **env)
+            self.count_report(xml_file, status)
+
+    @contextlib.contextmanager
+    def pytest_beside(self, env, *args):
+        """The same beside what is done meanwhile. What it said is shown where something failed."""
+        log = os.path.join(BUILDS, "long-tests.log")
+        with tempfile.NamedTemporaryFile(suffix=".xml") as xml_file:
+            with self.started(self.pytest_argv(xml_file, args), log, signal.SIGINT, **env) as p:
+                yield
+                status = p.wait()
+            failed = self.failed
+            self.count_report(xml_file, status)
+        if self.failed > failed:
+            with open(log, encoding="utf-8", errors="replace") as f:
+                print(f.read())
+
+    def pytest_argv(self, xml_file, args):
+        """Its report goes to that file."""
+        argv = ["/usr/bin/python3", "-m", "pytest", "--junitxml", xml_file.name, *args]
+        return argv + (["-k", self.args.k] if self.args.k else [])
+
+    def count_report(self, xml_file, status):
+        try:
+            root = xml.etree.ElementTree.parse(xml_file.name).getroot()
+        except xml.etree.ElementTree.ParseError:
+            self.one("pytest", False, f"it ended with status {status} and no report")
+            return
         self.count_cases(root)
         if status not in (0, 1, 5):
             self.one("pytest", False, f"it ended with status {status}")
@@ -183,9 +218,11 @@ class Run:
             if tsan:
                 self.meson_tests(tsan, "tsan")
         self.build("clang", ["--buildtype=debug"], "clang")
+        short = self.build("short", ["--buildtype=release", "-Dshort-timers=true", "-Dtests=false"],
+                           targets=PROGRAMS)
         release = self.build("release", ["--buildtype=release"])
         if release:
-            self.pytest(release)
+            self.pytest(release, short)
 
     def report(self):
         took = time.monotonic() - self.began
