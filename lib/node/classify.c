@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * classify: outer Ethernet, IP and UDP headers, and what the datagram claims to be. Data of both
- * dialects passes on, handshakes leave at punt, the rest is dropped by name. UDP checksums are not
+ * dialects passes on, handshakes leave at punt, IP fragments at outer_reassemble, the rest is
+ * dropped by name. UDP checksums are not
  * looked at: everything is authenticated later.
  */
 #include "worker.h"
@@ -9,6 +10,7 @@
 #define ETHERTYPE_IPV4 0x0800
 #define ETHERTYPE_IPV6 0x86dd
 #define IP_PROTO_UDP 17
+#define IP_PROTO_FRAGMENT 44
 #define IPV4_FRAGMENT 0x3fff /* more fragments, or an offset */
 
 static const uint16_t fate[] = {
@@ -73,8 +75,10 @@ static inline unsigned int ipv4(const struct omni_worker *w, struct rte_mbuf *m,
 
 	if (unlikely(ip[0] >> 4 != 4 || hdr_len < OMNI_IPV4_HDR_LEN || len < hdr_len || len > room))
 		return OMNI_STAT_drop_malformed;
-	if (unlikely(ip[9] != IP_PROTO_UDP || (omni_load_be16(ip + 6) & IPV4_FRAGMENT) != 0))
+	if (unlikely(ip[9] != IP_PROTO_UDP))
 		return OMNI_STAT_drop_not_udp;
+	if (unlikely((omni_load_be16(ip + 6) & IPV4_FRAGMENT) != 0))
+		return PIECE;
 	keep_ecn(m, ip[1]);
 	return udp(w, m, OMNI_ETHER_HDR_LEN + hdr_len, len - hdr_len);
 }
@@ -87,7 +91,7 @@ static inline unsigned int ipv6(const struct omni_worker *w, struct rte_mbuf *m,
 	if (unlikely(ip[0] >> 4 != 6 || OMNI_IPV6_HDR_LEN + len > room))
 		return OMNI_STAT_drop_malformed;
 	if (unlikely(ip[6] != IP_PROTO_UDP))
-		return OMNI_STAT_drop_not_udp;
+		return ip[6] == IP_PROTO_FRAGMENT ? PIECE : (unsigned int)OMNI_STAT_drop_not_udp;
 	keep_ecn(m, ip[1] >> 4U);
 	omni_meta(m)->flags |= OMNI_META_V6;
 	return udp(w, m, OMNI_ETHER_HDR_LEN + OMNI_IPV6_HDR_LEN, len);
@@ -165,6 +169,8 @@ unsigned int omni_node_classify(struct omni_worker *w, struct rte_mbuf **m, unsi
 			m[left++] = m[i];
 		else if (why == PUNT)
 			w->punt.m[w->punt.n++] = m[i];
+		else if (why == PIECE)
+			w->pieces.m[w->pieces.n++] = m[i];
 		else
 			omni_node_drop(w, m[i], why);
 	}

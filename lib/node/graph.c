@@ -281,6 +281,16 @@ static bool rx_from(struct omni_worker *w, uint16_t id, uint16_t cluster)
 	return w->rx.port != NULL && own_queue(w, w->rx.port, &w->rx.queue);
 }
 
+/* IP fragments; what they make up is a datagram like any other, and no fragment. */
+static void from_pieces(struct omni_worker *w)
+{
+	unsigned int n = omni_node_outer_reassemble(w, w->pieces.m, w->pieces.n);
+
+	w->pieces.n = 0;
+	if (n > 0)
+		from_peers(w, w->pieces.m, omni_node_classify(w, w->pieces.m, n));
+}
+
 static unsigned int burst_from_uplink(struct omni_worker *w)
 {
 	struct rte_mbuf *m[BURST];
@@ -290,6 +300,8 @@ static unsigned int burst_from_uplink(struct omni_worker *w)
 		return 0;
 	count(w, OMNI_STAT_uplink_rx, n);
 	from_peers(w, m, omni_node_classify(w, m, n));
+	if (unlikely(w->pieces.n > 0))
+		from_pieces(w);
 	return n;
 }
 
@@ -420,6 +432,7 @@ unsigned int omni_node_turn(struct omni_worker *w)
 	from_hold(w);
 	omni_node_reassemble_expire(w);
 	omni_node_gather_expire(w);
+	omni_node_outer_expire(w);
 	omni_node_tx_flush(w);
 	omni_node_hand_flush(w);
 	omni_node_drop_flush(w);
@@ -448,7 +461,8 @@ unsigned int omni_node_queues(const struct omni_worker *w, struct omni_node_queu
 uint64_t omni_node_deadline(const struct omni_worker *w)
 {
 	const uint64_t at[] = {omni_node_reassemble_deadline(w), omni_node_gather_deadline(w),
-			       omni_node_hold_deadline(w), w->moved.until};
+			       omni_node_hold_deadline(w), omni_node_outer_deadline(w),
+			       w->moved.until};
 	uint64_t first = 0;
 
 	for (unsigned int i = 0; i < OMNI_ARRAY_SIZE(at); i++)

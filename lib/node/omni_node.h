@@ -62,8 +62,16 @@
 #define OMNI_HOLD_LATE_DEST_MAX 4
 #define OMNI_HOLD_LATE_MS (OMNI_REKEY_ATTEMPT_S * 1000)
 
+/*
+ * Datagrams that come in IP fragments, which nobody vouches for: of one worker at once, and of one
+ * source; also given up after OMNI_REASSEMBLY_TIMEOUT_MS.
+ */
+#define OMNI_OUTER_MAX 128
+#define OMNI_OUTER_SOURCE_MAX 32
+
 /* Mbufs of its pool that a worker may hold between two turns. */
-#define OMNI_NODE_HELD_MAX (OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX + OMNI_HOLD_MAX)
+#define OMNI_NODE_HELD_MAX \
+	(OMNI_REASSEMBLY_MAX + OMNI_GATHER_MAX * OMNI_PIECES_MAX + OMNI_HOLD_MAX + OMNI_OUTER_MAX)
 
 /* Workers of one process: a lane each beside control's. */
 #define OMNI_NODE_WORKERS_MAX (OMNI_LANES_MAX - 1)

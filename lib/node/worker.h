@@ -39,6 +39,7 @@ static_assert(OMNI_PORTS_MAX <= OMNI_BRIDGE_PORT_SLOTS, "every port may be in a 
 #define KEEP ((unsigned int)OMNI_STAT_COUNT)
 #define PUNT (KEEP + 1)
 #define HAND (KEEP + 2)
+#define PIECE (KEEP + 3)
 
 struct burst {
 	unsigned int n;
@@ -56,9 +57,10 @@ struct flood_budget {
 	uint64_t tsc;
 };
 
-struct reassembly; /* reassemble.c */
-struct segments;   /* gather.c, split.c */
-struct hold;	   /* hold.c */
+struct reassembly;  /* reassemble.c */
+struct segments;    /* gather.c, split.c */
+struct hold;	    /* hold.c */
+struct outer_table; /* outer_reassemble.c */
 
 /* What route is given. */
 enum route_pass {
@@ -89,6 +91,7 @@ struct omni_worker {
 
 	/* Sideways exits of classify, decap_commit and forward. */
 	struct burst punt;		 /* for control */
+	struct burst pieces;		 /* IP fragments, for outer_reassemble */
 	struct burst local;		 /* to local ports, meta->port set */
 	struct burst flood;		 /* to everybody in the cluster */
 	bool has_fragments, has_bundles; /* decap_commit saw some in this burst */
@@ -135,6 +138,7 @@ struct omni_worker {
 	uint32_t *want_s; /* by peer: when WANT_KEY was last raised */
 	struct moved moved;
 	struct reassembly *reassembly;
+	struct outer_table *outer_table;
 	struct segments *segments;
 	struct flood_budget budget[OMNI_BRIDGES_MAX];
 	struct tx_queue txq[OMNI_PORTS_MAX];
@@ -149,10 +153,11 @@ static_assert(OMNI_NODE_WORKERS_MAX <= 64, "workers are bits of a word");
  */
 typedef unsigned int stage_fn(struct omni_worker *w, struct rte_mbuf **m, unsigned int n);
 
-stage_fn omni_node_rx;		  /* fills m from w->rx */
-stage_fn omni_node_classify;	  /* sideways: w->punt */
-stage_fn omni_node_hand_off;	  /* fills m from the inbox; sideways: tx */
-stage_fn omni_node_decap_prepare; /* fills w->op; sideways: w->hand */
+stage_fn omni_node_rx;		     /* fills m from w->rx */
+stage_fn omni_node_classify;	     /* sideways: w->punt, w->pieces */
+stage_fn omni_node_outer_reassemble; /* passes on datagrams, for classify */
+stage_fn omni_node_hand_off;	     /* fills m from the inbox; sideways: tx */
+stage_fn omni_node_decap_prepare;    /* fills w->op; sideways: w->hand */
 stage_fn omni_node_open;
 stage_fn omni_node_decap_commit; /* sideways: w->punt */
 stage_fn omni_node_reassemble;
@@ -199,6 +204,12 @@ void omni_node_reassemble_expire(struct omni_worker *w);
 int omni_node_reassemble_init(struct omni_worker *w);
 void omni_node_reassemble_fini(struct omni_worker *w);
 uint64_t omni_node_reassemble_deadline(const struct omni_worker *w);
+
+/* The same for datagrams in IP fragments. */
+void omni_node_outer_expire(struct omni_worker *w);
+uint64_t omni_node_outer_deadline(const struct omni_worker *w);
+int omni_node_outer_init(struct omni_worker *w);
+void omni_node_outer_fini(struct omni_worker *w);
 
 /* The same for segments of which pieces are missing. */
 void omni_node_gather_expire(struct omni_worker *w);

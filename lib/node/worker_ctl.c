@@ -40,7 +40,8 @@ struct omni_worker *omni_node_worker_create(const struct omni_worker_conf *conf)
 	w->fragment_id = (uint16_t)rte_rand();
 	w->want_s = omni_node_zalloc(conf, "omni_want", conf->peers->size * sizeof(*w->want_s));
 	if (w->want_s == NULL || omni_node_reassemble_init(w) != 0 ||
-	    omni_node_segments_init(w) != 0 || omni_node_hold_init(w) != 0)
+	    omni_node_outer_init(w) != 0 || omni_node_segments_init(w) != 0 ||
+	    omni_node_hold_init(w) != 0)
 		goto fail;
 	return w;
 fail:
@@ -55,6 +56,7 @@ void omni_node_worker_free(struct omni_worker *w)
 		return;
 	omni_node_hold_fini(w);
 	omni_node_segments_fini(w);
+	omni_node_outer_fini(w);
 	omni_node_reassemble_fini(w);
 	rte_free(w->want_s);
 	rte_free(w);

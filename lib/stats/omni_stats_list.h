@@ -35,6 +35,8 @@
 	X(control_sent, "datagrams that control sent") \
 	X(ip_fragments_sent, "IPv4 fragments made because a packet exceeded what was ahead") \
 	X(outer_fragments_sent, "IP fragments of datagrams to WireGuard peers whose path carries less than IPv6's minimum") \
+	X(outer_fragments_received, "IP fragments received on an uplink that has no kernel behind it") \
+	X(outer_reassembled, "datagrams put together from them") \
 	X(held, "packets that waited for a key, a member or a neighbour") \
 	X(icmp_echoed, "pings of our addresses answered") \
 	X(icmp_sent, "ICMP errors sent about packets that ended here") \
@@ -44,7 +46,10 @@
 	X(handed_frames, "frames handed to a worker that has a queue of their port") \
 	/* classify */ \
 	X(drop_not_ip, "uplink frame that is neither IPv4 nor IPv6") \
-	X(drop_not_udp, "uplink packet that is not UDP, or an IP fragment") \
+	X(drop_not_udp, "uplink packet that is not UDP") \
+	X(drop_outer_fragment, "IP fragment that contradicts or repeats its datagram, or breaks a limit") \
+	X(drop_outer_full, "IP fragment refused because too many datagrams wait for theirs, or too many of its source") \
+	X(drop_outer_timeout, "datagram given up of which IP fragments are missing") \
 	X(drop_not_ours, "uplink datagram to a port or address that is not ours") \
 	X(drop_malformed, "uplink packet whose lengths contradict each other") \
 	X(drop_unknown_type, "datagram of an unknown type") \
@@ -189,6 +194,7 @@
 #define OMNI_STAGES_LIST(X) \
 	X(rx, "take a burst from a port") \
 	X(classify, "outer headers and message type") \
+	X(outer_reassemble, "IP fragments to datagrams") \
 	X(hand_off, "from and to other workers") \
 	X(decap_prepare, "session, key age, lane, replay peek") \
 	X(open, "decrypt") \

@@ -58,13 +58,15 @@ static bool is_a_fate(unsigned int which)
 	case OMNI_STAT_punted_control:
 	case OMNI_STAT_keepalives_received:
 	case OMNI_STAT_fragments_received:
+	case OMNI_STAT_outer_fragments_received:
 	case OMNI_STAT_bundles_received:
 	case OMNI_STAT_local_tx:
 	case OMNI_STAT_flooded:
 		return true;
 	default:
 		return strncmp(omni_stat_name(which), "drop_", 5) == 0 &&
-		       which != OMNI_STAT_drop_reassembly_timeout;
+		       which != OMNI_STAT_drop_reassembly_timeout &&
+		       which != OMNI_STAT_drop_outer_timeout;
 	}
 }
 
@@ -75,7 +77,8 @@ static uint64_t fates(const struct rig *r)
 	for (unsigned int i = 0; i < OMNI_STAT_COUNT; i++)
 		if (is_a_fate(i))
 			sum += rig_count(r, 0, i);
-	return sum;
+	/* The last fragment's is its datagram's. */
+	return sum - rig_count(r, 0, OMNI_STAT_outer_reassembled);
 }
 
 static void discard(struct rig *r)

@@ -6,7 +6,8 @@ from html import escape
 import check
 
 # In the order in which a frame meets them; one colour each, so that figures can be compared.
-STAGES = {"rx": "#9aa5b1", "classify": "#c8553d", "hand_off": "#7a5c3e", "decap_prepare": "#d98e4a",
+STAGES = {"rx": "#9aa5b1", "classify": "#c8553d", "outer_reassemble": "#b9a38f",
+          "hand_off": "#7a5c3e", "decap_prepare": "#d98e4a",
           "open": "#1b6ca8", "decap_commit": "#b8860b", "reassemble": "#5b7553",
           "gather": "#7f9f7f", "unbundle": "#4fa3a5", "punt": "#333333", "split": "#a89f68",
           "ip_input": "#c9a227", "source_check": "#8c6bb1", "route": "#2e8b57",
