@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-"""docs/protocol.md's transcript, held against this implementation."""
+"""docs/protocol.md's transcript, held against this implementation; what docs/testing.md names."""
 import importlib.util
 import pathlib
 import re
@@ -93,3 +93,10 @@ def test_numbers_of_the_tables():
     record = dict(reversed(c.split(" ", 1)) for c in table("Member record") if c[:1].isdigit())
     assert record == {n[2:].lower(): str(getattr(nucleus, n)) for n in dir(nucleus)
                       if n.startswith("R_")}
+
+
+def test_the_page_on_testing_names_all_tests():
+    page = (TESTS.parent / "docs" / "testing.md").read_text(encoding="utf-8")
+    names = [p.name for p in (TESTS / "e2e").glob("test_*.py")]
+    names += [f"tests/{p.name}" for p in TESTS.iterdir() if p.is_dir() and p.name[0] not in "._"]
+    assert [n for n in names if f"`{n}`" not in page] == []
