@@ -60,6 +60,17 @@ bool omni_prefix_contains(const struct omni_prefix *prefix, const struct omni_ip
 	return bits % 8 == 0 || ((prefix->ip.b[bytes] ^ ip->b[bytes]) & mask) == 0;
 }
 
+bool omni_prefix_is_edge(const struct omni_prefix *subnet, const struct omni_ip *ip)
+{
+	uint32_t v4, host;
+
+	if (!omni_ip_is_v4(ip) || subnet->len > 30 || !omni_prefix_contains(subnet, ip))
+		return false;
+	v4 = __builtin_bswap32(omni_ip_to_v4(ip));
+	host = UINT32_MAX >> subnet->len;
+	return (v4 & host) == 0 || (v4 & host) == host;
+}
+
 bool omni_ip_is_unicast(const struct omni_ip *ip)
 {
 	static const struct omni_ip loopback6 = {.b = {[15] = 1}};

@@ -43,6 +43,9 @@ uint32_t omni_ip_to_v4(const struct omni_ip *ip);
 /* True where ip lies in prefix (of the same family). */
 bool omni_prefix_contains(const struct omni_prefix *prefix, const struct omni_ip *ip);
 
+/* True where ip is IPv4 and no host's in that subnet, but the subnet's own or its broadcast. */
+bool omni_prefix_is_edge(const struct omni_prefix *subnet, const struct omni_ip *ip);
+
 /*
  * True where ip can be the address of another host on an underlay: not unspecified, loopback,
  * multicast, broadcast or IPv4's class E.

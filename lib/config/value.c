@@ -193,18 +193,6 @@ int value_route(void *target, const char *text, struct omni_err *err)
 	return rc;
 }
 
-/* True where ip is the network's or the broadcast address of its IPv4 prefix. */
-static bool is_edge(const struct omni_prefix *prefix)
-{
-	uint32_t ip, host;
-
-	if (!omni_ip_is_v4(&prefix->ip) || prefix->len > 30)
-		return false;
-	ip = __builtin_bswap32(omni_ip_to_v4(&prefix->ip));
-	host = UINT32_MAX >> prefix->len;
-	return (ip & host) == 0 || (ip & host) == host;
-}
-
 static int host_prefix(struct omni_prefix *out, const char *text, uint8_t v4, uint8_t v6,
 		       const char *expected, struct omni_err *err)
 {
@@ -213,7 +201,8 @@ static int host_prefix(struct omni_prefix *out, const char *text, uint8_t v4, ui
 	if (omni_prefix_parse(&prefix, text, v4, v6) != 0)
 		return omni_fail(err, -EINVAL, "\"%s\" is no IP address, expected %s", text,
 				 expected);
-	if (!omni_ip_is_unicast(&prefix.ip) || prefix.len == 0 || is_edge(&prefix))
+	if (!omni_ip_is_unicast(&prefix.ip) || prefix.len == 0 ||
+	    omni_prefix_is_edge(&prefix, &prefix.ip))
 		return omni_fail(err, -EINVAL,
 				 "%s cannot be the address of one host (loopback, multicast, "
 				 "network or broadcast), expected %s",

@@ -324,6 +324,17 @@ static bool is_duplicate(struct omni_ctl *ctl, struct ctl_cluster *c, const stru
 	return true;
 }
 
+/* No host has it: the number of a subnet on the link, or its broadcast (RFC 1812, 5.3.5). */
+static bool is_nobodys(const struct ctl_cluster *c, const struct omni_ip *ip)
+{
+	struct omni_prefix own;
+
+	for (unsigned int i = 0; ctl_l3_address(c, i, &own); i++)
+		if (omni_prefix_is_edge(&own, ip))
+			return true;
+	return false;
+}
+
 /* May what is said about ip on that port be believed? */
 static bool is_believed(const struct omni_ctl *ctl, struct ctl_cluster *c,
 			const struct omni_port *port, const struct omni_ip *ip,
@@ -331,7 +342,7 @@ static bool is_believed(const struct omni_ctl *ctl, struct ctl_cluster *c,
 {
 	omni_dest dest = ctl_l3_lookup(ctl, c, ip);
 
-	if (dest == ctl_l3_port_of(c, port->id)->side)
+	if (dest == ctl_l3_port_of(c, port->id)->side || is_nobodys(c, ip))
 		return false;
 	return is_on_link(ctl, dest, port->id) ||
 	       (n != NULL && omni_dest_kind(dest) == OMNI_DEST_REJECT);
@@ -405,6 +416,8 @@ void ctl_neighbour_want(struct omni_ctl *ctl, uint16_t cluster, const struct omn
 	via = ctl_l3_via(ctl_l3_port_of(c, id), ip);
 	if (via != NULL)
 		ip = &via->gateway;
+	else if (is_nobodys(c, ip))
+		return; /* and no error is about a broadcast */
 	n = find(ctl->neighbours, c, ip);
 	if (n != NULL && n->dest != OMNI_DEST_MISS)
 		lead(ctl, n, n->dest);

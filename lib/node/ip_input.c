@@ -51,11 +51,22 @@ static inline bool is_hosts(const struct omni_port_info *info, const uint8_t *fr
 	return info->raw_ip || (info->mac_is_far && memcmp(from, info->mac, 6) == 0);
 }
 
-static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
+/* Nobody on a link has our address; from the kernel it comes all the time. */
+static inline bool is_ours(const struct rte_mbuf *m, const struct omni_l3 *l3)
+{
+	const uint8_t *ip = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	return is_v6(ip) ? memcmp(ip + 8, l3->v6, sizeof(l3->v6)) == 0
+			 : memcmp(ip + 12, l3->v4, sizeof(l3->v4)) == 0;
+}
+
+static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m,
+				 const struct omni_l3 *l3)
 {
 	const uint8_t *eth = rte_pktmbuf_mtod(m, const uint8_t *);
 	uint16_t type = omni_load_be16(eth + 12);
 	bool v6 = type == ETHERTYPE_IPV6, ours;
+	unsigned int why;
 
 	if (unlikely(rte_pktmbuf_data_len(m) < OMNI_ETHER_HDR_LEN))
 		return OMNI_STAT_drop_runt;
@@ -73,16 +84,21 @@ static inline unsigned int input(struct omni_worker *w, struct rte_mbuf *m)
 	omni_meta(m)->flags = OMNI_META_L3;
 	if (is_hosts(&w->rx.port->info, eth + 6))
 		omni_meta(m)->flags |= OMNI_META_HOST;
-	return check_ip(m);
+	why = check_ip(m);
+	if (unlikely(why == KEEP && (omni_meta(m)->flags & OMNI_META_HOST) == 0 && l3 != NULL &&
+		     is_ours(m, l3)))
+		return OMNI_STAT_drop_ip_source;
+	return why;
 }
 
 unsigned int omni_node_ip_input(struct omni_worker *w, struct rte_mbuf **m, unsigned int n)
 {
+	const struct omni_l3 *l3 = omni_fib_cluster(w->conf.fib, omni_meta(m[0])->cluster);
 	unsigned int left = 0;
 	bool syn = false;
 
 	for (unsigned int i = 0; i < n; i++) {
-		unsigned int why = input(w, m[i]);
+		unsigned int why = input(w, m[i], l3);
 
 		if (likely(why == KEEP)) {
 			syn |= may_be_syn_packet(rte_pktmbuf_mtod(m[i], const uint8_t *));

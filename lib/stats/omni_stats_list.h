@@ -90,7 +90,7 @@
 	X(drop_not_routed, "frame on an L3 port that is neither IP nor ARP") \
 	X(drop_bad_ip, "packet whose IP header contradicts itself or its length") \
 	X(drop_ip_checksum, "packet whose IPv4 header checksum is wrong") \
-	X(drop_ip_source, "packet with a source address that no host can have") \
+	X(drop_ip_source, "packet with a source address that no host can have, or none on a link: ours") \
 	X(drop_ip_dest, "packet to an address that no host can have") \
 	X(drop_ip_link_local, "packet with a link-local address that would leave its link") \
 	X(drop_multicast, "packet to a multicast or broadcast address that is not between a tun and a peer") \

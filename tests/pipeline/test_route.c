@@ -227,6 +227,14 @@ static void bad_headers(void **state)
 		packet_in(r, 0, 0, &q);
 		assert_dropped(r, 0, OMNI_STAT_drop_ip_source);
 	}
+	/* Ours, of somebody on the link. */
+	p = there(false);
+	q = there(true);
+	p.from = q.from = 1;
+	packet_in(r, 0, 0, &p);
+	assert_dropped(r, 0, OMNI_STAT_drop_ip_source);
+	packet_in(r, 0, 0, &q);
+	assert_dropped(r, 0, OMNI_STAT_drop_ip_source);
 	rig_expect_nothing(r->site[1].local[0]);
 	rig_expect_nothing(port);
 }

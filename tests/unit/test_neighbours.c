@@ -286,6 +286,23 @@ static void hosts_are_asked_for(void **state)
 	assert_int_equal(s->ctl->neighbours->port[1].asked, 0);
 }
 
+/* Neither asked for nor believed, and no error follows. */
+static void broadcasts_are_nobodys(void **state)
+{
+	(void)state;
+	start_quiet("memif", OMNI_ADDRESS_OWN);
+	want("10.2.255.255");
+	want("10.2.0.0");
+	out_nothing();
+	asks("10.2.255.255", host_mac, "10.2.0.1");
+	assert_answer("10.2.0.1", host_mac, true);
+	assert_int_equal(s->ctl->neighbours->port[1].n, 0);
+	run(10000);
+	assert_int_equal(omni_dest_kind(dest_of("10.2.255.255")), OMNI_DEST_PORT);
+	want("10.2.1.0");
+	assert_question("10.2.1.0");
+}
+
 static void who_asks_us_is_remembered(void **state)
 {
 	(void)state;
@@ -641,6 +658,7 @@ int main(void)
 		T(what_is_behind_us_is_answered_for),
 		T(the_kernel_side_of_a_tap_has_the_vip),
 		T(hosts_are_asked_for),
+		T(broadcasts_are_nobodys),
 		T(who_asks_us_is_remembered),
 		T(who_is_not_there_is_given_up),
 		T(what_a_peer_has_is_not_taken_back),
