@@ -76,6 +76,7 @@ struct omni_config_cluster *config_add_cluster(struct omni_config *config)
 	cluster->flood_fps = OMNI_CONFIG_FLOOD_FPS;
 	cluster->fdb_ageing_s = OMNI_CONFIG_FDB_AGEING_S;
 	cluster->ecn = true;
+	cluster->dialects = OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD;
 	return cluster;
 }
 

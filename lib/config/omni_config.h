@@ -203,8 +203,10 @@ struct omni_config_cluster {
 		OMNI_RELAY_NEVER,
 		OMNI_RELAY_PEERS,
 		OMNI_RELAY_HOST,
-	} relay;  /* may packets of a peer go to a peer: through us, or the kernel behind a tun? */
-	bool ecn; /* RFC 6040 */
+	} relay; /* may packets of a peer go to a peer: through us, or the kernel behind a tun? */
+	/* Of enum omni_dialect: what our record lists. */
+	unsigned int dialects;
+	bool ecn;     /* RFC 6040 */
 	uint8_t dscp; /* of outer headers; OMNI_CONFIG_DSCP_COPY: the inner one's */
 };
 

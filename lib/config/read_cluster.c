@@ -29,6 +29,7 @@ enum {
 	C_ACCEPT,
 	C_MTU,
 	C_RELAY,
+	C_DIALECT,
 	C_ECN,
 	C_DSCP,
 	C_COUNT,
@@ -103,6 +104,22 @@ static int parse_relay(void *target, const char *text, struct omni_err *err)
 	return 0;
 }
 
+static int parse_dialects(void *target, const char *text, struct omni_err *err)
+{
+	unsigned int *dialects = target;
+
+	if (strcmp(text, "auto") == 0)
+		*dialects = OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD;
+	else if (strcmp(text, "omni") == 0)
+		*dialects = OMNI_DIALECT_OMNI;
+	else if (strcmp(text, "wireguard") == 0)
+		*dialects = OMNI_DIALECT_WIREGUARD;
+	else
+		return omni_fail(err, -EINVAL,
+				 "\"%s\" is not known, expected auto, omni or wireguard", text);
+	return 0;
+}
+
 #define AT(member) offsetof(struct omni_config_cluster, member)
 
 static const struct field fields[C_COUNT] = {
@@ -124,6 +141,7 @@ static const struct field fields[C_COUNT] = {
 	[C_ACCEPT] = {"accept", FIELD_NODE},
 	[C_MTU] = {"mtu", FIELD_U16, AT(mtu), NULL, OMNI_CONFIG_MTU_MIN, OMNI_CONFIG_MTU_MAX},
 	[C_RELAY] = {"relay", FIELD_TEXT, AT(relay), parse_relay},
+	[C_DIALECT] = {"dialect", FIELD_TEXT, AT(dialects), parse_dialects},
 	[C_ECN] = {"ecn", FIELD_BOOL, AT(ecn)},
 	[C_DSCP] = {"dscp", FIELD_TEXT, AT(dscp), parse_dscp},
 };

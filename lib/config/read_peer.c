@@ -83,6 +83,8 @@ static int read_psk(const struct doc *d, const yaml_node_t *node, struct omni_co
 /* Stock peers of an L3 cluster speak WireGuard; whoever knows the secret speaks Omni's. */
 static enum omni_dialect default_dialect(const struct omni_config_cluster *cluster)
 {
+	if (cluster->dialects == OMNI_DIALECT_WIREGUARD || cluster->dialects == OMNI_DIALECT_OMNI)
+		return cluster->dialects;
 	return cluster->mode == OMNI_MODE_L3 && cluster->secret == NULL && !cluster->open
 		       ? OMNI_DIALECT_WIREGUARD
 		       : OMNI_DIALECT_OMNI;

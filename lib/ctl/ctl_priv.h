@@ -356,11 +356,15 @@ const char *ctl_peer_text(char out[OMNI_KEY_B64_LEN], const struct ctl_peer *pee
 /* The peer's address is known (name resolved); call it if there is no session. */
 void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 			    const struct omni_endpoint *ep, unsigned int n);
+/* One more address where it may be, unless that is known. */
+void ctl_peer_candidate_add(struct ctl_peer *peer, const struct omni_endpoint *ep);
+void ctl_peer_candidates_forget(struct ctl_peer *peer);
 /*
  * A Nucleus introduced a member (record checked by omni_record_open; seen may be NULL): make or
  * refresh the peer, and see to a session. 0; -EADDRINUSE: its VIP is another's; -EACCES: denied;
  * -ENOSPC: mesh or table full; -EALREADY: it is ourselves; -EPROTONOSUPPORT:
- * its record does not list Omni's dialect.
+ * its record lists no dialect that we speak with it; -EEXIST: it speaks WireGuard with us in
+ * another cluster; -ENOMEM.
  */
 int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
 		     const struct omni_endpoint *seen);
@@ -421,6 +425,11 @@ void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_peer_hs_expire(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 /* Its next hop may be known now: send what could not be sent. ip NULL: any. */
 void ctl_peer_hs_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
+/* Bits of enum omni_dialect that our record lists. */
+static inline unsigned int ctl_cluster_dialects(const struct ctl_cluster *c)
+{
+	return c->l3 != NULL ? c->conf->dialects : OMNI_DIALECT_OMNI;
+}
 /* A member of an L3 cluster, which is known as long as there is traffic. */
 static inline bool ctl_peer_is_on_demand(const struct ctl_peer *peer)
 {

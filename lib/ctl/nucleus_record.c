@@ -55,8 +55,7 @@ int nc_record_update(struct nc_session *s)
 		.cluster_id = s->cluster->tree.cluster_id,
 		.ed25519 = id->sign_public,
 		.vip = s->cluster->vip,
-		.dialects = s->cluster->l3 != NULL ? OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD
-						   : OMNI_DIALECT_OMNI,
+		.dialects = ctl_cluster_dialects(s->cluster),
 		.issued = OMNI_MAX(real_s(s), s->record_issued),
 	};
 	int len;

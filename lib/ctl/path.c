@@ -157,7 +157,7 @@ void ctl_peer_set_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer,
 		ctl_peer_publish_path(ctl, peer, reflect);
 }
 
-static void forget_candidates(struct ctl_peer *peer)
+void ctl_peer_candidates_forget(struct ctl_peer *peer)
 {
 	free(peer->candidate);
 	peer->candidate = NULL;
@@ -179,7 +179,7 @@ void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 			    const struct omni_endpoint *ep, unsigned int n)
 {
 	n = OMNI_MIN(n, CTL_CANDIDATES_MAX);
-	forget_candidates(peer);
+	ctl_peer_candidates_forget(peer);
 	ctl_kernel_touch(ctl);
 	if (n > 0 && has_room(peer, n)) {
 		memcpy(peer->candidate, ep, n * sizeof(*ep));
@@ -191,125 +191,13 @@ void ctl_peer_set_endpoints(struct omni_ctl *ctl, struct ctl_peer *peer,
 		ctl_peer_initiate(ctl, peer);
 }
 
-static bool in_own_prefix(const struct omni_ctl *ctl, const struct omni_ip *ip)
-{
-	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
-		const struct omni_config_cluster *conf = ctl->cluster[i].conf;
-
-		/* Derived addresses are single ones: their common /8 may well be an underlay's. */
-		if (!conf->vip_auto && omni_prefix_contains(&conf->vip, ip))
-			return true;
-	}
-	return false;
-}
-
-static void add_candidate(struct omni_ctl *ctl, struct ctl_peer *peer,
-			  const struct omni_endpoint *ep)
+void ctl_peer_candidate_add(struct ctl_peer *peer, const struct omni_endpoint *ep)
 {
 	for (unsigned int i = 0; i < peer->n_candidates; i++)
 		if (omni_endpoint_equal(&peer->candidate[i], ep))
 			return;
-	if (peer->n_candidates == CTL_CANDIDATES_MAX)
-		return;
-	if (ep->port == 0 || !omni_ip_is_unicast(&ep->ip) || in_own_prefix(ctl, &ep->ip) ||
-	    (ctl->conf.world.resolve == NULL && ctl_nexthop_is_own(ctl, &ep->ip))) {
-		ctl_count(ctl, OMNI_STAT_ctl_candidates_filtered);
-		return;
-	}
-	if (has_room(peer, peer->n_candidates + 1))
+	if (peer->n_candidates < CTL_CANDIDATES_MAX && has_room(peer, peer->n_candidates + 1))
 		peer->candidate[peer->n_candidates++] = *ep;
-}
-
-static int member_peer(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
-		       struct ctl_peer **peer)
-{
-	*peer = ctl_peer_find(ctl, c, &rec->key);
-	if (*peer == NULL) {
-		if (c->l3 == NULL && c->n_peers >= ctl->conf.config->limits.mesh) {
-			if (!c->mesh_full)
-				omni_log_warn(LOG_CTL, "mesh is full: members left out",
-					      "cluster=%s limit=%u", c->conf->name,
-					      ctl->conf.config->limits.mesh);
-			c->mesh_full = true;
-			return -ENOSPC;
-		}
-		*peer = ctl_peer_new(ctl, c, &rec->key, CTL_ORIGIN_NUCLEUS);
-		if (*peer == NULL)
-			return -ENOSPC;
-	}
-	if ((*peer)->origin == CTL_ORIGIN_CALLED) {
-		ctl_peer_is_known(ctl, *peer);
-		(*peer)->origin = CTL_ORIGIN_NUCLEUS;
-	}
-	return 0;
-}
-
-static int learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
-		   const struct omni_endpoint *seen, uint64_t wait_ns)
-{
-	uint64_t now = ctl_now(ctl);
-	struct ctl_peer *peer;
-	int rc;
-
-	if (memcmp(&rec->key, &ctl->conf.identity->dh.public, sizeof(rec->key)) == 0)
-		return -EALREADY;
-	if (ctl_cluster_denies(c, &rec->key))
-		return -EACCES;
-	peer = ctl_peer_find(ctl, c, &rec->key);
-	if (peer != NULL && peer->wg != NULL)
-		return 0; /* all about it is configured */
-	if ((rec->dialects & OMNI_DIALECT_OMNI) == 0) {
-		ctl_count(ctl, OMNI_STAT_ctl_wrong_dialect);
-		return -EPROTONOSUPPORT;
-	}
-	if (ctl_vip_check(ctl, c, &rec->vip, &rec->key) < 0) {
-		ctl_count(ctl, OMNI_STAT_ctl_vip_conflict);
-		return -EADDRINUSE;
-	}
-	rc = member_peer(ctl, c, rec, &peer);
-	if (rc < 0)
-		return rc;
-	if (peer->record_seq == 0)
-		peer->record_seq = ++ctl->record_seq;
-	peer->record_issued = rec->issued;
-	peer->record_expires = rec->expires;
-	ctl_vip_set(ctl, peer, &rec->vip, peer->vip_held);
-	if (peer->origin == CTL_ORIGIN_NUCLEUS)
-		forget_candidates(peer);
-	if (seen != NULL)
-		add_candidate(ctl, peer, seen);
-	for (size_t i = 0; i < rec->n_candidates; i++)
-		add_candidate(ctl, peer, &rec->candidates[i]);
-	if (!ctl_peer_has_key(peer) && !ctl->stopping) {
-		peer->attempt_ns = 0; /* there is news of it: try as if for the first time */
-		/* On demand, whoever asked begins; where both do, their initiations cross. */
-		if (peer->lower && c->l3 == NULL)
-			wait_ns = CTL_HIGHER_WAITS_NS;
-		ctl_peer_initiate_at(ctl, peer, now + wait_ns);
-	}
-	return 0;
-}
-
-int ctl_peer_learned(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
-		     const struct omni_endpoint *seen)
-{
-	return learned(ctl, c, rec, seen, 0);
-}
-
-int ctl_peer_punched(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_record *rec,
-		     const struct omni_endpoint *seen)
-{
-	return learned(ctl, c, rec, seen, c->l3 != NULL ? CTL_PUNCHED_NS : 0);
-}
-
-void ctl_peer_withdrawn(struct omni_ctl *ctl, struct ctl_peer *peer)
-{
-	peer->record_seq = peer->record_expires = 0;
-	if (peer->origin != CTL_ORIGIN_NUCLEUS)
-		return;
-	peer->origin = CTL_ORIGIN_CALLED;
-	if (!ctl_peer_has_key(peer))
-		ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);
 }
 
 void ctl_nexthop_changed(struct omni_ctl *ctl, const struct omni_ip *ip)

@@ -243,6 +243,15 @@ static void accept_call(struct omni_ctl *ctl, struct call *call)
 	omni_wipe(&keys, sizeof(keys));
 }
 
+/* Configured so, or a member that may. */
+static bool speaks_omni(const struct call *call)
+{
+	if (call->peer != NULL && call->peer->origin == CTL_ORIGIN_STATIC)
+		return call->peer->wg == NULL;
+	return (ctl_cluster_dialects(call->c) & OMNI_DIALECT_OMNI) != 0 &&
+	       (call->peer == NULL || call->peer->wg == NULL);
+}
+
 static void hear(struct omni_ctl *ctl, struct call *call)
 {
 	call->c = ctl_cluster_by_id(ctl, &call->offer.cluster_id);
@@ -251,7 +260,7 @@ static void hear(struct omni_ctl *ctl, struct call *call)
 		return;
 	}
 	call->peer = ctl_peer_find(ctl, call->c, &call->hs.remote);
-	if (call->peer != NULL && call->peer->wg != NULL) {
+	if (!speaks_omni(call)) {
 		ctl_count(ctl, OMNI_STAT_ctl_wrong_dialect);
 		return;
 	}

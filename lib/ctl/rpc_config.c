@@ -172,6 +172,10 @@ static void add_l3(json_t *o, const struct omni_config_cluster *c)
 	json_object_set_new(o, "advertise", prefixes_json(c->advertise, c->n_advertise));
 	json_object_set_new(o, "accept", prefixes_json(c->accept, c->n_accept));
 	json_object_set_new(o, "mtu", json_integer(c->mtu));
+	json_object_set_new(o, "dialect",
+			    json_string(c->dialects == OMNI_DIALECT_OMNI	? "omni"
+					: c->dialects == OMNI_DIALECT_WIREGUARD ? "wireguard"
+										: "auto"));
 	json_object_set_new(o, "relay",
 			    c->relay == OMNI_RELAY_HOST
 				    ? json_string("host")

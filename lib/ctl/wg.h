@@ -111,6 +111,8 @@ void ctl_wg_cancel(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_wg_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_ip *ip);
 /* Its name was resolved (or its address configured): n addresses. */
 void ctl_wg_located(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* A Nucleus told us where it is: call it, wait_ns later if it has not called until then. */
+void ctl_wg_introduced(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t wait_ns);
 void ctl_wg_response(struct omni_ctl *ctl, struct rte_mbuf *m, const struct omni_wg_response *in,
 		     const struct omni_endpoint *from, const struct omni_endpoint *to);
 void ctl_wg_cookie(struct omni_ctl *ctl, const struct omni_wg_cookie_reply *in);

@@ -81,15 +81,15 @@ static void send_packet(struct omni_ctl *ctl, struct ctl_peer *peer)
 		ctl_count(ctl, OMNI_STAT_ctl_unreachable);
 }
 
-/* A name that has several addresses, or another one since: when the one in use does not answer. */
+/* One that has several addresses, or another one since: when the one in use does not answer. */
 static void choose_endpoint(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	bool known = peer->endpoint.port != 0;
 
 	if (peer->n_candidates == 0)
 		return;
-	if (known && (peer->dns == NULL || peer->attempt_ns == 0 ||
-		      ctl_now(ctl) - peer->attempt_ns < WG_PATIENCE_NS))
+	if (known && ((peer->dns == NULL && peer->origin == CTL_ORIGIN_STATIC) ||
+		      peer->attempt_ns == 0 || ctl_now(ctl) - peer->attempt_ns < WG_PATIENCE_NS))
 		return;
 	if (known)
 		ctl_name_again(ctl, peer->dns);
@@ -202,6 +202,21 @@ void ctl_wg_located(struct omni_ctl *ctl, struct ctl_peer *peer)
 	if (!ctl_peer_has_key(peer) && peer->attempt_ns == 0 &&
 	    (peer->wg->wanted || peer->keepalive_s != 0))
 		ctl_wg_initiate(ctl, peer);
+}
+
+void ctl_wg_introduced(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t wait_ns)
+{
+	if (peer->wg->id != 0 || ctl->stopping || !ctl->running)
+		return; /* a handshake is under way */
+	peer->tries = 0;
+	if (peer->endpoint.port == 0 && peer->n_candidates > 0)
+		ctl_peer_set_endpoint(ctl, peer, &peer->candidate[0], false, NULL);
+	if (wait_ns == 0)
+		ctl_wg_initiate(ctl, peer);
+	else
+		peer->retry_ns = ctl_now(ctl) + wait_ns;
+	if (peer->retry_ns != 0)
+		ctl_peer_due(peer, peer->retry_ns);
 }
 
 /* ---- Answers ---- */

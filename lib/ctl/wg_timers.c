@@ -225,6 +225,13 @@ static void due_at_end(struct ctl_peer *peer, const struct omni_keypair *kp, uin
 		ctl_peer_due(peer, end);
 }
 
+/* A member that a Nucleus told us of stays as long as its keys, or the attempt to get some. */
+static bool is_gone(const struct ctl_peer *peer, uint64_t now)
+{
+	return !ctl_peer_is_kept(peer) && !ctl_peer_has_key(peer) && peer->slot[CTL_NEXT] == NULL &&
+	       peer->retry_ns == 0 && now - peer->created_ns >= CTL_UNCONFIRMED_NS;
+}
+
 static void plan(struct ctl_peer *peer, uint64_t now)
 {
 	const struct ctl_wg *wg = peer->wg;
@@ -234,7 +241,7 @@ static void plan(struct ctl_peer *peer, uint64_t now)
 
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
 		keys |= peer->slot[i] != NULL;
-	peer->due_ns = UINT64_MAX;
+	peer->due_ns = ctl_peer_is_kept(peer) ? UINT64_MAX : now + CTL_UNCONFIRMED_NS;
 	if (keys)
 		peer->due_ns = now + (now - wg->traffic_ns < TRAFFIC_NS ? TICK_NS : IDLE_LOOK_NS);
 	for (unsigned int i = 0; i < CTL_SLOTS; i++)
@@ -273,7 +280,10 @@ void ctl_wg_timers(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 		ctl_wg_keepalive(ctl, peer);
 	if (peer->retry_ns != 0 && now >= peer->retry_ns)
 		ctl_wg_retry(ctl, peer);
-	plan(peer, now);
+	if (is_gone(peer, now))
+		ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);
+	else
+		plan(peer, now);
 }
 
 /* ---- Events of workers ---- */

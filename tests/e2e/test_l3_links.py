@@ -75,6 +75,24 @@ def test_members_on_demand(rig, driver):
     assert g["a"].counter("ctl_asks_in_vain") == 1
 
 
+def test_members_that_speak_wireguard(rig):
+    """One of them says so in its record; the other speaks both."""
+    t = rig.topo
+    rig.nucleus()
+    said = {"a": None, "b": {"dialect": "wireguard"}}
+    g = {s: rig.gateway(s, host_config(rig, s, cluster=said[s])) for s in "ab"}
+    for s in "ab":
+        until("a registration", 10, lambda s=s: g[s].status()["nucleus"][0]["state"]
+              == "registered")
+    for frm, to in ("ab", "ba"):
+        ping(t, t.gw(frm), t.vip(to), count=3)
+        row, = g[frm].peers()
+        assert (row["dialect"], row["origin"]) == ("wireguard", "nucleus")
+    shown = g["a"].ctl("wg", "show").stdout
+    assert f"allowed ips: {t.vip('b')}/32" in shown, shown
+    assert g["b"].rpc("config")["clusters"]["demo"]["dialect"] == "wireguard"
+
+
 def test_address_follows_from_the_key(rig):
     t = rig.topo
     for s in "ab":

@@ -140,6 +140,7 @@ static inline struct site *site_new(const char *address, const char *vip)
 	memcpy(s->secret, SECRET, sizeof(SECRET));
 	s->cluster.secret = s->secret;
 	s->cluster.mode = OMNI_MODE_L2;
+	s->cluster.dialects = OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD;
 	s->cluster.ports[0] = 1;
 	s->cluster.n_ports = 1;
 	s->cluster.peers = s->peer;

@@ -200,6 +200,93 @@ static void members_with_traffic_stay(void **state)
 	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
 }
 
+static struct ctl_peer *member(struct site *of, const struct site *other)
+{
+	return ctl_peer_find(of->ctl, &of->ctl->cluster[0], &other->identity.dh.public);
+}
+
+static void start_dialects(unsigned int of_a, unsigned int of_b)
+{
+	a = l3_site("198.51.100.1:51820", "10.200.0.1", 1);
+	b = l3_site("198.51.100.2:51820", "10.200.0.2", 1);
+	a->cluster.dialects = of_a;
+	b->cluster.dialects = of_b;
+	site_start(a);
+	site_start(b);
+	run_s(5);
+}
+
+/* They speak what both records list: Omni, else WireGuard. */
+static void members_that_speak_wireguard_alone(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2"), vip_a = ip("10.200.0.1");
+	uint64_t before;
+
+	(void)state;
+	start_dialects(OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD, OMNI_DIALECT_WIREGUARD);
+	before = count_of(a, OMNI_STAT_ctl_handshakes_done) +
+		 count_of(b, OMNI_STAT_ctl_handshakes_done);
+	want(a, &vip_b);
+	rig_run(1000);
+	assert_non_null(member(a, b));
+	assert_non_null(member(a, b)->wg);
+	assert_non_null(member(b, a)->wg);
+	assert_true(ctl_peer_has_key(member(a, b)));
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_handshakes_done) +
+				 count_of(b, OMNI_STAT_ctl_handshakes_done) - before,
+			 2);
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
+	assert_int_equal(kind(b, &vip_a), OMNI_DEST_PEER);
+	/* Without traffic they forget each other when the key ends, and find each other again. */
+	run_s(OMNI_REJECT_AFTER_S + 40);
+	assert_null(member(a, b));
+	assert_null(member(b, a));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_ASK);
+	want(a, &vip_b);
+	rig_run(1000);
+	assert_true(ctl_peer_has_key(member(a, b)));
+}
+
+static void members_without_a_common_dialect(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+
+	(void)state;
+	start_dialects(OMNI_DIALECT_OMNI, OMNI_DIALECT_WIREGUARD);
+	want(a, &vip_b);
+	assert_null(member(a, b));
+	assert_null(member(b, a));
+	assert_int_equal(kind(a, &vip_b), OMNI_DEST_REJECT);
+	assert_true(count_of(a, OMNI_STAT_ctl_wrong_dialect) >= 1);
+	/* Nor is a call of the other dialect answered. */
+	site_lists(a, b, true);
+	assert_int_equal(
+		ctl_peer_add(a->ctl, &a->ctl->cluster[0], &a->peer[0], &(struct omni_err){""}), 0);
+	rig_run(1000);
+	assert_null(member(b, a));
+	assert_true(count_of(b, OMNI_STAT_ctl_wrong_dialect) >= 1);
+}
+
+/* The record changes: so does the dialect. */
+static void a_member_changes_its_dialect(void **state)
+{
+	const struct omni_ip vip_b = ip("10.200.0.2");
+
+	(void)state;
+	start_dialects(OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD, OMNI_DIALECT_WIREGUARD);
+	want(a, &vip_b);
+	rig_run(1000);
+	assert_non_null(member(a, b)->wg);
+	site_kill(b);
+	b->cluster.dialects = OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD;
+	site_start(b);
+	run_s(5);
+	want(b, &(const struct omni_ip){.b = {[10] = 0xff, [11] = 0xff, 10, 200, 0, 1}});
+	rig_run(2000);
+	assert_null(member(a, b)->wg);
+	assert_true(has_session(a, b));
+}
+
 static void unknown_members_are_refused_for_a_while(void **state)
 {
 	const struct omni_ip nobody = ip("10.200.0.77");
@@ -379,6 +466,9 @@ int main(void)
 		T(the_first_packet_asks),
 		T(idle_members_are_forgotten),
 		T(members_with_traffic_stay),
+		T(members_that_speak_wireguard_alone),
+		T(members_without_a_common_dialect),
+		T(a_member_changes_its_dialect),
 		T(unknown_members_are_refused_for_a_while),
 		T(one_server_of_two_knows),
 		T(who_called_meanwhile_is_not_refused),

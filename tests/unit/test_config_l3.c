@@ -60,6 +60,8 @@ static const struct bad bad[] = {
 	 "5:47: relay: \"yes\" is not known, expected true, false or host"},
 	{HEAD L3 "relay: host } }\n",
 	 "5:47: relay: host needs the kernel, expected a tun or tap port in cluster c"},
+	{HEAD L3 "dialect: noise } }\n",
+	 "5:49: dialect: \"noise\" is not known, expected auto, omni or wireguard"},
 	{HEAD L3 "ecn: on } }\n", "5:45: ecn: \"on\" is not known, expected true or false"},
 	{HEAD L3 "addresses: 10.0.0.1 } }\n",
 	 "5:51: addresses is a single value, expected a list in brackets"},
