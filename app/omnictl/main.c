@@ -28,6 +28,7 @@ static const struct command commands[] = {
 	{"peer", "add", "peer.add", NULL, false,
 	 "cluster key name endpoint vip psk keepalive path-mtu dialect allowed-ips", NULL},
 	{"peer", "allow", "peer.allow", "peer", true, "cluster allowed-ips", NULL},
+	{"peer", "set", "peer.set", "peer", true, "cluster endpoint keepalive psk", NULL},
 	{"peer", "remove", "peer.remove", "peer", true, "cluster", NULL},
 	{"nucleus", "forget", "nucleus.forget", "endpoint", false, "", NULL},
 	{"log-level", NULL, "log.level", "level", false, "", NULL},

@@ -71,6 +71,11 @@ static const struct omni_mgmt_method methods[] = {
 	 .description = "Replace the allowed IPs of a static peer in an L3 cluster.",
 	 .params = "peer (name or key), allowed_ips, cluster (optional)",
 	 .handler = rpc_peer_allow},
+	{.name = "peer.set",
+	 .description = "Change a static WireGuard peer, whose session goes on.",
+	 .params = "peer (name or key), endpoint (optional), keepalive (optional), "
+		   "psk (optional; empty: none), cluster (optional)",
+	 .handler = rpc_peer_set},
 	{.name = "peer.remove",
 	 .description = "Close the sessions of a static peer and forget it.",
 	 .params = "peer (name or key), cluster (optional)",

@@ -30,6 +30,7 @@ RPC_HANDLER(rpc_log_level);
 RPC_HANDLER(rpc_peer_add);
 RPC_HANDLER(rpc_peer_remove);
 RPC_HANDLER(rpc_peer_allow);
+RPC_HANDLER(rpc_peer_set);
 RPC_HANDLER(rpc_nucleus_forget);
 RPC_HANDLER(rpc_version);
 
@@ -52,6 +53,14 @@ struct ctl_peer *rpc_find_peer(struct omni_ctl *ctl, const struct ctl_cluster *o
  */
 int rpc_param_peer(struct omni_ctl *ctl, const json_t *params, struct ctl_peer **peer,
 		   const char **name, struct omni_err *err);
+
+/* Parameters of peers: 0 also where there is none (but -ENOENT of a key), or -EINVAL. */
+int rpc_take_key(const json_t *params, const char *name, struct omni_key *key,
+		 struct omni_err *err) OMNI_MUST_CHECK;
+int rpc_take_endpoint(const json_t *params, struct omni_config_peer *p,
+		      struct omni_err *err) OMNI_MUST_CHECK;
+int rpc_take_number(const json_t *params, const char *name, json_int_t min, json_int_t max,
+		    uint16_t *out, struct omni_err *err) OMNI_MUST_CHECK;
 
 /* New JSON values. A text that is none is null. */
 json_t *rpc_key(const struct omni_key *key);

@@ -235,8 +235,7 @@ static int take_name(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 	return 0;
 }
 
-static int take_key(const json_t *params, const char *name, struct omni_key *key,
-		    struct omni_err *err)
+int rpc_take_key(const json_t *params, const char *name, struct omni_key *key, struct omni_err *err)
 {
 	const char *text;
 	int rc = omni_mgmt_param_string(params, name, &text, err);
@@ -248,7 +247,7 @@ static int take_key(const json_t *params, const char *name, struct omni_key *key
 	return 0;
 }
 
-static int take_endpoint(const json_t *params, struct omni_config_peer *p, struct omni_err *err)
+int rpc_take_endpoint(const json_t *params, struct omni_config_peer *p, struct omni_err *err)
 {
 	const char *text;
 	int rc = omni_mgmt_param_string(params, "endpoint", &text, err);
@@ -306,8 +305,8 @@ static int take_allowed(const struct ctl_cluster *c, const json_t *params,
 	return rc == -ENOENT ? 0 : rc;
 }
 
-static int take_number(const json_t *params, const char *name, json_int_t min, json_int_t max,
-		       uint16_t *out, struct omni_err *err)
+int rpc_take_number(const json_t *params, const char *name, json_int_t min, json_int_t max,
+		    uint16_t *out, struct omni_err *err)
 {
 	json_int_t v;
 	int rc = omni_mgmt_param_int(params, name, min, max, &v, err);
@@ -320,25 +319,25 @@ static int take_number(const json_t *params, const char *name, json_int_t min, j
 static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const json_t *params,
 		     struct omni_config_peer *p, struct omni_err *err)
 {
-	int rc = take_key(params, "key", &p->key, err);
+	int rc = rpc_take_key(params, "key", &p->key, err);
 
 	if (rc == -ENOENT)
 		return omni_fail(err, -EINVAL, "key: the peer's public key is missing");
 	if (rc == 0)
 		rc = take_name(ctl, c, params, p, err);
 	if (rc == 0)
-		rc = take_endpoint(params, p, err);
+		rc = rpc_take_endpoint(params, p, err);
 	if (rc == 0)
 		rc = take_vip(ctl, c, params, p, err);
 	if (rc == 0)
 		rc = take_dialect(params, p, err);
 	if (rc == 0)
-		rc = take_number(params, "keepalive", 0, UINT16_MAX, &p->keepalive_s, err);
+		rc = rpc_take_number(params, "keepalive", 0, UINT16_MAX, &p->keepalive_s, err);
 	if (rc == 0)
-		rc = take_number(params, "path_mtu", OMNI_PATH_MTU_MIN, OMNI_CONFIG_MTU_MAX,
-				 &p->path_mtu, err);
+		rc = rpc_take_number(params, "path_mtu", OMNI_PATH_MTU_MIN, OMNI_CONFIG_MTU_MAX,
+				     &p->path_mtu, err);
 	if (rc == 0) {
-		rc = take_key(params, "psk", &p->psk, err);
+		rc = rpc_take_key(params, "psk", &p->psk, err);
 		p->has_psk = rc == 0;
 		rc = rc == -ENOENT ? 0 : rc;
 	}

@@ -46,10 +46,11 @@ struct ctl_wg {
 	struct omni_wg hs; /* ours, waiting for a response */
 	uint32_t id;	   /* its index; 0: none in flight */
 	struct omni_wg_initiation packet;
-	bool unsent;		/* packet waits for the neighbour's address */
-	bool wanted;		/* a handshake waits for the peer's address */
-	struct omni_ip local;	/* of ours, that it called; none: by the routes */
-	struct omni_wg answer;	/* of our newest response: a cookie may answer it */
+	bool unsent;	       /* packet waits for the neighbour's address */
+	bool wanted;	       /* a handshake waits for the peer's address */
+	bool moves;	       /* it was said to be elsewhere: where its name leads, from then on */
+	struct omni_ip local;  /* of ours, that it called; none: by the routes */
+	struct omni_wg answer; /* of our newest response: a cookie may answer it */
 	struct omni_key shared; /* X25519 of both static keys; zero before the first handshake */
 	uint64_t handshake_ns;	/* data was sent, and nothing came back */
 	uint64_t keepalive_ns;	/* data came, and nothing was sent */
@@ -171,6 +172,15 @@ struct ctl_wg_done {
 int ctl_wg_slots_add(struct omni_ctl *ctl, struct ctl_peer *peer, const struct ctl_wg_done *done);
 /* The first data came on next. */
 void ctl_wg_slots_confirmed(struct omni_ctl *ctl, struct ctl_peer *peer);
+
+/* ---- Changes at run time, which its session outlives: wg_set.c ---- */
+
+/* Send there (a name or an address) from now on, or as soon as the name has led somewhere. 0,
+ * -ENOMEM. */
+int ctl_wg_set_host(struct omni_ctl *ctl, struct ctl_peer *peer, const char *host, uint16_t port);
+void ctl_wg_set_keepalive(struct omni_ctl *ctl, struct ctl_peer *peer,
+			  uint16_t seconds);				/* 0: none */
+void ctl_wg_set_psk(struct ctl_peer *peer, const struct omni_key *psk); /* NULL: none */
 
 /* ---- Timers and events: wg_timers.c ---- */
 

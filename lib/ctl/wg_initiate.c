@@ -197,8 +197,10 @@ void ctl_wg_resend(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omn
 
 void ctl_wg_located(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
-	if (peer->endpoint.port == 0 && peer->n_candidates > 0)
+	if ((peer->endpoint.port == 0 || peer->wg->moves) && peer->n_candidates > 0) {
+		peer->wg->moves = false;
 		ctl_peer_set_endpoint(ctl, peer, &peer->candidate[0], false, NULL);
+	}
 	if (!ctl_peer_has_key(peer) && peer->attempt_ns == 0 &&
 	    (peer->wg->wanted || peer->keepalive_s != 0))
 		ctl_wg_initiate(ctl, peer);

@@ -15,7 +15,7 @@ from conftest import drop_rig, make_rig
 
 METHODS = {"status", "peers", "sessions", "ports", "fdb", "fdb.flush", "routes", "neighbours",
            "stats", "stages", "config",
-           "log.level", "peer.add", "peer.remove", "version", "methods"}
+           "log.level", "peer.add", "peer.set", "peer.remove", "version", "methods"}
 
 
 @pytest.fixture(scope="module",

@@ -167,21 +167,27 @@ def test_a_private_key_changes(ends):
 
 
 def test_a_psk_changes(ends):
-    """At one end: the session stays until it has to be renewed. At both: they shake hands anew."""
+    """At one end and at the other, under traffic: their session goes on, and the next one needs it at
+    both."""
     a, b, _ = ends
     a.reaches(b)
-    for end, other in ((a, b), (b, a)):
-        end.peers[other.key].psk = None
+    made = [x.shook_hands(y) for x, y in ((a, b), (b, a))]
     stream = a.stream(b, seconds=4, rate=1e6)
     psk = new_psk()
     for end, other in ((a, b), (b, a)):
         peer = end.peers[other.key]
         peer.psk = psk
+        time.sleep(0.5)
         end.put(peer)
-    assert stream.finish()["gap"] < CAUGHT_UP
+    assert stream.finish()["gap"] < 1
+    assert made == [x.shook_hands(y) for x, y in ((a, b), (b, a))]
     b.restart()
     b.reaches(a, seconds=CAUGHT_UP)
     a.reaches(b, seconds=CAUGHT_UP)
+    peer = b.peers[a.key]
+    peer.psk = new_psk()
+    b.restart()
+    assert b.ping(a, count=2, wait=1) == 0, "another one than A's"
 
 
 def test_different_psks_never_meet(stopped):

@@ -560,6 +560,67 @@ static void management_shows_and_changes_peers(void **state)
 	assert_true(route(a, "10.9.0.0/16") == dest_of(a, b));
 }
 
+static void management_changes_peers_in_place(void **state)
+{
+	struct omni_endpoint elsewhere;
+	const struct omni_keypair *kp;
+	struct site *c;
+
+	(void)state;
+	bring_up();
+	kp = current(a, b);
+	c = wg_site("192.0.2.3:51820", "10.1.0.3");
+	/* Elsewhere: the session goes on there, and back again. */
+	json_decref(
+		call(rpc_peer_set, "{\"peer\": \"site1\", \"endpoint\": \"192.0.2.3:51820\"}", 0));
+	assert_true(omni_endpoint_equal(&peer_of(a, b)->endpoint, &c->address));
+	assert_int_equal(omni_endpoint_parse(&elsewhere, "192.0.2.2:51820"), 0);
+	json_decref(
+		call(rpc_peer_set, "{\"peer\": \"site1\", \"endpoint\": \"192.0.2.2:51820\"}", 0));
+	assert_true(omni_endpoint_equal(&peer_of(a, b)->endpoint, &elsewhere));
+	assert_true(frame(a, b));
+	/* A keepalive: the first one at once. */
+	net_settle();
+	watch_for(a, OMNI_TYPE_WG_DATA, false);
+	json_decref(call(rpc_peer_set, "{\"peer\": \"site1\", \"keepalive\": 7}", 0));
+	net_settle();
+	assert_int_equal(wire.n, 1);
+	rig_run(7200);
+	assert_int_equal(wire.n, 2);
+	json_decref(call(rpc_peer_set, "{\"peer\": \"site1\", \"keepalive\": 0}", 0));
+	rig_run(20 * 1000);
+	assert_int_equal(wire.n, 2);
+	/* A key: from the next handshake on, which needs it at both. */
+	json_decref(call(rpc_peer_set, "{\"peer\": \"site1\", \"psk\": \"" KEY "\"}", 0));
+	assert_ptr_equal(current(a, b), kp);
+	assert_true(frame(a, b));
+	ctl_wg_initiate(a->ctl, peer_of(a, b));
+	net_settle();
+	assert_ptr_equal(current(a, b), kp);
+	ctl_wg_set_psk(peer_of(b, a), &peer_of(a, b)->psk);
+	rig_run(6000);
+	assert_ptr_not_equal(current(a, b), kp);
+	assert_up();
+	json_decref(call(rpc_peer_set, "{\"peer\": \"site1\", \"psk\": \"\"}", 0));
+	assert_false(peer_of(a, b)->has_psk);
+	assert_true(omni_is_zero_ct(&peer_of(a, b)->psk, sizeof(struct omni_key)));
+	call(rpc_peer_set, "{\"peer\": \"site1\"}", -EINVAL);
+	call(rpc_peer_set, "{\"peer\": \"site1\", \"psk\": \"short\"}", -EINVAL);
+	call(rpc_peer_set, "{\"peer\": \"site1\", \"endpoint\": \":\", \"keepalive\": 9}", -EINVAL);
+	call(rpc_peer_set, "{\"peer\": \"site1\", \"keepalive\": 65536}", -EINVAL);
+	call(rpc_peer_set, "{\"peer\": \"nobody\", \"keepalive\": 1}", -ENOENT);
+	assert_int_equal(peer_of(a, b)->keepalive_s, 0);
+}
+
+static void an_omni_peer_is_not_changed(void **state)
+{
+	(void)state;
+	make_pair();
+	a->peer[0].dialect = b->peer[0].dialect = OMNI_DIALECT_OMNI;
+	start_pair();
+	call(rpc_peer_set, "{\"peer\": \"site1\", \"keepalive\": 1}", -EPERM);
+}
+
 static void assert_reason(const struct site *s, const struct site *other, const char *begin)
 {
 	const char *text = ctl_wg_trouble_text(peer_of(s, other));
@@ -624,6 +685,8 @@ int main(void)
 		TEST(neighbours_may_be_unknown_at_first),
 		TEST(allowed_ips_move),
 		TEST(management_shows_and_changes_peers),
+		TEST(management_changes_peers_in_place),
+		TEST(an_omni_peer_is_not_changed),
 		TEST(what_is_wrong_is_told),
 	};
 
