@@ -63,7 +63,7 @@ static int write_group(const struct tap_port *p, struct tap_queue *q, const stru
 {
 	struct virtio_net_hdr_mrg_rxbuf h = {0};
 	uint8_t front[sizeof(h) + OMNI_SEGMENT_HDR_MAX];
-	struct iovec part[1 + OMNI_JOIN_MAX];
+	struct iovec part[1 + OMNI_JOIN_GROUP];
 	uint32_t hdr;
 	int count = 1;
 
@@ -119,7 +119,7 @@ static uint16_t give_back(const struct omni_join *j, unsigned int at, struct rte
 static uint64_t free_group(const struct omni_join *j, const struct omni_join_group *g,
 			   struct rte_mbuf **m)
 {
-	struct rte_mbuf *done[OMNI_JOIN_MAX];
+	struct rte_mbuf *done[OMNI_JOIN_GROUP];
 	unsigned int count = 0;
 	uint64_t bytes = 0;
 

@@ -378,7 +378,8 @@ static unsigned int from_local(struct omni_worker *w, uint16_t id, uint16_t doma
 
 	if (!rx_from(w, id, domain))
 		return 0;
-	for (unsigned int i = 0; i < BURSTS && n == BURST; i++) {
+	/* A segment that was cut is less than a burst, and more may wait behind it. */
+	for (unsigned int i = 0; i < BURSTS && n >= BURST / 4; i++) {
 		n = burst_from_local(w);
 		taken += n;
 	}

@@ -8,7 +8,7 @@
 #include "headers.h"
 
 /* No group: no frame of such a flow in this burst. */
-#define NONE UINT8_MAX
+#define NONE UINT16_MAX
 
 /* What is read of a frame that may be joined. */
 struct tcp {
@@ -100,6 +100,7 @@ static unsigned int slot_of(const struct tcp *t)
 }
 
 static_assert(OMNI_JOIN_SLOTS == 1 << 7, "slot_of leaves seven bits");
+static_assert(NONE == 0xffff, "close_all writes bytes");
 
 static bool same(const uint8_t *a, const uint8_t *b, unsigned int from, unsigned int to)
 {
@@ -153,8 +154,9 @@ static bool continues(struct omni_join_group *g, const uint8_t *first, const str
 {
 	const uint8_t *f = t->frame;
 
-	return t->joinable && t->sequence == g->end && t->payload <= g->size && t->v6 == g->v6 &&
-	       t->l4 == g->l4 && t->hdr_len == g->hdr_len &&
+	return t->joinable && g->n < OMNI_JOIN_GROUP && t->sequence == g->end &&
+	       t->payload <= g->size && t->v6 == g->v6 && t->l4 == g->l4 &&
+	       t->hdr_len == g->hdr_len &&
 	       g->hdr_len - t->l3 + g->payload + t->payload <= UINT16_MAX &&
 	       same(first, f, 0, t->l3) && same_ip(first + t->l3, f + t->l3, t->v6) &&
 	       same_tcp(first + t->l4, f + t->l4, (unsigned int)(t->hdr_len - t->l4)) &&
@@ -173,8 +175,8 @@ static bool first_holds(const struct omni_join *j, struct omni_join_group *g)
 static void append(struct omni_join *j, struct omni_join_group *g, unsigned int i,
 		   const struct tcp *t)
 {
-	j->next[g->last] = (uint8_t)i;
-	g->last = (uint8_t)i;
+	j->next[g->last] = (uint16_t)i;
+	g->last = (uint16_t)i;
 	g->n++;
 	g->end += t->payload;
 	g->payload += t->payload;
@@ -185,14 +187,14 @@ static void append(struct omni_join *j, struct omni_join_group *g, unsigned int 
 
 static void close_all(struct omni_join *j)
 {
-	memset(j->slot, NONE, sizeof(j->slot));
+	memset(j->slot, 0xff, sizeof(j->slot));
 }
 
 static struct omni_join_group *begin_group(struct omni_join *j, unsigned int i)
 {
 	struct omni_join_group *g = &j->group[j->n++];
 
-	*g = (struct omni_join_group){.first = (uint8_t)i, .last = (uint8_t)i, .n = 1};
+	*g = (struct omni_join_group){.first = (uint16_t)i, .last = (uint16_t)i, .n = 1};
 	return g;
 }
 
@@ -235,7 +237,7 @@ void omni_join_add(struct omni_join *j, const uint8_t *frame, uint32_t len)
 	unsigned int i = take_frame(j, frame, len);
 	enum kind kind = read_frame(&t);
 	struct omni_join_group *g;
-	uint8_t *slot;
+	uint16_t *slot;
 
 	if (kind != KIND_TCP) {
 		begin_group(j, i);
@@ -250,7 +252,7 @@ void omni_join_add(struct omni_join *j, const uint8_t *frame, uint32_t len)
 		append(j, g, i, &t);
 		return;
 	}
-	*slot = (uint8_t)j->n;
+	*slot = (uint16_t)j->n;
 	begin_flow(j, i, &t);
 }
 

@@ -87,14 +87,15 @@ uint32_t omni_split_piece(const struct omni_split *s, uint32_t piece, const uint
 
 /* ---- Joining ---- */
 
-#define OMNI_JOIN_MAX 64 /* frames in a burst */
+#define OMNI_JOIN_MAX 256  /* frames in a burst */
+#define OMNI_JOIN_GROUP 64 /* and in a group */
 #define OMNI_JOIN_END OMNI_JOIN_MAX
 #define OMNI_JOIN_SLOTS 128
 
 /* Frames that leave together: one TCP flow's, each the continuation of the one before. */
 struct omni_join_group {
-	uint8_t first, last; /* index of frame; the others by omni_join.next */
-	uint8_t n;
+	uint16_t first, last; /* index of frame; the others by omni_join.next */
+	uint16_t n;
 	bool open;     /* the next one of the flow may be appended */
 	bool verified; /* the first frame's checksums hold */
 	bool v6;
@@ -112,8 +113,8 @@ struct omni_join {
 	struct omni_join_group group[OMNI_JOIN_MAX];
 	const uint8_t *frame[OMNI_JOIN_MAX];
 	uint32_t len[OMNI_JOIN_MAX];
-	uint8_t next[OMNI_JOIN_MAX]; /* OMNI_JOIN_END: the last of its group */
-	uint8_t slot[OMNI_JOIN_SLOTS];
+	uint16_t next[OMNI_JOIN_MAX]; /* OMNI_JOIN_END: the last of its group */
+	uint16_t slot[OMNI_JOIN_SLOTS];
 };
 
 /* Begin a burst. */

@@ -111,7 +111,8 @@ static uint64_t flow_of(const uint8_t *f, size_t len)
 
 static void assert_joined(const struct omni_join *j, const struct burst *b)
 {
-	uint64_t position[OMNI_JOIN_MAX], seen = 0, count = 0;
+	uint64_t position[OMNI_JOIN_MAX], count = 0;
+	bool seen[OMNI_JOIN_MAX] = {false};
 
 	for (unsigned int k = 0; k < j->n; k++) {
 		const struct omni_join_group *g = &j->group[k];
@@ -120,12 +121,13 @@ static void assert_joined(const struct omni_join *j, const struct burst *b)
 		for (unsigned int i = g->first; i != OMNI_JOIN_END; i = j->next[i], n++) {
 			assert_true(i < b->n);
 			assert_true(n == 0 || i > before);
-			assert_int_equal(seen >> i & 1, 0);
-			seen |= UINT64_C(1) << i;
+			assert_false(seen[i]);
+			seen[i] = true;
 			position[i] = count++;
 			before = i;
 		}
 		assert_int_equal(n, g->n);
+		assert_true(n <= OMNI_JOIN_GROUP);
 		if (n > 1)
 			assert_group(j, g, b);
 	}
@@ -157,6 +159,37 @@ static void joins_what_was_cut(void **state)
 		assert_joined(&j, &b);
 		free_burst(&b);
 	}
+}
+
+/* What one turn receives of a stream: each segment is a group, wherever in the burst it lies. */
+static void joins_many_segments(void **state)
+{
+	struct shape s = {.flags = ACK | PSH, .payload = 43 * 1368 + 500, .tcp_options = 12};
+	struct burst b = {0};
+	struct omni_join j;
+
+	(void)state;
+	for (unsigned int i = 0; i < 5; i++, s.sequence += (uint32_t)s.payload)
+		add_pieces(&b, &s, 1368);
+	join(&j, &b);
+	assert_int_equal(j.n, 5);
+	assert_joined(&j, &b);
+	free_burst(&b);
+}
+
+/* So that neither a chain of buffers nor a list of them is longer than who takes it has room. */
+static void groups_are_bounded(void **state)
+{
+	struct shape s = {.flags = ACK, .payload = 200 * 20, .tcp_options = 12};
+	struct burst b = {0};
+	struct omni_join j;
+
+	(void)state;
+	add_pieces(&b, &s, 20);
+	join(&j, &b);
+	assert_int_equal(j.n, (200 + OMNI_JOIN_GROUP - 1) / OMNI_JOIN_GROUP);
+	assert_joined(&j, &b);
+	free_burst(&b);
 }
 
 static void joins_flows_beside_each_other(void **state)
@@ -485,6 +518,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(joins_what_was_cut, start),
+		cmocka_unit_test_setup(joins_many_segments, start),
+		cmocka_unit_test_setup(groups_are_bounded, start),
 		cmocka_unit_test_setup(joins_flows_beside_each_other, start),
 		cmocka_unit_test_setup(joins_only_what_the_kernel_would, start),
 		cmocka_unit_test_setup(never_joins_a_wrong_checksum, start),
