@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <poll.h>
 #include <sched.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,6 +12,8 @@
 
 #define IDLE_SLEEP_MAX_NS 100000000L
 #define IDLE_NAP_NS 100000L
+#define MS_PER_S 1000
+#define US_PER_S 1000000
 
 /* One queue of each port, and the bell. */
 #define FDS_MAX (OMNI_PORTS_MAX + 1)
@@ -83,7 +86,8 @@ static void sleep_on(const struct idle *idle, struct pollfd *fds, nfds_t n, bool
 		return;
 }
 
-static void try_to_sleep(const struct idle *idle)
+/* early: only where frames wake us; a nap would make them wait. */
+static void try_to_sleep(const struct idle *idle, bool early)
 {
 	struct omni_xring *x = omni_node_worker_conf(idle->node)->xring;
 	struct pollfd fds[FDS_MAX];
@@ -92,7 +96,7 @@ static void try_to_sleep(const struct idle *idle)
 
 	fds[0] = (struct pollfd){.fd = x->to_worker, .events = POLLIN};
 	n = arm(idle, fds, &naps);
-	if (n > 0 && omni_xring_may_sleep(x))
+	if (n > 0 && !(early && naps) && omni_xring_may_sleep(x))
 		sleep_on(idle, fds, n, naps);
 	omni_xring_awake(x);
 }
@@ -105,9 +109,26 @@ static void pause_a_little(const struct idle *idle)
 		rte_pause();
 }
 
+/* Has the kernel given the CPU to others a moment ago? Then spinning takes it from them again. */
+static bool is_pushed(struct idle *idle, uint64_t now)
+{
+	uint64_t hz = rte_get_tsc_hz();
+	struct rusage use;
+
+	if (now < idle->look_at)
+		return now < idle->no_spin_until;
+	idle->look_at = now + hz / US_PER_S * IDLE_LOOK_US;
+	if (getrusage(RUSAGE_THREAD, &use) == 0 && use.ru_nivcsw != idle->pushed) {
+		idle->pushed = use.ru_nivcsw;
+		idle->no_spin_until = now + hz / MS_PER_S * IDLE_PUSHED_MS;
+	}
+	return now < idle->no_spin_until;
+}
+
 void idle_after_turn(struct idle *idle, unsigned int frames)
 {
 	uint64_t now;
+	bool spun;
 
 	if (frames > 0) {
 		idle->empty_since = 0;
@@ -116,9 +137,10 @@ void idle_after_turn(struct idle *idle, unsigned int frames)
 	now = rte_rdtsc();
 	if (idle->empty_since == 0)
 		idle->empty_since = now;
-	if (!idle->adaptive || now - idle->empty_since < idle->spin_cycles) {
+	spun = now - idle->empty_since >= idle->spin_cycles;
+	if (!idle->adaptive || (!spun && !is_pushed(idle, now))) {
 		pause_a_little(idle);
 		return;
 	}
-	try_to_sleep(idle);
+	try_to_sleep(idle, !spun);
 }

@@ -10,6 +10,12 @@
 
 /* Spin so long after the last frame before the first sleep. */
 #define IDLE_SPIN_US 20
+/*
+ * A worker that was pushed off its CPU does not spin for so long: others want it, among them those
+ * that its frames come from. It looks so often whether it was.
+ */
+#define IDLE_PUSHED_MS 10
+#define IDLE_LOOK_US 500
 
 struct idle {
 	bool adaptive; /* else poll without end */
@@ -17,6 +23,9 @@ struct idle {
 	struct omni_worker *node;
 	uint64_t spin_cycles;
 	uint64_t empty_since; /* TSC of the first empty turn in a row; 0: the last one had work */
+	/* Others on the CPU: how often the kernel has preferred them, what follows; TSC. */
+	long pushed;
+	uint64_t look_at, no_spin_until;
 };
 
 /*
