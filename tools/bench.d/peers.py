@@ -15,12 +15,21 @@ PAGES = 512  # of 2 MB, for both dpdk-testpmd
 VETH = {"a": "10.98.0.1", "b": "10.98.0.2"}
 METRICS = (("TCP", "Gb/s"), ("UDP 1300 B", "Gb/s"), ("UDP 64 B", "Mpps"), ("ping p50", "us"),
            ("ping p99", "us"), ("CPU, TCP", "s/GB"))
+
+
+def kernel(what):
+    with open(f"/proc/sys/net/ipv4/tcp_{what}", encoding="ascii") as f:
+        return f.read().strip()
+
+
+AVAILABLE = kernel("available_congestion_control").split()
 HELP = """\
 peers      iperf3 (TCP, UDP of 1300 and of 64 bytes) and ping over one veth pair: bare, through
            dpdk-omni (L2, TAP to TAP, each uplink driver; L3, TUN to TUN, in both dialects; one
            of them and wireguard-go), through dpdk-testpmd over the same AF_XDP and TAP ports
            without a tunnel, and through wireguard-go, nebula, tinc, fastd, n2n and OpenVPN as
-           Debian packages them (installed if they are missing)"""
+           Debian packages them (installed if they are missing)
+  --congestion C  TCP's congestion control (what the kernel is set to)"""
 
 
 class Link:
@@ -137,8 +146,13 @@ class Bare:
         return []
 
 
-def measure(link, subject, programs, seconds, pings):
+def options(ap):
+    ap.add_argument("--congestion", choices=AVAILABLE, default=kernel("congestion_control"))
+
+
+def measure(link, subject, programs, options):
     """One value per metric."""
+    seconds, pings = options.seconds, options.pings
     addr = VETH["b"] if isinstance(subject, Bare) else ADDRESS["b"]
     a, b = link.ns["a"], link.ns["b"]
     reach(a, addr)
@@ -147,7 +161,7 @@ def measure(link, subject, programs, seconds, pings):
         raise BenchError(f"{len(times)} of {pings} pings came back")
     found = {"ping p50": percentile(times, 50), "ping p99": percentile(times, 99)}
     meter = Meter(programs)
-    tcp = iperf(link.lab, a, b, addr, seconds)
+    tcp = iperf(link.lab, a, b, addr, seconds, "-C", options.congestion)
     found["TCP"] = tcp["gbps"]
     if programs:
         found["CPU, TCP"] = meter.seconds() / (tcp["bytes"] / 1e9)
@@ -163,7 +177,7 @@ def once(subject, options):
         link = Link(lab)
         try:
             programs = subject.start(link)
-            return measure(link, subject, programs, options.seconds, options.pings), None
+            return measure(link, subject, programs, options), None
         except (BenchError, RigError, RpcError, TopoError, OSError) as e:
             last = [p.tail(2) for p in lab.programs if p.popen and not p.running()]
             return {}, " ".join([str(e), *last]).replace("\n", " ")[:200]
@@ -219,6 +233,8 @@ def run(options, report):
                 bare[metric] = report.rows[-1]["value"]
     report.note(f"medians of {options.runs} runs of {options.seconds} s in turn; in brackets the"
                 " ratio to the bare path of the same runs")
+    report.note(f"TCP with {options.congestion.upper()}; BBR paces itself, which slows the bare path"
+                " more than the others")
     report.note("programs, iperf3 and ping share all cores; veth has the kernel's default offloads"
                 " (checksums and TSO on), no IPv6; CPU: user and system time of the overlay's own"
                 " programs on both sides per GB delivered")
