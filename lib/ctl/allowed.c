@@ -28,20 +28,28 @@ static bool is_ours(const struct omni_ctl *ctl, const struct ctl_peer *peer,
 	}
 }
 
-int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
-		    const struct omni_prefix *prefix, unsigned int n)
+/* May the peer have it? Where not, the log says so. */
+static bool is_given(const struct omni_ctl *ctl, const struct ctl_peer *peer,
+		     const struct omni_prefix *prefix)
 {
 	char key[OMNI_KEY_B64_LEN], text[OMNI_PREFIX_TEXT_LEN];
 
+	if (!is_ours(ctl, peer, prefix))
+		return true;
+	omni_log_warn(LOG_CTL, "allowed IPs left out: they are this box's own",
+		      "cluster=%s peer=%s prefix=%s", peer->cluster->conf->name,
+		      ctl_peer_text(key, peer), omni_prefix_text(text, prefix));
+	return false;
+}
+
+int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
+		    const struct omni_prefix *prefix, unsigned int n)
+{
 	for (unsigned int i = 0; i < n; i++) {
 		int rc;
 
-		if (is_ours(ctl, peer, &prefix[i])) {
-			omni_log_warn(LOG_CTL, "allowed IPs left out: they are this box's own",
-				      "cluster=%s peer=%s prefix=%s", peer->cluster->conf->name,
-				      ctl_peer_text(key, peer), omni_prefix_text(text, &prefix[i]));
+		if (!is_given(ctl, peer, &prefix[i]))
 			continue;
-		}
 		rc = omni_fib_set(ctl->conf.fib, peer->cluster->number, &prefix[i], dest_of(peer));
 		if (rc < 0)
 			return rc;
@@ -55,22 +63,22 @@ void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)
 		(void)omni_fib_flush(ctl->conf.fib, peer->cluster->number, dest_of(peer));
 }
 
-/* What is there and stays, is there all the time. */
 int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
 			const struct omni_prefix *prefix, unsigned int n)
 {
-	struct omni_prefix *all = malloc((n + 1) * sizeof(*all));
+	struct omni_prefix *all = malloc((n + 1) * sizeof(*all)), vip;
+	unsigned int given = 0;
 	int rc;
 
 	if (all == NULL)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < n; i++)
-		all[i] = prefix[i];
-	if (peer->has_vip)
-		all[n++] = (struct omni_prefix){.ip = peer->vip,
-						.len = omni_ip_is_v4(&peer->vip) ? 32 : 128};
-	(void)omni_fib_flush_but(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, n);
-	rc = ctl_allowed_add(ctl, peer, all, n);
+		if (is_given(ctl, peer, &prefix[i]))
+			all[given++] = prefix[i];
+	vip = (struct omni_prefix){.ip = peer->vip, .len = omni_ip_is_v4(&peer->vip) ? 32 : 128};
+	if (peer->has_vip && is_given(ctl, peer, &vip))
+		all[given++] = vip;
+	rc = omni_fib_replace(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, given);
 	free(all);
 	return rc;
 }

@@ -405,7 +405,8 @@ void ctl_stamps_get(struct ctl_stamps *s, uint16_t cluster, const struct omni_ke
  */
 int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 		    const struct omni_prefix *prefix, unsigned int n) OMNI_MUST_CHECK;
-/* These, and its VIP, instead of what was routed there. */
+/* These, and its VIP, instead of what was routed there; or, where that fails, nothing is changed.
+ */
 int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
 			const struct omni_prefix *prefix, unsigned int n) OMNI_MUST_CHECK;
 /* Nothing goes there any more. */

@@ -84,20 +84,27 @@ static _Atomic uint64_t *root_of(const struct omni_fib *fib, uint16_t cluster,
 								 : &fib->root[cluster].v6);
 }
 
-int omni_fib_set(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
-		 omni_dest dest)
+/* room: may there be one more? */
+static int set(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
+	       omni_dest dest, bool room)
 {
 	int rc;
 
 	if (!is_valid(cluster, prefix) || dest == OMNI_DEST_MISS)
 		return -EINVAL;
 	rc = fib_tree_set(fib, root_of(fib, cluster, &prefix->ip), key_of(&prefix->ip), prefix->len,
-			  dest, fib->count < fib->limit);
+			  dest, room);
 	if (rc < 0)
 		return rc;
 	fib->count += (uint32_t)rc;
 	omni_fib_touch(fib);
 	return 0;
+}
+
+int omni_fib_set(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
+		 omni_dest dest)
+{
+	return set(fib, cluster, prefix, dest, fib->count < fib->limit);
 }
 
 int omni_fib_del(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
@@ -188,10 +195,10 @@ struct flush {
 	struct omni_prefix found[FLUSH_MAX];
 };
 
-static bool is_kept(const struct flush *f, const struct omni_prefix *p)
+static bool is_kept(const struct omni_prefix *keep, unsigned int n, const struct omni_prefix *p)
 {
-	for (unsigned int i = 0; i < f->n_keep; i++) {
-		const struct omni_prefix *k = &f->keep[i];
+	for (unsigned int i = 0; i < n; i++) {
+		const struct omni_prefix *k = &keep[i];
 
 		if (k->len == p->len && omni_ip_is_v4(&k->ip) == omni_ip_is_v4(&p->ip) &&
 		    omni_prefix_contains(k, &p->ip))
@@ -204,7 +211,7 @@ static int find_dest(const struct omni_fib_entry *entry, void *arg)
 {
 	struct flush *f = arg;
 
-	if (entry->dest == f->dest && !is_kept(f, &entry->prefix))
+	if (entry->dest == f->dest && !is_kept(f->keep, f->n_keep, &entry->prefix))
 		f->found[f->n++] = entry->prefix;
 	return f->n == FLUSH_MAX;
 }
@@ -230,4 +237,58 @@ unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_des
 			gone += omni_fib_del(fib, cluster, &f.found[i], dest) == 0;
 	} while (f.n == FLUSH_MAX && gone > before);
 	return gone;
+}
+
+/* ---- Replacing ---- */
+
+/* Routes to dest but for those that are kept. */
+struct others {
+	omni_dest dest;
+	const struct omni_prefix *keep;
+	unsigned int n_keep, n;
+};
+
+static int count_other(const struct omni_fib_entry *entry, void *arg)
+{
+	struct others *o = arg;
+
+	o->n += entry->dest == o->dest && !is_kept(o->keep, o->n_keep, &entry->prefix);
+	return 0;
+}
+
+/* Back to where they went before the first n were set; in reverse, as one may stand there twice. */
+static void put_back(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+		     const struct omni_prefix *prefix, const omni_dest *was, unsigned int n)
+{
+	while (n-- > 0) {
+		if (was[n] == OMNI_DEST_MISS)
+			(void)omni_fib_del(fib, cluster, &prefix[n], dest);
+		else
+			(void)set(fib, cluster, &prefix[n], was[n], true);
+	}
+}
+
+int omni_fib_replace(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+		     const struct omni_prefix *prefix, unsigned int n)
+{
+	struct others others = {.dest = dest, .keep = prefix, .n_keep = n};
+	omni_dest *was = calloc(n + 1, sizeof(*was));
+	unsigned int done = 0;
+	int rc = was != NULL ? 0 : -ENOMEM;
+
+	/* The limit holds for what is left in the end. */
+	for (; rc == 0 && done < n; done += rc == 0) {
+		was[done] = omni_fib_get(fib, cluster, &prefix[done]);
+		rc = set(fib, cluster, &prefix[done], dest, true);
+	}
+	if (rc == 0 && cluster < OMNI_FIB_CLUSTERS_MAX)
+		(void)walk_cluster(fib, cluster, count_other, &others);
+	if (rc == 0 && fib->count - others.n > fib->limit)
+		rc = -ENOSPC;
+	if (rc == 0)
+		(void)omni_fib_flush_but(fib, cluster, dest, prefix, n);
+	else
+		put_back(fib, cluster, dest, prefix, was, done);
+	free(was);
+	return rc;
 }

@@ -83,6 +83,13 @@ unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest de
 unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
 				const struct omni_prefix *keep, unsigned int n);
 
+/*
+ * The routes to dest become those of the n prefixes, whoever had them before, or none is changed.
+ * What is there and stays, is there all the time. 0, -ENOSPC (limit), -ENOMEM, -EINVAL. Control.
+ */
+int omni_fib_replace(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+		     const struct omni_prefix *prefix, unsigned int n);
+
 /* Where exactly that prefix goes; OMNI_DEST_MISS. Control. */
 omni_dest omni_fib_get(const struct omni_fib *fib, uint16_t cluster,
 		       const struct omni_prefix *prefix);

@@ -321,6 +321,28 @@ static void prefixes_outlive_new_allowed_ips(void **state)
 	assert_true(leads_to_a("10.1.0.0/16"));
 }
 
+/* More than the table takes: what was there is there still, and nothing new is. */
+static void new_allowed_ips_come_all_or_none(void **state)
+{
+	enum {
+		MANY = 5000
+	};
+	struct omni_prefix p = prefix("192.0.2.0/24"), *many = calloc(MANY, sizeof(*many));
+
+	(void)state;
+	assert_non_null(many);
+	start_both();
+	assert_int_equal(ctl_allowed_replace(b->ctl, peer_of(b, a), &p, 1), 0);
+	for (uint32_t i = 0; i < MANY; i++) {
+		many[i] = prefix("172.16.0.0/30");
+		omni_store_be32(many[i].ip.b + 12, 0xac100000 + 4 * i);
+	}
+	assert_int_equal(ctl_allowed_replace(b->ctl, peer_of(b, a), many, MANY), -ENOSPC);
+	assert_true(leads_to_a("192.0.2.0/24"));
+	assert_true(at_b("172.16.0.0/30") == OMNI_DEST_MISS);
+	free(many);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -334,6 +356,7 @@ int main(void)
 		T(versions_count),
 		T(what_is_via_our_link_is_not_taken),
 		T(prefixes_outlive_new_allowed_ips),
+		T(new_allowed_ips_come_all_or_none),
 		T(configured_routes_outlive_the_session),
 #undef T
 	};

@@ -248,6 +248,50 @@ static void a_flush_spares_what_it_is_told_to(void **state)
 	assert_int_equal(omni_fib_count(fib), 1);
 }
 
+/* All of it, or none: whatever is in the way, and whoever had the prefixes before. */
+static void replacing_is_all_or_nothing(void **state)
+{
+	const struct omni_prefix more[] = {prefix_of("10.1.0.0/16"), prefix_of("10.3.0.0/16"),
+					   prefix_of("10.3.7.7/16"), prefix_of("10.2.0.0/16"),
+					   prefix_of("fd00::/8")};
+	struct omni_prefix bad = {.len = 33};
+	struct omni_prefix fill[LIMIT];
+	unsigned int n = 0;
+
+	(void)state;
+	bad.ip = prefix_of("10.0.0.0/8").ip;
+	assert_int_equal(set("10.0.0.0/8", peer(1)), 0);
+	assert_int_equal(set("10.1.0.0/16", peer(1)), 0);
+	assert_int_equal(set("10.2.0.0/16", peer(2)), 0);
+	for (; omni_fib_count(fib) < LIMIT; n++) {
+		fill[n] = prefix_of("172.16.0.0/30");
+		omni_store_be32(fill[n].ip.b + 12, 0xac100000 + 4 * n);
+		assert_int_equal(omni_fib_set(fib, 0, &fill[n], peer(3)), 0);
+	}
+	/* Two more, one of them named twice, and one goes: too many. */
+	assert_int_equal(omni_fib_replace(fib, 0, peer(1), more, 5), -ENOSPC);
+	assert_int_equal(omni_fib_replace(fib, 0, peer(1), &bad, 1), -EINVAL);
+	assert_int_equal(omni_fib_count(fib), LIMIT);
+	assert_int_equal(get("10.0.0.0/8"), peer(1));
+	assert_int_equal(get("10.1.0.0/16"), peer(1));
+	assert_int_equal(get("10.2.0.0/16"), peer(2));
+	assert_int_equal(get("10.3.0.0/16"), OMNI_DEST_MISS);
+	assert_int_equal(get("fd00::/8"), OMNI_DEST_MISS);
+	/* Without the last it fits: the table stays as full as it was. */
+	assert_int_equal(omni_fib_replace(fib, 0, peer(1), more, 4), 0);
+	assert_int_equal(omni_fib_count(fib), LIMIT);
+	assert_int_equal(get("10.0.0.0/8"), OMNI_DEST_MISS);
+	assert_int_equal(get("10.1.0.0/16"), peer(1));
+	assert_int_equal(get("10.2.0.0/16"), peer(1));
+	assert_int_equal(get("10.3.0.0/16"), peer(1));
+	for (unsigned int i = 0; i < n; i++)
+		assert_int_equal(omni_fib_get(fib, 0, &fill[i]), peer(3));
+	assert_int_equal(omni_fib_replace(fib, 0, peer(1), NULL, 0), 0);
+	assert_int_equal(omni_fib_count(fib), LIMIT - 3);
+	assert_int_equal(omni_fib_replace(fib, OMNI_FIB_CLUSTERS_MAX, peer(1), more, 5), -EINVAL);
+	assert_int_equal(omni_fib_replace(fib, OMNI_FIB_CLUSTERS_MAX, peer(1), NULL, 0), 0);
+}
+
 /* ---- Adjacencies ---- */
 
 static void places_come_back_after_the_turn(void **state)
@@ -606,6 +650,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(version_moves_with_each_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_limit_holds_for_new_ones_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_flush_spares_what_it_is_told_to, setup, teardown),
+		cmocka_unit_test_setup_teardown(replacing_is_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cluster_is_known_or_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(places_come_back_after_the_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(does_what_a_list_does, setup, teardown),
