@@ -189,17 +189,53 @@ static bool give_way(struct omni_ctl *ctl, uint16_t port)
 	return false;
 }
 
+/*
+ * The same where all are there: one of the MAC that has the most, so that who answers for everybody
+ * locks nobody out; of its own the one that was not heard for longest.
+ */
+static bool give_way_of_many(struct omni_ctl *ctl, uint16_t port)
+{
+	struct ctl_neighbours *t = ctl->neighbours;
+	struct ctl_neigh *n, *goes = NULL;
+	uint16_t of_mac[NEIGH_MACS] = {0};
+
+	TAILQ_FOREACH (n, &t->all, entry)
+		if (n->port == port && n->dest != OMNI_DEST_MISS)
+			of_mac[n->mac_slot]++;
+	TAILQ_FOREACH (n, &t->all, entry) {
+		int more;
+
+		if (n->port != port || n->dest == OMNI_DEST_MISS)
+			continue;
+		more = goes != NULL ? of_mac[n->mac_slot] - of_mac[goes->mac_slot] : 1;
+		if (more > 0 || (more == 0 && n->heard_ns < goes->heard_ns))
+			goes = n;
+	}
+	if (goes != NULL)
+		neigh_free(ctl, goes);
+	return goes != NULL;
+}
+
+/* Is there room for one more on the port, of whom nobody has heard yet? */
+static bool make_room(struct omni_ctl *ctl, uint16_t port)
+{
+	const struct ctl_neigh_port *p = &ctl->neighbours->port[port];
+
+	if (p->n < NEIGH_PORT_MAX && p->asked < NEIGH_ASKED_MAX)
+		return true;
+	if (give_way(ctl, port))
+		return true;
+	ctl_count(ctl, OMNI_STAT_ctl_neighbours_full);
+	return give_way_of_many(ctl, port);
+}
+
 static struct ctl_neigh *neigh_new(struct omni_ctl *ctl, struct ctl_cluster *c, uint16_t port,
 				   const struct omni_ip *ip)
 {
 	struct ctl_neighbours *t = ctl->neighbours;
 	struct ctl_neigh_port *p = &t->port[port];
-	struct ctl_neigh *n = NULL;
+	struct ctl_neigh *n = make_room(ctl, port) ? calloc(1, sizeof(*n)) : NULL;
 
-	if ((p->n >= NEIGH_PORT_MAX || p->asked >= NEIGH_ASKED_MAX) && !give_way(ctl, port))
-		ctl_count(ctl, OMNI_STAT_ctl_neighbours_full);
-	else
-		n = calloc(1, sizeof(*n));
 	if (n == NULL)
 		return NULL;
 	n->cluster = c;
@@ -225,6 +261,8 @@ static void heard(struct omni_ctl *ctl, struct ctl_neigh *n, const uint8_t mac[6
 	if (old != OMNI_DEST_MISS && memcmp(n->mac, mac, sizeof(n->mac)) == 0)
 		return;
 	memcpy(n->mac, mac, sizeof(n->mac));
+	n->mac_slot =
+		(uint16_t)(ctl_index_hash(&ctl->neighbours->by_ip, mac, 6, SALT) % NEIGH_MACS);
 	n->dest = omni_fib_adjacency_add(ctl->conf.fib, n->port, mac);
 	if (n->dest == OMNI_DEST_MISS)
 		ctl_count(ctl, OMNI_STAT_ctl_neighbours_full);

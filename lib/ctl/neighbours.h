@@ -7,6 +7,7 @@
 
 #define NEIGH_PORT_MAX 1024 /* of one port */
 #define NEIGH_ASKED_MAX 256 /* of them those that nobody has answered for */
+#define NEIGH_MACS 1024	    /* their MACs are counted in so many places */
 #define NEIGH_TRIES 3
 #define NEIGH_TRY_NS OMNI_NS_PER_S
 #define NEIGH_FRESH_NS (30 * OMNI_NS_PER_S) /* from when it was heard to the next question */
@@ -32,6 +33,7 @@ struct ctl_neigh {
 	struct omni_ip ip;
 	uint16_t port;
 	uint8_t mac[6];
+	uint16_t mac_slot; /* of NEIGH_MACS; several MACs may share one */
 	enum ctl_neigh_state state;
 	unsigned int tries;
 	uint64_t due_ns, heard_ns; /* heard_ns 0: never */

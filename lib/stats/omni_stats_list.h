@@ -150,7 +150,7 @@
 	X(ctl_link_malformed, "ARP and neighbour discovery that no honest host sends") \
 	X(ctl_link_ignored, "frames for control on L3 ports that are neither question nor answer") \
 	X(ctl_neighbours_failed, "hosts on a link that did not answer, or do so no more") \
-	X(ctl_neighbours_full, "hosts on a link not remembered: too many of one port") \
+	X(ctl_neighbours_full, "hosts on a link not remembered, or forgotten for others: too many of one port") \
 	X(ctl_neighbours_duplicate, "frames of another host on a link that says it has an address of ours") \
 	X(ctl_asks, "members of L3 clusters looked for, as packets waited for them") \
 	X(ctl_asks_limited, "members not looked for because of a limit: too many at once") \

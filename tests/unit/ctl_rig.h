@@ -218,7 +218,7 @@ static inline void site_control(struct site *s)
 	snprintf(name, sizeof(name), "rig%u", serial++);
 	s->workers[0] = &s->worker;
 	conf.fdb = s->fdb = omni_fdb_create(4096, s->rcu);
-	conf.fib = s->fib = omni_fib_create(4096, 64, s->rcu);
+	conf.fib = s->fib = omni_fib_create(4096, 2048, s->rcu);
 	s->xring = omni_xring_create(name, -1);
 	assert_non_null(s->fdb);
 	assert_non_null(s->xring);

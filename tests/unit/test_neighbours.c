@@ -492,6 +492,47 @@ static void floods_are_bounded(void **state)
 	assert_int_equal(s->ctl->neighbours->port[1].n, 0);
 }
 
+/* Hosts get in however many addresses another one has, and stay. */
+static void who_is_many_locks_nobody_out(void **state)
+{
+	uint8_t mac[6] = {2, 0, 0, 0, 9, 0};
+	char text[32];
+
+	(void)state;
+	start_quiet("memif", OMNI_ADDRESS_OWN);
+	asks("10.2.0.5", host_mac, "10.2.0.1");
+	for (unsigned int i = 0; i < 3000; i++) {
+		snprintf(text, sizeof(text), "10.2.%u.%u", 100 + i / 250, 1 + i % 250);
+		asks(text, other_mac, "10.2.0.1");
+		if (i % 100 == 0)
+			run(100); /* what was forgotten is freed */
+		drain();
+	}
+	assert_int_equal(s->ctl->neighbours->port[1].n, NEIGH_PORT_MAX);
+	for (uint8_t i = 0; i < 200; i++) {
+		mac[5] = i;
+		snprintf(text, sizeof(text), "10.2.50.%u", 1 + i);
+		if (i % 2 == 0) {
+			asks(text, mac, "10.2.0.1");
+		} else {
+			want(text);
+			says(text, mac, true);
+		}
+		drain();
+	}
+	assert_int_equal(s->ctl->neighbours->port[1].n, NEIGH_PORT_MAX);
+	for (uint8_t i = 0; i < 200; i++) {
+		mac[5] = i;
+		snprintf(text, sizeof(text), "10.2.50.%u", 1 + i);
+		assert_non_null(mac_of(text));
+		assert_memory_equal(mac_of(text), mac, 6);
+	}
+	assert_memory_equal(mac_of("10.2.0.5"), host_mac, 6);
+	/* Of its own the newest are left. */
+	assert_memory_equal(mac_of("10.2.111.250"), other_mac, 6);
+	assert_null(mac_of("10.2.100.1"));
+}
+
 /* Every byte of every frame, changed: nothing breaks, and nothing is answered to nobody. */
 static void damaged_frames_do_no_harm(void **state)
 {
@@ -667,6 +708,7 @@ int main(void)
 		T(we_say_who_we_are),
 		T(addresses_of_ours_elsewhere_are_told),
 		T(floods_are_bounded),
+		T(who_is_many_locks_nobody_out),
 		T(damaged_frames_do_no_harm),
 		T(routers_on_the_link),
 		T(tables_are_shown),
