@@ -5,10 +5,16 @@ import pytest
 
 from conftest import drop_rig
 from test_wg_mtu import narrow
-from topo import ip
-from wg import Pairing, endpoint, wg_rig
+from topo import ip, run
+from wg import OmniEnd, Pairing, endpoint, wg_rig
 
 KINDS = [("omni", "go"), ("go", "omni")]
+
+
+def fragments_at(end, mtu, family):
+    """What its kernel knows of the path."""
+    ip("-n", end.ns, f"-{family}", "route", "replace", "default", "via",
+       end.rig.topo.gateway_addr(end.site, family), "dev", "up0", "mtu", "lock", str(mtu))
 
 
 def pair(tmp_path_factory, kinds, driver, mtu, family):
@@ -21,8 +27,7 @@ def pair(tmp_path_factory, kinds, driver, mtu, family):
         peer.more = {"path-mtu": mtu}
     for end in rig.ends:
         if end.kind == "go":
-            ip("-n", end.ns, f"-{family}", "route", "replace", "default", "via",
-               rig.topo.gateway_addr(end.site, family), "dev", "up0", "mtu", "lock", str(mtu))
+            fragments_at(end, mtu, family)
     for end in rig.ends:
         end.start()
     return rig
@@ -96,5 +101,52 @@ def test_two_gateways(tmp_path_factory, driver, mtu, family, fragments):
             assert answered(end, other, 6, 1232) == 5
         for end in rig.ends:
             assert end.counter("outer_fragments_sent") == 10 * fragments
+    finally:
+        drop_rig(rig)
+
+
+class Apart(OmniEnd):
+    """A gateway whose uplink is a device of DPDK's: no kernel has its address. One that forwards
+    stands on the device's other side, its namespace's own."""
+    MAC, AT = "02:00:00:00:98:01", "10.98.1.2"
+
+    def config(self):
+        conf = super().config()
+        conf["ports"]["uplink0"] = {"driver": "ethdev",
+                                    "devargs": f"net_tap0,iface=ul0,mac={self.MAC}"}
+        conf["underlay"].update({"address": f"{self.AT}/24", "next-hop": {"mac": self.MAC}})
+        return conf
+
+    def start(self):
+        super().start()
+        ip("-n", self.ns, "addr", "add", "10.98.1.1/24", "dev", "ul0")
+        ip("-n", self.ns, "link", "set", "ul0", "up")
+        ip("-n", self.ns, "neigh", "replace", self.AT, "lladdr", "02:00:00:00:98:02", "dev", "ul0")
+        run("ip", "netns", "exec", self.ns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+        ip("-n", self.rig.topo.router, "route", "add", "10.98.1.0/24", "via",
+           self.rig.topo.uplink_addr(self.site))
+        return self
+
+
+@pytest.mark.parametrize("mtu", [1124, 576])
+def test_an_uplink_without_a_kernel(tmp_path_factory, mtu):
+    """The worker puts together what it sends."""
+    rig = wg_rig(tmp_path_factory, Pairing("omni", "go", "udp"))
+    try:
+        narrow(rig, mtu)
+        omni, go = rig.ends = [Apart(rig, "a"), rig.ends[1]]
+        omni.knows(go, at=endpoint(rig.topo.uplink_addr(go.site))).more = {"path-mtu": mtu}
+        go.knows(omni, at=endpoint(omni.AT))
+        fragments_at(go, mtu, 4)
+        for end in rig.ends:
+            end.start()
+        omni.reaches(go, 6)
+        for end, other in ((omni, go), (go, omni)):
+            assert answered(end, other, 6, 1232) == 5
+        assert omni.counter("outer_fragments_received") >= 20
+        assert omni.counter("outer_reassembled") >= 10
+        assert answered(go, omni, 4, 1372) == 5
+        for end, other in ((omni, go), (go, omni)):
+            assert end.transfer(other, size=10 << 20)
     finally:
         drop_rig(rig)
