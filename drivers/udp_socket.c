@@ -88,6 +88,11 @@ static int bind_device(int fd, const char *interface)
 			  (socklen_t)strlen(interface) + 1);
 }
 
+static int set_mark(int fd, uint32_t mark)
+{
+	return mark != 0 ? setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) : 0;
+}
+
 static int open_one(const struct omni_port_conf *conf, uint16_t port, bool share, bool *v4_only,
 		    struct omni_err *err)
 {
@@ -100,6 +105,9 @@ static int open_one(const struct omni_port_conf *conf, uint16_t port, bool share
 	if (rc == 0 && bind_device(fd, conf->interface) < 0)
 		rc = omni_fail(err, -errno, "port %s: cannot bind a socket to %s: %s", conf->name,
 			       conf->interface, strerror(errno));
+	if (rc == 0 && set_mark(fd, conf->fwmark) < 0)
+		rc = omni_fail(err, -errno, "port %s: cannot mark datagrams: %s", conf->name,
+			       strerror(errno));
 	if (rc == 0 && share && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0)
 		rc = omni_fail(err, -errno, "port %s: cannot share a UDP port: %s", conf->name,
 			       strerror(errno));

@@ -114,6 +114,7 @@ static void conf_of(struct omni_port_conf *out, const struct gateway *gw, unsign
 	out->no_offload = port->no_offload;
 	if (index == config->underlay.port) {
 		out->n_udp_ports = gateway_udp_ports(gw, out->udp_ports);
+		out->fwmark = config->underlay.fwmark;
 		if (config->underlay.has_address)
 			out->address = config->underlay.address.ip;
 	}

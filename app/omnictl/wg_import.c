@@ -90,8 +90,11 @@ static void write_yaml(FILE *out, const struct omni_config *config)
 	fprintf(out, "identity: \"%s.key\"\nports:\n", c->name);
 	for (unsigned int i = 0; i < config->n_ports; i++)
 		write_port(out, &config->ports[i]);
-	fprintf(out, "underlay: { port: \"%s\", listen: %u }\nclusters:\n",
+	fprintf(out, "underlay: { port: \"%s\", listen: %u",
 		config->ports[config->underlay.port].name, config->underlay.listen);
+	if (config->underlay.fwmark != 0)
+		fprintf(out, ", fwmark: 0x%x", config->underlay.fwmark);
+	fprintf(out, " }\nclusters:\n");
 	write_cluster(out, c, &config->ports[c->ports[0]]);
 	if (config->limits.routes != OMNI_CONFIG_ROUTES ||
 	    config->limits.peers != OMNI_CONFIG_PEERS)

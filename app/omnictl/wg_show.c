@@ -17,6 +17,7 @@ struct interface {
 	const char *cluster;
 	const char *key;
 	int listen;
+	unsigned int mark;    /* 0: none */
 	const json_t **peers; /* WireGuard peers, in the order of the configuration */
 	size_t n_peers;
 };
@@ -86,6 +87,7 @@ static int fill(struct view *v, struct interface *in)
 	in->name = host_interface(v->config, in->cluster);
 	in->key = text_of(v->status, "identity", "(none)");
 	in->listen = (int)number_of(v->status, "listen");
+	in->mark = (unsigned int)number_of(json_object_get(v->config, "underlay"), "fwmark");
 	in->peers = calloc(json_array_size(v->peers) + 1, sizeof(const json_t *));
 	if (in->peers == NULL)
 		return -1;
@@ -188,6 +190,8 @@ static void print_interface(const struct interface *in)
 {
 	printf("interface: %s\n  public key: %s\n  private key: (hidden)\n  listening port: %d\n",
 	       in->name, in->key, in->listen);
+	if (in->mark != 0)
+		printf("  fwmark: 0x%x\n", in->mark);
 	if (in->n_peers > 1)
 		qsort(in->peers, in->n_peers, sizeof(const json_t *), newer_first);
 	for (size_t i = 0; i < in->n_peers; i++) {
@@ -282,9 +286,12 @@ static const struct word {
 static void print_own(const struct interface *in, const char *word, const char *prefix)
 {
 	const char *tab = prefix[0] != '\0' ? "\t" : "";
+	char mark[16] = "off";
 
+	if (in->mark != 0)
+		snprintf(mark, sizeof(mark), "0x%x", in->mark);
 	if (strcmp(word, "dump") == 0)
-		printf("%s%s(hidden)\t%s\t%d\toff\n", prefix, tab, in->key, in->listen);
+		printf("%s%s(hidden)\t%s\t%d\t%s\n", prefix, tab, in->key, in->listen, mark);
 	else if (strcmp(word, "public-key") == 0)
 		printf("%s%s%s\n", prefix, tab, in->key);
 	else if (strcmp(word, "private-key") == 0)
@@ -292,7 +299,7 @@ static void print_own(const struct interface *in, const char *word, const char *
 	else if (strcmp(word, "listen-port") == 0)
 		printf("%s%s%d\n", prefix, tab, in->listen);
 	else if (strcmp(word, "fwmark") == 0)
-		printf("%s%soff\n", prefix, tab);
+		printf("%s%s%s\n", prefix, tab, mark);
 }
 
 static void print_word(const struct view *v, const struct interface *in, const struct word *w,

@@ -132,6 +132,8 @@ struct omni_config_underlay {
 	uint16_t listen;   /* UDP, host order; 0: any free one */
 	bool udp_checksum; /* on IPv4 too, whoever has to make it */
 	bool no_lane_ports;
+	uint32_t fwmark; /* of udp's datagrams, for the kernel's routing rules and filters; 0: none
+			  */
 	uint16_t first_lane_port; /* of as many as there are workers; 0: any free ones */
 	/* Of a port without a kernel side (memif, null, ring), or that udp is to send from. */
 	bool has_address;

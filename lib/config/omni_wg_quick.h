@@ -15,6 +15,7 @@ struct omni_wg_quick {
 	struct omni_key key; /* PrivateKey */
 	uint16_t listen;     /* 0: any free port */
 	uint16_t mtu;	     /* 0: not said */
+	uint32_t fwmark;     /* 0: none */
 	uint32_t table;	     /* OMNI_CONFIG_TABLE_NONE: off */
 	struct omni_prefix *addresses;
 	unsigned int n_addresses;

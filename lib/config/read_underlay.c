@@ -16,6 +16,7 @@ enum {
 	U_NEXT_HOP,
 	U_UDP_CHECKSUM,
 	U_LANE_PORTS,
+	U_FWMARK,
 	U_COUNT
 };
 enum {
@@ -76,6 +77,8 @@ static const struct field fields[U_COUNT] = {
 	[U_UDP_CHECKSUM] = {"udp-checksum", FIELD_TEXT,
 			    offsetof(struct omni_config_underlay, udp_checksum), parse_checksum},
 	[U_LANE_PORTS] = {"lane-ports", FIELD_TEXT, 0, parse_lane_ports},
+	[U_FWMARK] = {"fwmark", FIELD_TEXT, offsetof(struct omni_config_underlay, fwmark),
+		      value_fwmark},
 };
 
 static const struct field hop_fields[H_COUNT] = {
@@ -188,5 +191,10 @@ int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_conf
 	u->port = (unsigned int)port;
 	if (check_kernel_side(d, node, &config->ports[port], found) != 0)
 		return -EINVAL;
+	if (u->fwmark != 0 && strcmp(config->ports[port].driver, "udp") != 0)
+		return doc_fail(d, found[U_FWMARK].value,
+				"fwmark is the kernel's, which sees no datagram of %s, expected "
+				"driver udp",
+				config->ports[port].name);
 	return found[U_NEXT_HOP].key != NULL ? read_hops(d, found[U_NEXT_HOP].value, u) : 0;
 }

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "config.h"
 #include "value.h"
@@ -304,6 +306,25 @@ int value_nucleus(void *target, const char *text, struct omni_err *err)
 		text = at + 1;
 	}
 	return host_port(nucleus->host, &nucleus->port, text, OMNI_WIRE_DEFAULT_PORT, err);
+}
+
+int value_fwmark(void *target, const char *text, struct omni_err *err)
+{
+	bool hex = strncmp(text, "0x", 2) == 0;
+	const char *digits = hex ? text + 2 : text;
+	unsigned long long mark = 0;
+	char *end = NULL;
+
+	if (strcasecmp(text, "off") != 0) {
+		mark = strtoull(digits, &end, hex ? 16 : 10);
+		if (!isxdigit((unsigned char)*digits) || *end != '\0' || mark > UINT32_MAX)
+			return omni_fail(err, -EINVAL,
+					 "\"%s\" is no mark, expected off or a number up to "
+					 "0xffffffff",
+					 text);
+	}
+	*(uint32_t *)target = (uint32_t)mark;
+	return 0;
 }
 
 int value_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, struct omni_err *err)

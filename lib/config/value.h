@@ -29,6 +29,8 @@ int value_route(void *target, const char *text, struct omni_err *err);	  /* the 
 int value_address(void *target, const char *text, struct omni_err *err);  /* the same, a host's */
 
 /* A decimal number from min to max. */
+/* off, or a mark of the kernel's: decimal, or hexadecimal behind 0x. A uint32_t. */
+int value_fwmark(void *target, const char *text, struct omni_err *err);
 int value_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, struct omni_err *err);
 
 #endif

@@ -57,6 +57,11 @@ static int set_mtu(struct wg_reader *r, const char *text, struct omni_err *why)
 	return rc;
 }
 
+static int set_fwmark(struct wg_reader *r, const char *text, struct omni_err *why)
+{
+	return value_fwmark(&r->wg->fwmark, text, why);
+}
+
 static int set_table(struct wg_reader *r, const char *text, struct omni_err *why)
 {
 	char *end;
@@ -201,7 +206,7 @@ static const struct key keys[] = {
 	{"MTU", false, false, set_mtu, NULL},
 	{"Table", false, false, set_table, NULL},
 	{"DNS", false, false, NULL, "is not applied: the host's resolver stays as it is"},
-	{"FwMark", false, true, NULL, "is not applied: datagrams leave without a mark"},
+	{"FwMark", false, true, set_fwmark, NULL},
 	{"SaveConfig", false, false, NULL, "is not applied: the file is never written"},
 	{"PreUp", false, false, NULL, HOOK},
 	{"PostUp", false, false, NULL, HOOK},

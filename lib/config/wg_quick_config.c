@@ -98,6 +98,7 @@ struct omni_config *omni_config_from_wg_quick(struct omni_wg_quick *wg, const ch
 	config->has_key = true;
 	config->key = wg->key;
 	config->underlay.listen = wg->listen;
+	config->underlay.fwmark = wg->fwmark;
 	build_ports(config, wg);
 	build_cluster(cluster, wg);
 	raise_limits(config);

@@ -236,7 +236,7 @@ static void note_default_route(struct wg_reader *r)
 {
 	struct omni_wg_quick *wg = r->wg;
 
-	for (unsigned int i = 0; i < wg->n_peers; i++) {
+	for (unsigned int i = 0; wg->table == OMNI_CONFIG_TABLE_MAIN && i < wg->n_peers; i++) {
 		for (unsigned int j = 0; j < wg->peers[i].n_allowed; j++) {
 			char text[OMNI_PREFIX_TEXT_LEN];
 

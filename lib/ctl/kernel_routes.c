@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Routes of the kernel over our tap and tun ports: what the workers' table sends to others, the
- * host's own packets have to come to us for. A default route is never set, nor one that would
- * swallow the datagrams that carry the tunnel.
+ * host's own packets have to come to us for. A default route is never set in the main table, nor
+ * one that would swallow the datagrams that carry the tunnel.
  */
 #include <linux/rtnetlink.h>
 
@@ -34,6 +34,7 @@ struct ctl_kernel {
 	struct kernel_port *port;
 	unsigned int n_ports;
 	uint32_t version; /* of the workers' table, as last acted on */
+	uint32_t mark;	  /* of our datagrams */
 	bool dirty, more; /* more: changes are left for the next tick */
 	uint64_t looked_ns;
 };
@@ -130,7 +131,7 @@ static int on_route(const struct omni_fib_entry *e, void *arg)
 
 	if (e->cluster != w->kp->cluster->number || !leads_away(w, e->dest))
 		return 0;
-	if (prefix.len == 0)
+	if (prefix.len == 0 && w->kp->port->conf->routes_table == OMNI_CONFIG_TABLE_MAIN)
 		told_default(w->kp);
 	else if (!is_on_link(w->kp, &prefix))
 		set_add(&w->set, &prefix);
@@ -147,7 +148,7 @@ static bool swallows(const struct ctl_kernel *k, const struct omni_prefix *prefi
 
 	if (!omni_prefix_contains(prefix, ip))
 		return false;
-	if (netlink_route_get(k->nl, ip, 0, true, &route) != 0)
+	if (netlink_route_get(k->nl, ip, 0, k->mark, true, &route) != 0)
 		return true;
 	return route.ifindex == ifindex || route.dst_len < prefix->len;
 }
@@ -336,6 +337,7 @@ int ctl_kernel_init(struct omni_ctl *ctl, struct omni_err *err)
 		return omni_fail(err, -ENOMEM, "no memory for routes of the kernel");
 	for (unsigned int i = 0; i < ctl->n_clusters; i++)
 		add_ports(k, &ctl->cluster[i]);
+	k->mark = ctl->conf.config->underlay.fwmark;
 	k->dirty = true;
 	if (k->n_ports == 0) {
 		ctl_kernel_fini(ctl);

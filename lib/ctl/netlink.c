@@ -146,7 +146,7 @@ static int on_route(const struct nlmsghdr *h, void *arg)
 }
 
 int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned int ifindex,
-		      bool match_only, struct netlink_route *route)
+		      uint32_t mark, bool match_only, struct netlink_route *route)
 {
 	union buffer buf;
 	struct nlmsghdr *h = mnl_nlmsg_put_header(&buf);
@@ -163,6 +163,8 @@ int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned 
 	put_ip(h, RTA_DST, to);
 	if (ifindex != 0)
 		mnl_attr_put_u32(h, RTA_OIF, ifindex);
+	if (mark != 0)
+		mnl_attr_put_u32(h, RTA_MARK, mark);
 	rc = request(nl, &buf, h, on_route, route);
 	return rc == -EHOSTUNREACH || rc == -ENODEV ? -ENETUNREACH : rc;
 }

@@ -40,12 +40,13 @@ struct mnl_socket *netlink_open(unsigned int groups);
 void netlink_close(struct mnl_socket *nl); /* NULL is fine */
 
 /*
- * The route to an address out of an interface (0: out of any). 0, -ENETUNREACH where there is
- * none, other -errno. match_only: only say whether a route stands in a table, since IPv4 takes
- * every address for one on the link where the tables say nothing about that interface.
+ * The route to an address out of an interface (0: out of any) for what has that mark. 0,
+ * -ENETUNREACH where there is none, other -errno. match_only: only say whether a route stands in a
+ * table, since IPv4 takes every address for one on the link where the tables say nothing about that
+ * interface.
  */
 int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned int ifindex,
-		      bool match_only, struct netlink_route *route);
+		      uint32_t mark, bool match_only, struct netlink_route *route);
 
 /*
  * Add a route to prefix out of an interface, or take ours away again. 0, -EEXIST where somebody

@@ -215,7 +215,7 @@ static void warn_elsewhere(struct ctl_nexthops *nh, struct hop *h)
 	if (h->warned)
 		return;
 	h->warned = true;
-	if (netlink_route_get(nh->ask, &h->ip, 0, false, &any) == 0 &&
+	if (netlink_route_get(nh->ask, &h->ip, 0, nh->mark, false, &any) == 0 &&
 	    any.ifindex != nh->port->info.ifindex && if_indextoname(any.ifindex, name) != NULL)
 		omni_log_warn(LOG_CTL,
 			      "the kernel's route to an address does not leave by the underlay",
@@ -269,7 +269,7 @@ static int route_read(const struct ctl_nexthops *nh, const struct hop *h,
 {
 	unsigned int ifindex = nh->port->info.ifindex;
 	struct netlink_route match;
-	int rc = netlink_route_get(nh->ask, &h->ip, ifindex, false, route);
+	int rc = netlink_route_get(nh->ask, &h->ip, ifindex, nh->mark, false, route);
 
 	if (rc != 0)
 		return rc;
@@ -281,7 +281,7 @@ static int route_read(const struct ctl_nexthops *nh, const struct hop *h,
 	if (route->type != RTN_UNICAST || route->ifindex != ifindex)
 		return -ENETUNREACH;
 	if (omni_ip_is_none(&route->gateway)) {
-		rc = netlink_route_get(nh->ask, &h->ip, ifindex, true, &match);
+		rc = netlink_route_get(nh->ask, &h->ip, ifindex, nh->mark, true, &match);
 		if (rc == -ENETUNREACH)
 			return rc;
 	}
@@ -618,6 +618,7 @@ int ctl_nexthop_init(struct omni_ctl *ctl, struct omni_err *err)
 	if (nh == NULL)
 		return omni_fail(err, -ENOMEM, "out of memory");
 	nh->port = port;
+	nh->mark = ctl->conf.config->underlay.fwmark;
 	nh->known = port->info;
 	nh->routes = 1;
 	TAILQ_INIT(&nh->idle);

@@ -43,6 +43,7 @@ struct ctl_nexthops {
 	uv_poll_t poll;
 	bool polling;
 	struct omni_port *port;
+	uint32_t mark;		     /* of our datagrams, for the kernel's rules */
 	struct omni_port_info known; /* of port, as last acted on */
 	struct ctl_index hops, neighs;
 	TAILQ_HEAD(hop_list, hop) idle, held;

@@ -83,8 +83,8 @@ static json_t *ports_json(const struct omni_config *config)
 static json_t *underlay_json(const struct omni_config *config)
 {
 	const struct omni_config_underlay *u = &config->underlay;
-	json_t *o = json_pack("{s:s, s:i}", "port", config->ports[u->port].name, "listen",
-			      (int)u->listen);
+	json_t *o = json_pack("{s:s, s:i, s:I}", "port", config->ports[u->port].name, "listen",
+			      (int)u->listen, "fwmark", (json_int_t)u->fwmark);
 	char text[OMNI_PREFIX_TEXT_LEN];
 	json_t *hops;
 

@@ -66,6 +66,7 @@ struct omni_port_conf {
 	uint8_t mac[6];
 	struct omni_port_generate generate; /* null */
 	struct omni_ip address;		    /* udp: what to bind to; none: any */
+	uint32_t fwmark;		    /* udp: of what is sent; 0: none */
 };
 
 /* What was obtained. Written by control (open, omni_port_refresh), read by anyone. */

@@ -9,6 +9,7 @@ import pytest
 from conftest import drop_rig, make_rig
 from rig import Gateway, program, until
 from topo import ip
+from wg import Pairing, endpoint, nft, wg_rig
 
 SECRET = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 PUBLIC = "j0DFrbaPJWJK5bIU6nZ6bslNgp09e14a0bpvPiE4KF8="
@@ -20,6 +21,7 @@ PrivateKey = {SECRET}
 MTU = 1380
 DNS = 192.0.2.53
 PostUp = touch /tmp/never
+FwMark = 51820
 # phone
 [Peer]
 PublicKey = {PEER}
@@ -125,7 +127,7 @@ def test_import_writes_what_runs(tmp_path):
     yaml_file = os.path.join(out, "wg0.yaml")
     with open(yaml_file, encoding="utf-8") as f:
         text = f.read()
-    assert SECRET not in text
+    assert SECRET not in text and "fwmark: 0xca6c" in text and "relay: host" in text
     assert run("gateway", "--test", yaml_file).returncode == 0
     assert run("omnictl", "pubkey", os.path.join(out, "wg0.key")).stdout.strip() == PUBLIC
     again = run("omnictl", "wg", "import", path, out)
@@ -139,3 +141,45 @@ def test_import_of_a_file_without_peers(tmp_path):
     path, out = write(tmp_path, FILE.split("# phone")[0]), os.path.join(tmp_path, "out")
     assert run("omnictl", "wg", "import", path, out).returncode == 0
     assert run("gateway", "--test", os.path.join(out, "wg0.yaml")).returncode == 0
+
+
+def test_all_traffic_by_mark_and_table(tmp_path_factory):
+    """What wg-quick does for 0.0.0.0/0: the mark keeps the tunnel's datagrams out of the tunnel."""
+    rig = wg_rig(tmp_path_factory, Pairing("go", "go", None))
+    try:
+        server, client = rig.ends
+        elsewhere = "198.51.100.7"
+        ip("-n", rig.topo.router, "link", "set", "lo", "up")
+        ip("-n", rig.topo.router, "addr", "add", f"{elsewhere}/32", "dev", "lo")
+        server.knows(client, [client.inner[4] + "/32"])
+        server.start()
+        server.shell("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        nft(server.ns, """table ip road {
+            chain nat { type nat hook postrouting priority srcnat; oifname "up0" masquerade;
+            }
+        }""")
+        path = write(rig.dir, f"""[Interface]
+PrivateKey = {client.private}
+Address = {client.inner[4]}/32
+FwMark = 0xca6c
+Table = 51820
+[Peer]
+PublicKey = {server.key}
+Endpoint = {endpoint(rig.topo.uplink_addr(server.site))}
+AllowedIPs = 0.0.0.0/0
+""", "all0.conf")
+        g = Gateway(rig, client.site, name="all")
+        g.argv += ["--wg", path, "--socket", g.socket]
+        rig.processes.append(g)
+        g.start()
+        g.ready()
+        until("the table's default route", 5, lambda: "default dev all0" in ip(
+            "-n", client.ns, "route", "show", "table", "51820").stdout)
+        for rule in "not fwmark 51820 table 51820", "table main suppress_prefixlength 0":
+            ip("-n", client.ns, "rule", "add", *rule.split())
+        assert rig.ping(client.ns, elsewhere, 3, interval=0.1)[1] == 3
+        moved = g.ctl("wg", "show", "all0", "transfer").stdout.split()
+        assert int(moved[1]) > 300 and g.ctl("wg", "show", "all0", "fwmark").stdout == "0xca6c\n"
+        assert g.counter("ctl_routing_loop") == 0
+    finally:
+        drop_rig(rig)

@@ -48,7 +48,7 @@ PEERS = [
 
 
 def uapi_answer():
-    lines = [f"private_key={SECRET.hex()}", "listen_port=51999"]
+    lines = [f"private_key={SECRET.hex()}", "listen_port=51999", "fwmark=51820"]
     now = int(time.time())
     for p in PEERS:
         lines.append(f"public_key={key(p['n']).hex()}")
@@ -73,7 +73,8 @@ def rpc_answer(request):
     peers.append(dict(peers[0], cluster="ether", key=b64(key(98))))
     result = {
         "status": {"identity": PUBLIC, "listen": 51999},
-        "config": {"ports": {"t": {"driver": "tun", "interface": NAME},
+        "config": {"underlay": {"fwmark": 51820},
+                   "ports": {"t": {"driver": "tun", "interface": NAME},
                              "m": {"driver": "memif"}},
                    "clusters": {"ether": {"mode": "l2", "ports": []},
                                 "road": {"mode": "l3", "ports": ["m", "t"]}}},

@@ -83,6 +83,7 @@ static void a_full_file_is_read(void **state)
 	assert_int_equal(wg->listen, 51999);
 	assert_int_equal(wg->mtu, 1380);
 	assert_int_equal(wg->table, 1234);
+	assert_int_equal(wg->fwmark, 0xca6c);
 	assert_int_equal(wg->n_addresses, 3);
 	assert_prefix(&wg->addresses[0], "10.7.0.2/24");
 	assert_prefix(&wg->addresses[1], "fd00:7::2/64");
@@ -110,11 +111,9 @@ static void what_is_not_applied_is_told(void **state)
 {
 	static const char *const expected[] = {
 		"wg0.conf:9: DNS is not applied",
-		"wg0.conf:10: FwMark is not applied",
 		"wg0.conf:11: SaveConfig is not applied",
 		"wg0.conf:12: PostUp is not applied",
 		"wg0.conf:14: PreDown is not applied",
-		"AllowedIPs ::/0: the kernel's default route is not changed",
 	};
 	struct omni_wg_quick *wg = parse(full);
 
@@ -125,8 +124,9 @@ static void what_is_not_applied_is_told(void **state)
 			fail_msg("\"%s\" does not say \"%s\"", wg->notes[i], expected[i]);
 	}
 	omni_wg_quick_free(wg);
-	wg = parse(IF "SaveConfig = false\nFwMark = off\n");
-	assert_int_equal(wg->n_notes, 0);
+	wg = parse(IF "SaveConfig = false\nFwMark = off\n" PEER_A "AllowedIPs = ::/0\n");
+	assert_int_equal(wg->n_notes, 1);
+	assert_non_null(strstr(wg->notes[0], "AllowedIPs ::/0: the kernel's default route is not"));
 	omni_wg_quick_free(wg);
 }
 
@@ -263,6 +263,8 @@ static const struct bad bad[] = {
 	{IF "Address = 224.0.0.1\n", "wg0.conf:3: Address: 224.0.0.1 cannot be the address"},
 	{IF "MTU = 100\n", "wg0.conf:3: MTU: 100 is out of range"},
 	{IF "ListenPort = 70000\n", "wg0.conf:3: ListenPort: 70000 is out of range"},
+	{IF "FwMark = mine\n", "wg0.conf:3: FwMark: \"mine\" is no mark, expected off or a number"},
+	{IF "FwMark = 0x1ffffffff\n", "wg0.conf:3: FwMark: \"0x1ffffffff\" is no mark"},
 	{IF "Table = mine\n", "wg0.conf:3: Table: \"mine\" is not known, expected auto, off or"},
 	{IF "[Peer]\n", "wg0.conf:3: the [Peer] before this has no PublicKey"},
 	{IF "[Peer]\n" PEER_B, "wg0.conf:4: the [Peer] before this has no PublicKey"},
@@ -313,6 +315,7 @@ static void a_gateway_follows_from_it(void **state)
 	assert_true(config->has_key);
 	assert_int_equal(omni_config_check_wireguard(config, &err), 0);
 	assert_int_equal(config->underlay.listen, 51999);
+	assert_int_equal(config->underlay.fwmark, 0xca6c);
 	assert_int_equal(config->n_ports, 2);
 	assert_string_equal(config->ports[config->underlay.port].driver, "udp");
 	assert_string_equal(config->ports[1].name, "wg0");
@@ -333,7 +336,7 @@ static void a_gateway_follows_from_it(void **state)
 	assert_prefix(&cluster->addresses[1], "10.9.0.1/32");
 	assert_int_equal(cluster->n_peers, 2);
 	assert_int_equal(cluster->peers[1].dialect, OMNI_DIALECT_WIREGUARD);
-	assert_int_equal(config->n_warnings, 6);
+	assert_int_equal(config->n_warnings, 4);
 	omni_config_free(config);
 	wg = parse(IF);
 	config = omni_config_from_wg_quick(wg, "/etc/wireguard/wg0.conf", &err);
