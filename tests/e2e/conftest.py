@@ -14,8 +14,8 @@ from topo import Topo  # noqa: E402
 
 # Files whose tests wait for timers rather than work: tools/test runs several of them at once.
 TOGETHER = {"test_l3_links", "test_scan"} | {
-    f"test_wg_{name}" for name in ("docs", "export", "gateways", "host", "nested", "netns", "peers", "quick",
-                                   "roaming", "show", "timers", "wire")}
+    f"test_wg_{name}" for name in ("docs", "edges", "export", "gateways", "host", "nested",
+                                   "netns", "peers", "quick", "roaming", "show", "timers", "wire")}
 # Those that wait for minutes, against a build of their own: beside the others.
 LONG = {"test_wg_long"}
 # Tests of these follow each other.

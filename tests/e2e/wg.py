@@ -347,11 +347,11 @@ class OmniEnd(End):
         self.held[peer.key] = copy.deepcopy(peer)
 
     def change(self, held, peer):
+        """The endpoint too, which it may have left since, unless what is allowed is all there is."""
         who = {"cluster": CLUSTER, "peer": peer.key}
-        if held.allowed != peer.allowed:
-            self.gateway.rpc("peer.allow", {**who, "allowed_ips": peer.allowed})
-            if dataclasses.replace(held, allowed=peer.allowed) == peer:
-                return
+        self.gateway.rpc("peer.allow", {**who, "allowed_ips": peer.allowed})
+        if held != peer and dataclasses.replace(held, allowed=peer.allowed) == peer:
+            return
         new = {"keepalive": peer.keepalive, "psk": peer.psk or ""}
         if peer.endpoint:
             new["endpoint"] = peer.endpoint
