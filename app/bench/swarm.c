@@ -206,7 +206,7 @@ static void call(struct peer *p)
 
 static struct peer *caller(unsigned int i)
 {
-	return &peer[i % o.peers];
+	return &peer[i % OMNI_MAX(o.peers, 1U)];
 }
 
 static bool make_calls_ahead(void)
