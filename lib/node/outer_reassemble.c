@@ -104,14 +104,6 @@ static struct outer_entry *find(struct outer_entry *set, const struct outer_key 
 	return NULL;
 }
 
-static struct outer_entry *find_free(struct outer_entry *set)
-{
-	for (unsigned int i = 0; i < OUTER_WAYS; i++)
-		if (!set[i].used)
-			return &set[i];
-	return NULL;
-}
-
 static void forget(struct outer_table *t, struct outer_entry *e)
 {
 	TAILQ_REMOVE(&t->by_age, e, by_age);
@@ -120,18 +112,54 @@ static void forget(struct outer_table *t, struct outer_entry *e)
 	e->m = NULL;
 }
 
-/* A new entry with its mbuf; NULL, and why in *why. */
+/* For a newer one: where some are lost, the oldest will hardly be completed. */
+static void give_way(struct omni_worker *w, struct outer_entry *e)
+{
+	if (e->m != NULL)
+		omni_node_drop(w, e->m, OMNI_STAT_drop_outer_full);
+	forget(w->outer_table, e);
+}
+
+/* Its source has one less then, if it has too many. */
+static void limit_source(struct omni_worker *w, uint16_t source)
+{
+	struct outer_table *t = w->outer_table;
+	struct outer_entry *e;
+
+	if (t->of_source[source] < OMNI_OUTER_SOURCE_MAX)
+		return;
+	TAILQ_FOREACH (e, &t->by_age, by_age)
+		if (e->source == source)
+			break;
+	if (e != NULL)
+		give_way(w, e);
+}
+
+/* A free place, if need be the one of the oldest. */
+static struct outer_entry *make_room(struct omni_worker *w, struct outer_entry *set)
+{
+	struct outer_entry *oldest = &set[0];
+
+	for (unsigned int i = 0; i < OUTER_WAYS; i++) {
+		if (!set[i].used)
+			return &set[i];
+		if (set[i].deadline < oldest->deadline)
+			oldest = &set[i];
+	}
+	give_way(w, oldest);
+	return oldest;
+}
+
+/* A new entry with its mbuf; NULL: there is none. */
 static struct outer_entry *begin(struct omni_worker *w, struct outer_entry *set,
-				 const struct outer_key *key, unsigned int *why)
+				 const struct outer_key *key)
 {
 	struct outer_table *t = w->outer_table;
 	uint16_t source = (uint16_t)(hash_source(t, key) % OUTER_SOURCES);
-	struct outer_entry *e = find_free(set);
+	struct outer_entry *e;
 
-	*why = OMNI_STAT_drop_outer_full;
-	if (e == NULL || t->of_source[source] >= OMNI_OUTER_SOURCE_MAX)
-		return NULL;
-	*why = OMNI_STAT_drop_no_mbuf;
+	limit_source(w, source);
+	e = make_room(w, set);
 	e->m = rte_pktmbuf_alloc(w->conf.pool);
 	if (e->m == NULL)
 		return NULL;
@@ -212,19 +240,20 @@ static void finish(struct outer_entry *e, struct rte_mbuf *m)
 static unsigned int take(struct omni_worker *w, struct rte_mbuf *m, struct rte_mbuf **whole)
 {
 	struct outer_table *t = w->outer_table;
-	unsigned int why = OMNI_STAT_drop_outer_fragment;
 	struct outer_entry *set, *e;
 	struct piece p;
 
 	*whole = NULL;
 	if (!read_piece(&p, m))
-		return why;
+		return OMNI_STAT_drop_outer_fragment;
 	set = t->entry[hash_key(t, &p.key) & (OUTER_SETS - 1)];
 	e = find(set, &p.key);
 	if (e == NULL)
-		e = begin(w, set, &p.key, &why);
-	if (e == NULL || e->m == NULL || is_repeated(e, &p))
-		return why;
+		e = begin(w, set, &p.key);
+	if (e == NULL)
+		return OMNI_STAT_drop_no_mbuf;
+	if (e->m == NULL || is_repeated(e, &p))
+		return OMNI_STAT_drop_outer_fragment;
 	if (!fits(e, &p)) {
 		omni_node_release(w, e->m);
 		e->m = NULL;

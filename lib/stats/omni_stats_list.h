@@ -48,7 +48,7 @@
 	X(drop_not_ip, "uplink frame that is neither IPv4 nor IPv6") \
 	X(drop_not_udp, "uplink packet that is not UDP") \
 	X(drop_outer_fragment, "IP fragment that contradicts or repeats its datagram, or breaks a limit") \
-	X(drop_outer_full, "IP fragment refused because too many datagrams wait for theirs, or too many of its source") \
+	X(drop_outer_full, "datagram given up for newer ones: too many wait for IP fragments, or too many of its source") \
 	X(drop_outer_timeout, "datagram given up of which IP fragments are missing") \
 	X(drop_not_ours, "uplink datagram to a port or address that is not ours") \
 	X(drop_malformed, "uplink packet whose lengths contradict each other") \
