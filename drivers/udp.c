@@ -116,7 +116,7 @@ static int open_port(struct omni_port *port, const struct omni_port_conf *conf,
 		rc = allocate(p, err);
 	if (rc == 0) {
 		p->filter = udp_filter_open();
-		udp_raw_open(p);
+		udp_raw_open(p, conf->fwmark);
 		rc = udp_sockets_open(p, conf, err);
 	}
 	if (rc < 0)

@@ -198,7 +198,7 @@ static inline bool udp_is_fragment(const struct rte_mbuf *m)
 						  : (at_20 & UDP_V4_FRAGMENT) != 0;
 }
 
-void udp_raw_open(struct udp_port *p);
+void udp_raw_open(struct udp_port *p, uint32_t mark);
 void udp_raw_close(struct udp_port *p);
 /* Those that m begins with; how many are sent or dropped, which is less where the socket is full.
  */

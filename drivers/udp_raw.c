@@ -11,7 +11,7 @@
 
 #include "udp.h"
 
-static int open_one(const char *interface, int family)
+static int open_one(const char *interface, int family, uint32_t mark)
 {
 	int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_RAW);
 
@@ -21,16 +21,20 @@ static int open_one(const char *interface, int family)
 		close(fd);
 		fd = -1;
 	}
+	if (fd >= 0 && mark != 0 && setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)) < 0) {
+		close(fd);
+		fd = -1;
+	}
 	if (fd < 0)
 		omni_log_debug("udp", "no fragments will be sent", "reason=\"%s\"",
 			       strerror(errno));
 	return fd;
 }
 
-void udp_raw_open(struct udp_port *p)
+void udp_raw_open(struct udp_port *p, uint32_t mark)
 {
-	p->raw_v4 = open_one(p->interface, AF_INET);
-	p->raw_v6 = open_one(p->interface, AF_INET6);
+	p->raw_v4 = open_one(p->interface, AF_INET, mark);
+	p->raw_v6 = open_one(p->interface, AF_INET6, mark);
 }
 
 void udp_raw_close(struct udp_port *p)

@@ -6,7 +6,7 @@ import pytest
 from conftest import drop_rig
 from test_wg_mtu import narrow
 from topo import ip, run
-from wg import OmniEnd, Pairing, endpoint, wg_rig
+from wg import OmniEnd, Pairing, endpoint, nft, wg_rig
 
 KINDS = [("omni", "go"), ("go", "omni")]
 
@@ -101,6 +101,38 @@ def test_two_gateways(tmp_path_factory, driver, mtu, family, fragments):
             assert answered(end, other, 6, 1232) == 5
         for end in rig.ends:
             assert end.counter("outer_fragments_sent") == 10 * fragments
+    finally:
+        drop_rig(rig)
+
+
+class Marked(OmniEnd):
+    """Nothing without the mark leaves for the other end."""
+
+    def config(self):
+        conf = super().config()
+        conf["underlay"]["fwmark"] = "77"
+        return conf
+
+
+def test_fragments_have_the_mark(tmp_path_factory):
+    rig = wg_rig(tmp_path_factory, Pairing("omni", "go", "udp"))
+    try:
+        omni, go = rig.ends = [Marked(rig, "a"), rig.ends[1]]
+        there = rig.topo.uplink_addr(go.site)
+        omni.knows(go, at=endpoint(there)).more = {"path-mtu": 576}
+        go.knows(omni)
+        nft(omni.ns, f"""
+            table ip marks {{
+                chain out {{
+                    type filter hook output priority filter;
+                    ip daddr {there} meta mark != 77 drop
+                }}
+            }}""")
+        for end in rig.ends:
+            end.start()
+        omni.reaches(go, 6)
+        assert answered(omni, go, 6, 1232) == 5
+        assert omni.counter("outer_fragments_sent") == 15
     finally:
         drop_rig(rig)
 
