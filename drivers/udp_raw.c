@@ -52,8 +52,8 @@ struct address {
 		struct sockaddr_in v4;
 		struct sockaddr_in6 v6;
 	} to;
-	union udp_control control;
 	socklen_t to_len, control_len;
+	union udp_control control;
 };
 
 static void put_control(struct address *a, int level, int type, const void *data, size_t len)
