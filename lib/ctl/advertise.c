@@ -7,9 +7,11 @@
 #include "l3.h"
 
 #define REPEAT_NS (10 * OMNI_NS_PER_S)
-#define ASK_NS                                                                                 \
-	OMNI_NS_PER_S	   /* between two requests, two tables of a peer, two tellings of ours \
-			    */
+#define ASK_NS                                                                            \
+	OMNI_NS_PER_S /* between two requests, two tables of a peer, two tellings of ours \
+		       */
+/* Between two tables of ours: a peer takes none that comes within ASK_NS of the last. */
+#define SPACING_NS (ASK_NS + ASK_NS / 4)
 #define ROUTES_LEN_MAX 512 /* of a message with OMNI_CONTROL_PREFIXES_MAX prefixes */
 #define OWN_MAX 16	   /* addresses of the underlay */
 
@@ -66,18 +68,32 @@ static void tell(struct omni_ctl *ctl, struct ctl_peer *peer, bool all)
 	if (r == NULL)
 		return;
 	r->repeat_ns = ctl_now(ctl) + REPEAT_NS;
+	if (all) {
+		r->told_version = l3->told_version;
+		r->told_ns = ctl_now(ctl);
+	}
 	if (!all || l3->n_told == 0) {
 		send_control(ctl, peer, &m);
 		return;
 	}
-	r->told_version = l3->told_version;
-	r->told_ns = ctl_now(ctl);
 	for (; m.first < m.total; m.first += (uint32_t)m.n_prefixes) {
 		m.n_prefixes =
 			OMNI_MIN((size_t)(m.total - m.first), (size_t)OMNI_CONTROL_PREFIXES_MAX);
 		memcpy(m.prefixes, l3->told + m.first, m.n_prefixes * sizeof(m.prefixes[0]));
 		send_control(ctl, peer, &m);
 	}
+}
+
+/* As a link that goes and comes makes two tables in a moment: the second one waits a little. */
+static void tell_new(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_routes *r = peer->routes;
+
+	if (r == NULL || r->told_ns == 0 || ctl_now(ctl) - r->told_ns >= SPACING_NS) {
+		tell(ctl, peer, true);
+		return;
+	}
+	r->repeat_ns = r->told_ns + SPACING_NS; /* the peer is looked at every second */
 }
 
 /* The port that a prefix of ours is behind is up. */
@@ -107,7 +123,7 @@ void ctl_advertise_look(struct omni_ctl *ctl, struct ctl_cluster *c)
 	l3->n_told = n;
 	l3->told_version = OMNI_MAX(l3->told_version + 1, ctl_real_now(ctl) / OMNI_NS_PER_MS);
 	TAILQ_FOREACH (peer, &c->peers, entry)
-		tell(ctl, peer, true);
+		tell_new(ctl, peer);
 }
 
 void ctl_advertise_session(struct omni_ctl *ctl, struct ctl_peer *peer)
@@ -381,9 +397,12 @@ void ctl_routes_wanted(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 void ctl_advertise_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now, bool idle)
 {
-	if (peer->routes != NULL && peer->routes->repeat_ns != 0 && !idle &&
-	    now >= peer->routes->repeat_ns)
-		tell(ctl, peer, false);
+	const struct ctl_routes *r = peer->routes;
+	bool is_new = r != NULL && peer->cluster->l3 != NULL &&
+		      r->told_version != peer->cluster->l3->told_version;
+
+	if (r != NULL && r->repeat_ns != 0 && (is_new || !idle) && now >= r->repeat_ns)
+		tell(ctl, peer, is_new);
 }
 
 void ctl_routes_drop(struct omni_ctl *ctl, struct ctl_peer *peer)

@@ -13,13 +13,15 @@ from topo import Topo  # noqa: E402
 
 
 # Files whose tests wait for timers rather than work: tools/test runs several of them at once.
-TOGETHER = {"test_l3_links", "test_scan"} | {
-    f"test_wg_{name}" for name in ("docs", "edges", "export", "gateways", "host", "nested",
-                                   "netns", "peers", "quick", "roaming", "show", "timers", "wire")}
+TOGETHER = {f"test_{name}" for name in ("crash", "interop", "l3_links", "nucleus", "refused",
+                                        "scan")}
+TOGETHER |= {f"test_wg_{name}" for name in
+             ("docs", "edges", "export", "fragments", "gateways", "host", "mtu", "nested", "netns",
+              "peers", "quick", "roaming", "show", "timers", "wire")}
 # Those that wait for minutes, against a build of their own: beside the others.
 LONG = {"test_wg_long"}
 # Tests of these follow each other.
-IN_ORDER = {"test_wg_docs"}
+IN_ORDER = {"test_crash", "test_interop", "test_nucleus", "test_refused", "test_wg_docs"}
 
 
 # Before pytest itself looks at -m.

@@ -169,6 +169,27 @@ static void prefixes_go_with_their_port(void **state)
 	assert_true(leads_to_a("10.1.0.0/16"));
 }
 
+/* A link that goes and comes at once: the receiver takes one table a second, and hears both. */
+static void a_link_that_flaps(void **state)
+{
+	struct ctl_cluster *c;
+
+	(void)state;
+	advertises(a, "10.1.0.0/16");
+	accepts(b, "10.0.0.0/8");
+	start_both();
+	assert_true(leads_to_a("10.1.0.0/16"));
+	c = &a->ctl->cluster[0];
+	c->l3->port[0].up = false;
+	ctl_advertise_look(a->ctl, c);
+	net_settle();
+	assert_true(at_b("10.1.0.0/16") == OMNI_DEST_MISS);
+	c->l3->port[0].up = true;
+	ctl_advertise_look(a->ctl, c);
+	rig_run(2500);
+	assert_true(leads_to_a("10.1.0.0/16"));
+}
+
 static void prefixes_end_with_the_session(void **state)
 {
 	(void)state;
@@ -351,6 +372,7 @@ int main(void)
 		T(what_is_not_accepted_is_not_taken),
 		T(nothing_is_taken_without_leave),
 		T(prefixes_go_with_their_port),
+		T(a_link_that_flaps),
 		T(prefixes_end_with_the_session),
 		T(long_tables_come_in_pages),
 		T(versions_count),

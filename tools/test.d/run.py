@@ -21,7 +21,8 @@ THREADS = ["-Db_sanitize=thread", "-Db_lundef=false"]
 TOGETHER = 4
 LONG = 8
 PROGRAMS = ["app/gateway/dpdk-omni", "app/nucleus/omni-nucleus", "app/omnictl/omnictl"]
-SANITIZE = ["-Db_sanitize=address,undefined", "-Db_lundef=false"]
+SANITIZE = ["-Doptimization=1", "-Ddebug=true", "-Db_sanitize=address,undefined",
+            "-Db_lundef=false"]
 
 
 class Run:
@@ -209,7 +210,7 @@ class Run:
         if self.args.quick:
             return
         if not self.args.no_sanitizers:
-            asan = self.build("asan", ["--buildtype=debugoptimized", *SANITIZE])
+            asan = self.build("asan", SANITIZE)
             if asan:
                 self.meson_tests(asan, "asan", ASAN_OPTIONS="abort_on_error=0:halt_on_error=1",
                                  UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
