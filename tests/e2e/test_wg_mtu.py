@@ -89,9 +89,8 @@ def test_too_big_is_answered(tmp_path_factory, mtu):
         assert rig.ping(a.ns, b.inner[4], 2, size=inner - 28, dontfrag=True)[1] == 2
         a.shell("ip", "route", "flush", "cache")
         for size in (600, 1300, 4000):
-            out = a.shell("ping", "-n", "-M", "dont", "-c", "2", "-i", "0.3", "-W", "1", "-s",
-                          str(size), b.inner[4], check=False).stdout
-            assert " 2 received" in out, out
+            for _ in range(2):
+                a.shell("ping", "-n", "-M", "dont", "-c", "1", "-W", "2", "-s", str(size), b.inner[4])
         if mtu == 1280:
             out = a.shell("ping", "-n", "-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s",
                           "1352", b.inner[6], check=False).stdout
