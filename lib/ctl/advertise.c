@@ -398,8 +398,8 @@ void ctl_routes_wanted(struct omni_ctl *ctl, struct ctl_peer *peer)
 void ctl_advertise_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now, bool idle)
 {
 	const struct ctl_routes *r = peer->routes;
-	bool is_new = r != NULL && peer->cluster->l3 != NULL &&
-		      r->told_version != peer->cluster->l3->told_version;
+	/* Only those in L3 clusters have any. */
+	bool is_new = r != NULL && r->told_version != peer->cluster->l3->told_version;
 
 	if (r != NULL && r->repeat_ns != 0 && (is_new || !idle) && now >= r->repeat_ns)
 		tell(ctl, peer, is_new);
