@@ -535,6 +535,18 @@ struct rte_mbuf *rig_out(struct omni_port *port)
 	return m;
 }
 
+unsigned int rig_intercept(struct rig *r, unsigned int site, struct rte_mbuf **m)
+{
+	unsigned int n = 0;
+
+	r->unplugged = true;
+	rig_run(r);
+	while ((m[n] = rig_out(r->site[site].uplink)) != NULL)
+		n++;
+	r->unplugged = false;
+	return n;
+}
+
 void rig_expect(struct omni_port *port, unsigned int dst, unsigned int src, uint16_t len,
 		uint8_t seed)
 {

@@ -133,6 +133,11 @@ void rig_in(struct omni_port *port, struct rte_mbuf *m);
 void rig_in_queue(struct omni_port *port, uint16_t queue, struct rte_mbuf *m);
 struct rte_mbuf *rig_out(struct omni_port *port);
 struct rte_mbuf *rig_out_queue(struct omni_port *port, uint16_t queue);
+/*
+ * Run, and take all that the site's uplink sends off the wire: into m, with NULL behind the last.
+ * How many; they are the caller's.
+ */
+unsigned int rig_intercept(struct rig *r, unsigned int site, struct rte_mbuf **m);
 /* Take one out, compare and free it. */
 void rig_expect(struct omni_port *port, unsigned int dst, unsigned int src, uint16_t len,
 		uint8_t seed);
