@@ -26,7 +26,6 @@ struct view {
 	json_t *status, *config, *peers;
 	struct interface *list;
 	size_t n;
-	time_t now;
 };
 
 /* ---- What the gateway says ---- */
@@ -43,21 +42,18 @@ static json_int_t number_of(const json_t *o, const char *name)
 	return json_integer_value(json_object_get(o, name));
 }
 
-/* Seconds since the last handshake; -1: there was none. */
-static json_int_t age_of(const json_t *peer)
+/* When the last handshake was, in seconds since 1970; 0: there was none. */
+static json_int_t handshake_of(const json_t *peer)
 {
-	const json_t *age = json_object_get(peer, "last_handshake_s");
-
-	return json_is_integer(age) ? json_integer_value(age) : -1;
+	return number_of(peer, "last_handshake_at");
 }
 
 static int newer_first(const void *x, const void *y)
 {
-	json_int_t a = age_of(*(const json_t *const *)x), b = age_of(*(const json_t *const *)y);
+	json_int_t a = handshake_of(*(const json_t *const *)x);
+	json_int_t b = handshake_of(*(const json_t *const *)y);
 
-	if (a < 0 || b < 0)
-		return (a < 0) - (b < 0);
-	return (a > b) - (a < b);
+	return (a < b) - (a > b);
 }
 
 /* The interface that the host sees of a cluster. */
@@ -132,7 +128,6 @@ static enum exit_status ask_all(struct view *v, const char *socket, struct omni_
 		omni_fail(err, 0, "out of memory");
 		status = EXIT_REFUSED;
 	}
-	v->now = time(NULL);
 	return status;
 }
 
@@ -165,7 +160,8 @@ static void print_peer(const json_t *peer)
 {
 	const char *endpoint = json_string_value(json_object_get(peer, "endpoint"));
 	json_int_t rx = number_of(peer, "rx_bytes"), tx = number_of(peer, "tx_bytes");
-	json_int_t keepalive = number_of(peer, "keepalive_s"), age = age_of(peer);
+	json_int_t keepalive = number_of(peer, "keepalive_s");
+	const json_t *age = json_object_get(peer, "last_handshake_s");
 	char text[WG_TEXT_LEN], more[WG_TEXT_LEN];
 
 	printf("peer: %s\n", text_of(peer, "key", "(none)"));
@@ -176,8 +172,9 @@ static void print_peer(const json_t *peer)
 	printf("  allowed ips: ");
 	print_allowed(peer, ", ");
 	printf("\n");
-	if (age >= 0)
-		printf("  latest handshake: %s\n", wg_text_ago(text, (uint64_t)age));
+	if (json_is_integer(age))
+		printf("  latest handshake: %s\n",
+		       wg_text_ago(text, (uint64_t)json_integer_value(age)));
 	if (rx > 0 || tx > 0)
 		printf("  transfer: %s received, %s sent\n", wg_text_bytes(text, (uint64_t)rx),
 		       wg_text_bytes(more, (uint64_t)tx));
@@ -229,9 +226,8 @@ static void each_allowed(const json_t *peer, const struct view *v)
 
 static void each_handshake(const json_t *peer, const struct view *v)
 {
-	json_int_t age = age_of(peer);
-
-	printf("\t%lld", age >= 0 ? (long long)(v->now - age) : 0);
+	(void)v;
+	printf("\t%" JSON_INTEGER_FORMAT, handshake_of(peer));
 }
 
 static void each_transfer(const json_t *peer, const struct view *v)

@@ -293,6 +293,7 @@ struct ctl_peer {
 	uint8_t refused;		     /* enum omni_result of the last answer to us */
 	bool refused_by_us;		     /* refused says why we refused it */
 	uint64_t confirmed_ns;		     /* of the current session */
+	uint64_t confirmed_real_ns;	     /* the same, CLOCK_REALTIME then */
 	uint64_t created_ns;
 	bool unconfirmed; /* counted in ctl->n_unconfirmed */
 

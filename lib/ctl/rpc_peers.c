@@ -114,6 +114,15 @@ static uint64_t last_handshake(const struct ctl_peer *peer)
 	return kp != NULL ? kp->created_ns : 0;
 }
 
+/* Seconds since 1970; null as the age is. Told as it was read then: ages are of whole seconds, and
+ * what is counted back from them moves by one from call to call. */
+static json_t *handshake_at(const struct ctl_peer *peer)
+{
+	if (last_handshake(peer) == 0)
+		return json_null();
+	return json_integer((json_int_t)(peer->confirmed_real_ns / OMNI_NS_PER_S));
+}
+
 static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 {
 	const struct omni_path *path = atomic_load(&peer->pub->path);
@@ -121,16 +130,16 @@ static json_t *peer_json(struct omni_ctl *ctl, const struct ctl_peer *peer)
 	uint64_t rx, tx;
 
 	peer_bytes(peer, &rx, &tx);
-	return json_pack("{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:i, s:I, s:I, s:s}",
-			 "cluster", peer->cluster->conf->name, "name", peer->name, "key",
-			 rpc_key(&peer->key), "vip",
-			 peer->has_vip ? rpc_ip(&peer->vip) : json_null(), "endpoint",
-			 rpc_endpoint(&peer->endpoint), "state", peer_state(peer), "origin",
-			 origins[peer->origin], "last_handshake_s",
-			 rpc_age(ctl, last_handshake(peer)), "last_rx_s", rpc_age(ctl, peer->rx_ns),
-			 "path_mtu", path != NULL ? json_integer(path->mtu) : json_null(),
-			 "lane_ports", own_ports(path), "rx_bytes", (json_int_t)rx, "tx_bytes",
-			 (json_int_t)tx, "reason", peer_reason(ctl, peer, reason));
+	return json_pack(
+		"{s:s, s:s, s:o, s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o, s:i, s:I, s:I, s:s}",
+		"cluster", peer->cluster->conf->name, "name", peer->name, "key",
+		rpc_key(&peer->key), "vip", peer->has_vip ? rpc_ip(&peer->vip) : json_null(),
+		"endpoint", rpc_endpoint(&peer->endpoint), "state", peer_state(peer), "origin",
+		origins[peer->origin], "last_handshake_s", rpc_age(ctl, last_handshake(peer)),
+		"last_handshake_at", handshake_at(peer), "last_rx_s", rpc_age(ctl, peer->rx_ns),
+		"path_mtu", path != NULL ? json_integer(path->mtu) : json_null(), "lane_ports",
+		own_ports(path), "rx_bytes", (json_int_t)rx, "tx_bytes", (json_int_t)tx, "reason",
+		peer_reason(ctl, peer, reason));
 }
 
 static json_t *session_json(const struct omni_ctl *ctl, const struct ctl_peer *peer,

@@ -91,6 +91,7 @@ static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 	peer->refused_by_us = false;
 	peer->not_before_ns = 0;
 	peer->confirmed_ns = peer->rx_ns = now;
+	peer->confirmed_real_ns = ctl_real_now(ctl);
 	peer->alive = (struct ctl_probe){0};
 	peer->alive_armed = true;
 	ctl_peer_set_endpoint(ctl, peer, &s->from, true, &s->reflect);

@@ -51,6 +51,7 @@ static void session_up(struct omni_ctl *ctl, struct ctl_peer *peer)
 	ctl_count(ctl, OMNI_STAT_ctl_handshakes_done);
 	ctl_peer_series_end(ctl, peer);
 	peer->confirmed_ns = ctl_now(ctl);
+	peer->confirmed_real_ns = ctl_real_now(ctl);
 	peer->wg->renewed_late = peer->wg->wanted = false;
 	peer->wg->trouble = WG_FINE;
 	peer->wg->answers = 0;

@@ -47,16 +47,20 @@ PEERS = [
 ]
 
 
+def made_at(p):
+    """When its handshake was; None: it had none."""
+    return int(time.time()) - p["age"] if p["age"] is not None else None
+
+
 def uapi_answer():
     lines = [f"private_key={SECRET.hex()}", "listen_port=51999", "fwmark=51820"]
-    now = int(time.time())
     for p in PEERS:
         lines.append(f"public_key={key(p['n']).hex()}")
         if p["psk"]:
             lines.append(f"preshared_key={key(0x77).hex()}")
         if p["endpoint"]:
             lines.append(f"endpoint={p['endpoint']}")
-        lines += [f"last_handshake_time_sec={now - p['age'] if p['age'] is not None else 0}",
+        lines += [f"last_handshake_time_sec={made_at(p) or 0}",
                   "last_handshake_time_nsec=0", f"tx_bytes={p['tx']}", f"rx_bytes={p['rx']}",
                   f"persistent_keepalive_interval={p['keepalive']}"]
         lines += [f"allowed_ip={a}" for a in p["allowed"]]
@@ -65,7 +69,8 @@ def uapi_answer():
 
 def rpc_answer(request):
     peers = [{"cluster": "road", "name": f"p{p['n']}", "key": b64(key(p["n"])),
-              "endpoint": p["endpoint"], "last_handshake_s": p["age"], "rx_bytes": p["rx"],
+              "endpoint": p["endpoint"], "last_handshake_s": p["age"],
+              "last_handshake_at": made_at(p), "rx_bytes": p["rx"],
               "tx_bytes": p["tx"], "dialect": "wireguard", "keepalive_s": p["keepalive"],
               "psk": p["psk"], "allowed_ips": p["allowed"]} for p in PEERS]
     # What is no WireGuard peer of an L3 cluster, and no L3 cluster, does not show.

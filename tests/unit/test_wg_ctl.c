@@ -523,6 +523,7 @@ static size_t n_allowed(const json_t *o)
 
 static void management_shows_and_changes_peers(void **state)
 {
+	json_int_t at;
 	json_t *p;
 
 	(void)state;
@@ -532,12 +533,15 @@ static void management_shows_and_changes_peers(void **state)
 	assert_string_equal(text_of(p, "dialect"), "wireguard");
 	assert_string_equal(text_of(p, "state"), "up");
 	assert_int_equal(json_integer_value(json_object_get(p, "last_handshake_s")), 3);
+	at = json_integer_value(json_object_get(p, "last_handshake_at"));
+	assert_int_equal(at, (json_int_t)(rig_real_ns(NULL) / OMNI_NS_PER_S) - 3);
 	assert_int_equal(n_allowed(p), 1);
 	json_decref(p);
 	rig_run(1000 * 1000);
 	p = row("site1");
 	assert_string_equal(text_of(p, "state"), "waiting");
 	assert_int_equal(json_integer_value(json_object_get(p, "last_handshake_s")), 1003);
+	assert_int_equal(json_integer_value(json_object_get(p, "last_handshake_at")), at);
 	json_decref(p);
 	json_decref(call(rpc_peer_add,
 			 "{\"cluster\": \"lab\", \"key\": \"" KEY "\", \"name\": \"new\", "
