@@ -188,43 +188,45 @@ size_t omni_fib_bytes(const struct omni_fib *fib)
 /* Routes that one walk finds. */
 #define FLUSH_MAX 1024
 
+/* Prefixes without host bits, sorted. */
+struct keep {
+	struct omni_prefix *at;
+	unsigned int n;
+};
+
 struct flush {
 	omni_dest dest;
-	const struct omni_prefix *keep;
-	unsigned int n_keep, n;
+	const struct keep *keep;
+	unsigned int n;
 	struct omni_prefix found[FLUSH_MAX];
 };
 
-static bool is_kept(const struct omni_prefix *keep, unsigned int n, const struct omni_prefix *p)
+static int compare(const void *a, const void *b)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		const struct omni_prefix *k = &keep[i];
+	const struct omni_prefix *x = a, *y = b;
+	int c = memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
 
-		if (k->len == p->len && omni_ip_is_v4(&k->ip) == omni_ip_is_v4(&p->ip) &&
-		    omni_prefix_contains(k, &p->ip))
-			return true;
-	}
-	return false;
+	return c != 0 ? c : (int)x->len - (int)y->len;
+}
+
+static bool is_kept(const struct keep *keep, const struct omni_prefix *p)
+{
+	return keep->n > 0 && bsearch(p, keep->at, keep->n, sizeof(*p), compare) != NULL;
 }
 
 static int find_dest(const struct omni_fib_entry *entry, void *arg)
 {
 	struct flush *f = arg;
 
-	if (entry->dest == f->dest && !is_kept(f->keep, f->n_keep, &entry->prefix))
+	if (entry->dest == f->dest && !is_kept(f->keep, &entry->prefix))
 		f->found[f->n++] = entry->prefix;
 	return f->n == FLUSH_MAX;
 }
 
-unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest)
+static unsigned int flush_but(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+			      const struct keep *keep)
 {
-	return omni_fib_flush_but(fib, cluster, dest, NULL, 0);
-}
-
-unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
-				const struct omni_prefix *keep, unsigned int n)
-{
-	struct flush f = {.dest = dest, .keep = keep, .n_keep = n};
+	struct flush f = {.dest = dest, .keep = keep};
 	unsigned int gone = 0, before;
 
 	if (cluster >= OMNI_FIB_CLUSTERS_MAX)
@@ -239,20 +241,27 @@ unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_des
 	return gone;
 }
 
+unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest)
+{
+	const struct keep none = {0};
+
+	return flush_but(fib, cluster, dest, &none);
+}
+
 /* ---- Replacing ---- */
 
 /* Routes to dest but for those that are kept. */
 struct others {
 	omni_dest dest;
-	const struct omni_prefix *keep;
-	unsigned int n_keep, n;
+	const struct keep *keep;
+	unsigned int n;
 };
 
 static int count_other(const struct omni_fib_entry *entry, void *arg)
 {
 	struct others *o = arg;
 
-	o->n += entry->dest == o->dest && !is_kept(o->keep, o->n_keep, &entry->prefix);
+	o->n += entry->dest == o->dest && !is_kept(o->keep, &entry->prefix);
 	return 0;
 }
 
@@ -268,13 +277,33 @@ static void put_back(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
 	}
 }
 
+static int keep_all(struct keep *keep, const struct omni_prefix *prefix, unsigned int n)
+{
+	keep->at = malloc((n + 1) * sizeof(*keep->at));
+	if (keep->at == NULL)
+		return -ENOMEM;
+	for (; keep->n < n; keep->n++) {
+		struct omni_prefix *p = &keep->at[keep->n];
+		unsigned int from;
+
+		*p = prefix[keep->n];
+		from = p->len + (omni_ip_is_v4(&p->ip) ? 96U : 0U);
+		for (unsigned int i = from / 8; i < sizeof(p->ip.b); i++)
+			p->ip.b[i] &= i == from / 8 ? (uint8_t)(0xff00U >> from % 8) : 0;
+	}
+	if (n > 1)
+		qsort(keep->at, n, sizeof(*keep->at), compare);
+	return 0;
+}
+
 int omni_fib_replace(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
 		     const struct omni_prefix *prefix, unsigned int n)
 {
-	struct others others = {.dest = dest, .keep = prefix, .n_keep = n};
+	struct keep keep = {0};
+	struct others others = {.dest = dest, .keep = &keep};
 	omni_dest *was = calloc(n + 1, sizeof(*was));
 	unsigned int done = 0;
-	int rc = was != NULL ? 0 : -ENOMEM;
+	int rc = was != NULL ? keep_all(&keep, prefix, n) : -ENOMEM;
 
 	/* The limit holds for what is left in the end. */
 	for (; rc == 0 && done < n; done += rc == 0) {
@@ -286,9 +315,10 @@ int omni_fib_replace(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
 	if (rc == 0 && fib->count - others.n > fib->limit)
 		rc = -ENOSPC;
 	if (rc == 0)
-		(void)omni_fib_flush_but(fib, cluster, dest, prefix, n);
+		(void)flush_but(fib, cluster, dest, &keep);
 	else
 		put_back(fib, cluster, dest, prefix, was, done);
+	free(keep.at);
 	free(was);
 	return rc;
 }

@@ -79,12 +79,10 @@ int omni_fib_del(struct omni_fib *fib, uint16_t cluster, const struct omni_prefi
 
 /* Remove all routes to dest; how many. Control. */
 unsigned int omni_fib_flush(struct omni_fib *fib, uint16_t cluster, omni_dest dest);
-/* The same, but for the n prefixes of keep (host bits are ignored). Control. */
-unsigned int omni_fib_flush_but(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
-				const struct omni_prefix *keep, unsigned int n);
 
 /*
- * The routes to dest become those of the n prefixes, whoever had them before, or none is changed.
+ * The routes to dest become those of the n prefixes (host bits are ignored), whoever had them
+ * before, or none is changed.
  * What is there and stays, is there all the time. 0, -ENOSPC (limit), -ENOMEM, -EINVAL. Control.
  */
 int omni_fib_replace(struct omni_fib *fib, uint16_t cluster, omni_dest dest,

@@ -230,7 +230,7 @@ static void a_cluster_is_known_or_not(void **state)
 	assert_int_equal(omni_fib_set_cluster(fib, OMNI_FIB_CLUSTERS_MAX, &conf), -EINVAL);
 }
 
-static void a_flush_spares_what_it_is_told_to(void **state)
+static void replacing_spares_what_stays(void **state)
 {
 	const struct omni_prefix keep[] = {prefix_of("10.1.9.9/16"), prefix_of("fd00::/8")};
 
@@ -240,7 +240,9 @@ static void a_flush_spares_what_it_is_told_to(void **state)
 	assert_int_equal(set("10.2.0.0/16", peer(2)), 0);
 	assert_int_equal(set("fd00::/8", peer(1)), 0);
 	assert_int_equal(set("fd00::/9", peer(1)), 0);
-	assert_int_equal(omni_fib_flush_but(fib, 0, peer(1), keep, 2), 2);
+	assert_int_equal(omni_fib_replace(fib, 0, peer(1), keep, 2), 0);
+	assert_int_equal(get("10.0.0.0/8"), OMNI_DEST_MISS);
+	assert_int_equal(get("fd00::/9"), OMNI_DEST_MISS);
 	assert_int_equal(get("10.1.0.0/16"), peer(1));
 	assert_int_equal(get("fd00::/8"), peer(1));
 	assert_int_equal(get("10.2.0.0/16"), peer(2));
@@ -290,6 +292,31 @@ static void replacing_is_all_or_nothing(void **state)
 	assert_int_equal(omni_fib_count(fib), LIMIT - 3);
 	assert_int_equal(omni_fib_replace(fib, OMNI_FIB_CLUSTERS_MAX, peer(1), more, 5), -EINVAL);
 	assert_int_equal(omni_fib_replace(fib, OMNI_FIB_CLUSTERS_MAX, peer(1), NULL, 0), 0);
+}
+
+/* Control does nothing else meanwhile. */
+static void replacing_many_takes_no_time(void **state)
+{
+	enum {
+		MANY = 20000
+	};
+	struct omni_fib *large = omni_fib_create(2 * MANY, 1, rcu);
+	struct omni_prefix *all = calloc(2 * MANY, sizeof(*all));
+	clock_t began = clock();
+
+	(void)state;
+	assert_non_null(large);
+	assert_non_null(all);
+	for (unsigned int i = 0; i < 2 * MANY; i++) {
+		all[i] = prefix_of("10.0.0.0/32");
+		omni_store_be32(all[i].ip.b + 12, 0x0a000000 + 2 * i);
+	}
+	assert_int_equal(omni_fib_replace(large, 0, peer(1), all, MANY), 0);
+	assert_int_equal(omni_fib_replace(large, 0, peer(1), all + MANY, MANY), 0);
+	assert_int_equal(omni_fib_count(large), MANY);
+	assert_true(clock() - began < 3 * CLOCKS_PER_SEC);
+	free(all);
+	omni_fib_free(large);
 }
 
 /* ---- Adjacencies ---- */
@@ -649,8 +676,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(owners_and_bad_lengths, setup, teardown),
 		cmocka_unit_test_setup_teardown(version_moves_with_each_change, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_limit_holds_for_new_ones_only, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_flush_spares_what_it_is_told_to, setup, teardown),
+		cmocka_unit_test_setup_teardown(replacing_spares_what_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(replacing_is_all_or_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(replacing_many_takes_no_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cluster_is_known_or_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(places_come_back_after_the_turn, setup, teardown),
 		cmocka_unit_test_setup_teardown(does_what_a_list_does, setup, teardown),
