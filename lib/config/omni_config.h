@@ -258,6 +258,12 @@ struct omni_config *omni_config_parse(const char *text, size_t len, const char *
 void omni_config_wipe_secrets(struct omni_config *config);
 
 /*
+ * What a peer of the cluster speaks where nothing is said about it. Stock peers of an L3 cluster
+ * speak WireGuard; whoever knows the secret speaks Omni's.
+ */
+enum omni_dialect omni_config_dialect(const struct omni_config_cluster *cluster);
+
+/*
  * What a box can do whose identity is a WireGuard key: static L3 clusters of WireGuard peers
  * alone. 0, or -EINVAL with what goes beyond that in err.
  */

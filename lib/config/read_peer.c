@@ -80,8 +80,7 @@ static int read_psk(const struct doc *d, const yaml_node_t *node, struct omni_co
 	return rc;
 }
 
-/* Stock peers of an L3 cluster speak WireGuard; whoever knows the secret speaks Omni's. */
-static enum omni_dialect default_dialect(const struct omni_config_cluster *cluster)
+enum omni_dialect omni_config_dialect(const struct omni_config_cluster *cluster)
 {
 	if (cluster->dialects == OMNI_DIALECT_WIREGUARD || cluster->dialects == OMNI_DIALECT_OMNI)
 		return cluster->dialects;
@@ -122,7 +121,7 @@ static int read_peer(const struct doc *d, const yaml_node_t *node,
 		     const struct omni_config_cluster *cluster, struct omni_config_peer *peer,
 		     struct found *found)
 {
-	peer->dialect = default_dialect(cluster);
+	peer->dialect = omni_config_dialect(cluster);
 	if (doc_read_map(d, node, peer->name, fields, R_COUNT, peer, found) != 0)
 		return -EINVAL;
 	if (found[R_KEY].key == NULL)

@@ -287,19 +287,25 @@ static int take_vip(struct omni_ctl *ctl, const struct ctl_cluster *c, const jso
 }
 
 /* A WireGuard peer is kept alive only where that is asked for. */
-static int take_dialect(const json_t *params, struct omni_config_peer *p, struct omni_err *err)
+static int take_dialect(const struct omni_ctl *ctl, const struct ctl_cluster *c,
+			const json_t *params, struct omni_config_peer *p, struct omni_err *err)
 {
 	const char *text;
 	int rc = omni_mgmt_param_string(params, "dialect", &text, err);
 
-	if (rc != 0)
-		return rc == -ENOENT ? 0 : rc;
-	if (strcmp(text, "wireguard") == 0) {
+	if (rc != 0 && rc != -ENOENT)
+		return rc;
+	p->dialect = omni_config_dialect(c->conf);
+	if (rc == 0 && strcmp(text, "wireguard") == 0)
 		p->dialect = OMNI_DIALECT_WIREGUARD;
-		p->keepalive_s = 0;
-	} else if (strcmp(text, "omni") != 0) {
+	else if (rc == 0 && strcmp(text, "omni") == 0)
+		p->dialect = OMNI_DIALECT_OMNI;
+	else if (rc == 0)
 		return omni_fail(err, -EINVAL, "dialect: omni or wireguard was expected");
-	}
+	if (p->dialect == OMNI_DIALECT_OMNI && !ctl->conf.identity->has_sign)
+		return omni_fail(err, -EINVAL,
+				 "dialect: this box has a WireGuard key, wireguard was expected");
+	p->keepalive_s = p->dialect == OMNI_DIALECT_OMNI ? OMNI_MESH_KEEPALIVE_S : 0;
 	return 0;
 }
 
@@ -332,6 +338,8 @@ static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 
 	if (rc == -ENOENT)
 		return omni_fail(err, -EINVAL, "key: the peer's public key is missing");
+	if (rc == 0 && omni_is_zero_ct(&p->key, sizeof(p->key)))
+		return omni_fail(err, -EINVAL, "key: it is all zero");
 	if (rc == 0)
 		rc = take_name(ctl, c, params, p, err);
 	if (rc == 0)
@@ -339,7 +347,7 @@ static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 	if (rc == 0)
 		rc = take_vip(ctl, c, params, p, err);
 	if (rc == 0)
-		rc = take_dialect(params, p, err);
+		rc = take_dialect(ctl, c, params, p, err);
 	if (rc == 0)
 		rc = rpc_take_number(params, "keepalive", 0, UINT16_MAX, &p->keepalive_s, err);
 	if (rc == 0)
@@ -357,8 +365,7 @@ static int take_peer(struct omni_ctl *ctl, const struct ctl_cluster *c, const js
 
 RPC_HANDLER(rpc_peer_add)
 {
-	struct omni_config_peer p = {.keepalive_s = OMNI_MESH_KEEPALIVE_S,
-				     .dialect = OMNI_DIALECT_OMNI};
+	struct omni_config_peer p = {0};
 	struct omni_ctl *ctl = ctx;
 	struct ctl_cluster *c;
 	int rc = rpc_params(params,

@@ -564,6 +564,39 @@ static void management_shows_and_changes_peers(void **state)
 	assert_true(route(a, "10.9.0.0/16") == dest_of(a, b));
 }
 
+/* As in the configuration. */
+static void a_peer_speaks_wireguard_where_nothing_is_said(void **state)
+{
+	json_t *p;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	json_decref(call(rpc_peer_add,
+			 "{\"cluster\": \"lab\", \"key\": \"" KEY "\", \"name\": \"new\"}", 0));
+	p = row("new");
+	assert_string_equal(text_of(p, "dialect"), "wireguard");
+	assert_int_equal(json_integer_value(json_object_get(p, "keepalive_s")), 0);
+	json_decref(p);
+	json_decref(call(rpc_peer_remove, "{\"peer\": \"new\"}", 0));
+	json_decref(call(rpc_peer_add,
+			 "{\"cluster\": \"lab\", \"key\": \"" KEY "\", \"name\": \"new\", "
+			 "\"dialect\": \"omni\"}",
+			 0));
+	p = row("new");
+	assert_string_equal(text_of(p, "dialect"), "omni");
+	assert_int_equal(json_integer_value(json_object_get(p, "keepalive_s")),
+			 OMNI_MESH_KEEPALIVE_S);
+	json_decref(p);
+	json_decref(call(rpc_peer_remove, "{\"peer\": \"new\"}", 0));
+	a->identity.has_sign = false;
+	call(rpc_peer_add, "{\"cluster\": \"lab\", \"key\": \"" KEY "\", \"dialect\": \"omni\"}",
+	     -EINVAL);
+	call(rpc_peer_add,
+	     "{\"cluster\": \"lab\", \"key\": \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"}",
+	     -EINVAL);
+}
+
 static void management_changes_peers_in_place(void **state)
 {
 	struct omni_endpoint elsewhere;
@@ -689,6 +722,7 @@ int main(void)
 		TEST(neighbours_may_be_unknown_at_first),
 		TEST(allowed_ips_move),
 		TEST(management_shows_and_changes_peers),
+		TEST(a_peer_speaks_wireguard_where_nothing_is_said),
 		TEST(management_changes_peers_in_place),
 		TEST(an_omni_peer_is_not_changed),
 		TEST(what_is_wrong_is_told),
