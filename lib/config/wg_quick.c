@@ -219,10 +219,13 @@ static const struct key keys[] = {
 	{"PersistentKeepalive", true, true, set_keepalive, NULL},
 };
 
-/* What may be shown of a line that was not understood: never what may be a key without its name. */
+/*
+ * What may be shown of a line that was not understood: never what may be a key without its name,
+ * nor what stands behind a section's.
+ */
 static const char *word(char out[24], const char *line)
 {
-	size_t len = strcspn(line, " \t=");
+	size_t len = *line == '[' ? strcspn(line, "]") + 1 : strcspn(line, " \t=");
 
 	snprintf(out, 24, "%.*s", (int)len, len < 24 ? line : "...");
 	return out;
@@ -273,13 +276,16 @@ static int take_key(struct wg_reader *r, const char *name, char *value)
 
 static int take_section(struct wg_reader *r, const char *line)
 {
+	char shown[24];
+
 	if (strcasecmp(line, "[Interface]") == 0) {
 		r->section = true;
 		r->peer = NULL;
 		return 0;
 	}
 	if (strcasecmp(line, "[Peer]") != 0)
-		return wg_fail(r, "\"%.64s\" is not known, expected [Interface] or [Peer]", line);
+		return wg_fail(r, "\"%s\" is not known, expected [Interface] or [Peer]",
+			       word(shown, line));
 	if (r->section && r->peer != NULL && wg_check_peer(r) != 0)
 		return -EINVAL;
 	r->section = true;

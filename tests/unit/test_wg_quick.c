@@ -259,6 +259,8 @@ static const struct bad bad[] = {
 	 "wg0.conf:1: \"PrivateKey\" stands in no section"},
 	{IF "nothing\n", "wg0.conf:3: \"nothing\" is no setting, expected KEY = VALUE"},
 	{IF "[Peers]\n", "wg0.conf:3: \"[Peers]\" is not known, expected [Interface] or [Peer]"},
+	{"[Interface]\rPrivateKey=" SECRET "\r", "wg0.conf:1: \"[Interface]\" is not known"},
+	{"[Interface PrivateKey = " SECRET "]\n", "wg0.conf:1: \"...\" is not known"},
 	{IF "Address = 10.0.0.256/8\n", "wg0.conf:3: Address: \"10.0.0.256/8\" is no IP address"},
 	{IF "Address = 224.0.0.1\n", "wg0.conf:3: Address: 224.0.0.1 cannot be the address"},
 	{IF "MTU = 100\n", "wg0.conf:3: MTU: 100 is out of range"},
@@ -292,6 +294,7 @@ static void bad_files_are_told_where_and_why(void **state)
 			fail_msg("---\n%s\nexpected: %s\ngot:      %s", bad[i].text, bad[i].message,
 				 err.text);
 		assert_null(strchr(err.text, 0x1b));
+		assert_null(strstr(err.text, "AAEC"));
 	}
 	assert_null(omni_wg_quick_parse(IF, strlen(IF), "a/no interface.conf", &err));
 	assert_non_null(strstr(err.text, "the interface gets the file's name"));
