@@ -88,6 +88,24 @@ static int find_cluster(struct peer *p)
 				: "the gateway has several L3 clusters, expected --cluster NAME");
 }
 
+/* The gateway's addresses in the cluster, with their subnets' lengths; NULL behind the last. */
+static const char *own_address(const struct peer *p, size_t i)
+{
+	const json_t *list = json_object_get(p->status, "clusters"), *item;
+	size_t at;
+
+	json_array_foreach(list, at, item)
+	{
+		const char *name = text_of(item, "name");
+
+		if (i == 0 && name != NULL && strcmp(name, p->cluster) == 0)
+			return text_of(item, "vip");
+	}
+	list = json_object_get(json_object_get(json_object_get(p->config, "clusters"), p->cluster),
+			       "addresses");
+	return i > 0 ? json_string_value(json_array_get(list, i - 1)) : NULL;
+}
+
 static void mask(struct omni_prefix *prefix)
 {
 	unsigned int from = prefix->len + (omni_ip_is_v4(&prefix->ip) ? 96 : 0);
@@ -102,7 +120,7 @@ static void add_subnet(struct peer *p, const char *text)
 	char out[OMNI_PREFIX_TEXT_LEN];
 	struct omni_prefix prefix;
 
-	if (text == NULL || omni_prefix_parse(&prefix, text, 32, 128) != 0)
+	if (omni_prefix_parse(&prefix, text, 32, 128) != 0)
 		return;
 	mask(&prefix);
 	append(p->allowed, sizeof(p->allowed), "%s%s", p->allowed[0] != '\0' ? ", " : "",
@@ -111,25 +129,28 @@ static void add_subnet(struct peer *p, const char *text)
 
 static void default_allowed(struct peer *p)
 {
-	const json_t *list = json_object_get(p->status, "clusters"), *item;
-	size_t i;
+	const char *text;
 
-	json_array_foreach(list, i, item)
-	{
-		const char *name = text_of(item, "name");
-
-		if (name != NULL && strcmp(name, p->cluster) == 0)
-			add_subnet(p, text_of(item, "vip"));
-	}
-	list = json_object_get(json_object_get(json_object_get(p->config, "clusters"), p->cluster),
-			       "addresses");
-	json_array_foreach(list, i, item)
-	{
-		add_subnet(p, json_string_value(item));
-	}
+	for (size_t i = 0; (text = own_address(p, i)) != NULL; i++)
+		add_subnet(p, text);
 }
 
 /* ---- Addresses ---- */
+
+/* Is it an address of the gateway's in the cluster? */
+static bool is_ours(const struct peer *p, const struct omni_prefix *prefix)
+{
+	struct omni_prefix own;
+	const char *text;
+
+	for (size_t i = 0; (text = own_address(p, i)) != NULL; i++) {
+		if (omni_prefix_parse(&own, text, 32, 128) == 0 &&
+		    prefix->len == (omni_ip_is_v4(&own.ip) ? 32 : 128) &&
+		    omni_ip_equal(&own.ip, &prefix->ip))
+			return true;
+	}
+	return false;
+}
 
 /* The name of the peer that has the prefix; NULL. */
 static const char *owner(const struct peer *p, const char *prefix)
@@ -150,6 +171,21 @@ static const char *owner(const struct peer *p, const char *prefix)
 	return NULL;
 }
 
+/* 0, or who has it already. */
+static int check_free(struct peer *p, const char *option, const struct omni_prefix *prefix)
+{
+	char out[OMNI_PREFIX_TEXT_LEN];
+	const char *who = owner(p, omni_prefix_text(out, prefix));
+
+	if (is_ours(p, prefix))
+		return omni_fail(p->err, -EEXIST, "%s: the gateway has %s, expected another",
+				 option, out);
+	if (who != NULL)
+		return omni_fail(p->err, -EEXIST, "%s: peer %s has %s, expected another", option,
+				 who, out);
+	return 0;
+}
+
 static void add_route(struct peer *p, const char *prefix)
 {
 	append(p->routes, sizeof(p->routes), "%s%s", p->routes[0] != '\0' ? ", " : "", prefix);
@@ -159,7 +195,6 @@ static int add_address(struct peer *p, const char *text)
 {
 	char out[OMNI_PREFIX_TEXT_LEN];
 	struct omni_prefix prefix;
-	const char *who;
 
 	if (omni_prefix_parse(&prefix, text, 32, 128) != 0 || !omni_ip_is_unicast(&prefix.ip))
 		return omni_fail(p->err, -EINVAL,
@@ -168,10 +203,8 @@ static int add_address(struct peer *p, const char *text)
 				 text);
 	prefix.len = omni_ip_is_v4(&prefix.ip) ? 32 : 128;
 	omni_prefix_text(out, &prefix);
-	who = owner(p, out);
-	if (who != NULL)
-		return omni_fail(p->err, -EEXIST, "--address: peer %s has %s, expected another",
-				 who, out);
+	if (check_free(p, "--address", &prefix) != 0)
+		return -EEXIST;
 	append(p->addresses, sizeof(p->addresses), "%s%s", p->addresses[0] != '\0' ? ", " : "",
 	       out);
 	add_route(p, out);
@@ -196,17 +229,14 @@ static int add_behind(struct peer *p, const char *text)
 {
 	char out[OMNI_PREFIX_TEXT_LEN];
 	struct omni_prefix prefix;
-	const char *who;
 
 	if (omni_prefix_parse(&prefix, text, 32, 128) != 0)
 		return omni_fail(p->err, -EINVAL,
 				 "--behind: \"%.64s\" is no subnet, expected ADDRESS/LENGTH", text);
 	mask(&prefix);
-	who = owner(p, omni_prefix_text(out, &prefix));
-	if (who != NULL)
-		return omni_fail(p->err, -EEXIST, "--behind: peer %s has %s, expected another", who,
-				 out);
-	add_route(p, out);
+	if (check_free(p, "--behind", &prefix) != 0)
+		return -EEXIST;
+	add_route(p, omni_prefix_text(out, &prefix));
 	return 0;
 }
 
@@ -263,12 +293,32 @@ static int check_words(struct peer *p)
 	return 0;
 }
 
+/* A second one of that name would take the first one's lines and its pre-shared key's file. */
+static int check_name(struct peer *p)
+{
+	const json_t *peer;
+	size_t i;
+
+	json_array_foreach(p->peers, i, peer)
+	{
+		if (strcmp(text_of(peer, "cluster"), p->cluster) == 0 &&
+		    strcmp(text_of(peer, "name"), p->ask->name) == 0)
+			return omni_fail(p->err, -EEXIST,
+					 "there is a peer %s in cluster %s already, expected "
+					 "another name",
+					 p->ask->name, p->cluster);
+	}
+	return 0;
+}
+
 static int prepare(struct peer *p)
 {
 	int rc = check_words(p);
 
 	if (rc == 0)
 		rc = find_cluster(p);
+	if (rc == 0)
+		rc = check_name(p);
 	if (rc == 0)
 		rc = each(p, p->ask->address, add_address);
 	if (rc == 0 && p->addresses[0] == '\0')

@@ -146,11 +146,12 @@ def test_what_is_wrong_is_told(gateway):
             (("--dns", "1.1.1.1\nPostUp = x"), "--dns"),
             (("--allowed-ips", "ten"), "--allowed-ips"),
             (("--behind", "x"), "--behind"),
+            (("--behind", "10.7.0.1"), "the gateway has 10.7.0.1/32"),
             (("--mtu", "5"), "--mtu"),
             (("--nothing",), "--nothing")):
         p = export(gateway, *words)
         assert p.returncode in (1, 2) and said in p.stderr and p.stdout == "", (words, p)
-    for address in "10.7.0.300", "224.0.0.1", "", ",":
+    for address in "10.7.0.300", "224.0.0.1", "", ",", "10.7.0.1", "10.7.0.9, fd00:7::1":
         p = export(gateway, address=address)
         assert p.returncode == 1 and "--address" in p.stderr, (address, p)
     for name in "a b", "", "x" * 32:
@@ -169,6 +170,8 @@ def test_added_to_the_running_gateway(gateway):
     assert sorted(peer["allowed_ips"]) == ["10.7.0.9/32", "fd00:7::9/128"]
     again = export(gateway, "--add", name="other")
     assert again.returncode == 1 and "peer phone has 10.7.0.9/32" in again.stderr
+    again = export(gateway, address="10.7.0.10")
+    assert again.returncode == 1 and "peer phone in cluster wg0 already" in again.stderr
     gateway.rpc("peer.remove", {"peer": "phone"})
 
 
