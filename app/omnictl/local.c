@@ -90,5 +90,8 @@ enum exit_status local_pubkey(const char *path)
 	}
 	printf("%s\n", omni_key_text(text, &id.dh.public));
 	omni_identity_wipe(&id);
-	return EXIT_OK;
+	if (fflush(stdout) == 0)
+		return EXIT_OK;
+	perror("omnictl: standard output");
+	return EXIT_REFUSED;
 }

@@ -298,6 +298,10 @@ int main(int argc, char **argv)
 			return EXIT_USAGE;
 		}
 	}
+	if (argc > optind && is_in("-h --help", argv[argc - 1])) {
+		fputs(help_text, stdout);
+		return EXIT_OK;
+	}
 	if (argc > optind && strcmp(argv[argc - 1], "--json") == 0) {
 		r.json = true;
 		argc--;

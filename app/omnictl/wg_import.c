@@ -226,7 +226,10 @@ static enum exit_status print_all(const struct omni_config *config)
 			fprintf(stderr, ", %s", name);
 	}
 	fputc('\n', stderr);
-	return fflush(stdout) == 0 ? EXIT_OK : EXIT_REFUSED;
+	if (fflush(stdout) == 0)
+		return EXIT_OK;
+	perror("omnictl: standard output");
+	return EXIT_REFUSED;
 }
 
 static void drop_own(struct omni_config *config)

@@ -212,6 +212,13 @@ def test_help_and_version(name):
         assert "EAL" not in p.stdout + p.stderr
 
 
+def test_help_behind_a_command():
+    for words in ("wg", "show", "-h"), ("wg", "import", "--help"), ("peers", "-h"):
+        p = omnictl(*words)
+        assert p.returncode == 0 and p.stdout.startswith("NAME"), (words, p)
+
+
+
 def test_init_makes_an_identity_once(one):
     path = os.path.join(one.dir, "fresh", "identity.key")
     argv = [program("gateway"), "--", "--init", "--identity", path]
@@ -258,6 +265,10 @@ def test_wireguard_keys(tmp_path):
         assert omnictl("pubkey", str(path)).stdout == want
     for bad in "", "AAAA", theirs[:-2], "A" * 43 + "=", theirs + theirs:
         assert omnictl("pubkey", text=bad).returncode == 1, bad
+    with open("/dev/full", "w", encoding="ascii") as full:
+        p = subprocess.run([program("omnictl"), "pubkey"], stdout=full, stderr=subprocess.PIPE,
+                           input=ours, text=True, timeout=10)
+        assert p.returncode == 1 and "standard output" in p.stderr
     psk = [omnictl("genpsk").stdout.strip() for _ in range(2)]
     assert psk[0] != psk[1] and len(psk[0]) == 44
 
