@@ -216,6 +216,8 @@ def test_help_behind_a_command():
     for words in ("wg", "show", "-h"), ("wg", "import", "--help"), ("peers", "-h"):
         p = omnictl(*words)
         assert p.returncode == 0 and p.stdout.startswith("NAME"), (words, p)
+    for last in "--", "":
+        assert omnictl("-s", "/nowhere", "peers", last).returncode == 2
 
 
 
