@@ -113,37 +113,81 @@ static void compact(struct omni_config_peer *peer)
 	peer->n_allowed = n;
 }
 
-/* Of those who claim the same prefix the last one gets it, as with wg. */
-static int settle(struct omni_wg_quick *wg)
+/* An address that stands twice counts once: own has what settle() left of each. */
+static void compact_own(struct omni_wg_quick *wg, const struct omni_prefix *own)
 {
-	struct claim *all;
-	size_t n = 0, first = 0;
+	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < wg->n_peers; i++)
-		n += wg->peers[i].n_allowed;
-	all = calloc(n + 1, sizeof(*all));
-	if (all == NULL)
-		return -ENOMEM;
-	n = 0;
+	for (unsigned int i = 0; i < wg->n_addresses; i++) {
+		if (own[i].len != GONE)
+			wg->addresses[n++] = wg->addresses[i];
+	}
+	wg->n_addresses = n;
+}
+
+/* Everybody's claims: the peers', and ours to own, our addresses alone. How many. */
+static size_t collect(struct omni_wg_quick *wg, struct claim *all, struct omni_prefix *own)
+{
+	size_t n = 0;
+
 	for (unsigned int i = 0; i < wg->n_peers; i++) {
 		for (unsigned int j = 0; j < wg->peers[i].n_allowed; j++)
 			all[n++] = (struct claim){&wg->peers[i].allowed[j], i};
 	}
+	for (unsigned int i = 0; i < wg->n_addresses; i++) {
+		own[i] = wg->addresses[i];
+		own[i].len = omni_ip_is_v4(&own[i].ip) ? 32 : 128;
+		all[n++] = (struct claim){&own[i], wg->n_peers};
+	}
+	return n;
+}
+
+/* Of those n who claim the same prefix the last peer gets it, as with wg, but for what is ours. */
+static void choose(struct wg_reader *r, struct claim *all, size_t n)
+{
+	char text[OMNI_PREFIX_TEXT_LEN];
+	size_t winner = 0;
+
+	for (size_t i = 1; i < n; i++)
+		winner = all[i].peer > all[winner].peer ? i : winner;
+	for (size_t i = 0; i < n; i++) {
+		if (i == winner)
+			continue;
+		if (all[winner].peer == r->wg->n_peers && all[i].peer != r->wg->n_peers)
+			wg_note(r, "AllowedIPs %s is left out: it is this box's own address",
+				omni_prefix_text(text, all[i].prefix));
+		all[i].prefix->len = GONE;
+	}
+}
+
+static int settle(struct wg_reader *r)
+{
+	struct omni_wg_quick *wg = r->wg;
+	size_t n = wg->n_addresses, first = 0;
+	struct omni_prefix *own = calloc(n + 1, sizeof(*own));
+	struct claim *all;
+
+	for (unsigned int i = 0; i < wg->n_peers; i++)
+		n += wg->peers[i].n_allowed;
+	all = calloc(n + 1, sizeof(*all));
+	if (own == NULL || all == NULL) {
+		free(own);
+		free(all);
+		return -ENOMEM;
+	}
+	n = collect(wg, all, own);
 	if (n > 1)
 		qsort(all, n, sizeof(*all), compare_claims);
 	for (size_t i = 0; i < n; i = first) {
-		size_t winner = i;
-
-		for (first = i + 1; first < n && same(&all[i], &all[first]); first++)
-			winner = all[first].peer > all[winner].peer ? first : winner;
-		for (size_t j = i; j < first; j++) {
-			if (j != winner)
-				all[j].prefix->len = GONE;
-		}
+		for (first = i + 1; first < n && same(&all[i], &all[first]);)
+			first++;
+		choose(r, &all[i], first - i);
 	}
-	free(all);
 	for (unsigned int i = 0; i < wg->n_peers; i++)
 		compact(&wg->peers[i]);
+	compact_own(wg, own);
+	free(own);
+	free(all);
 	return 0;
 }
 
@@ -270,7 +314,7 @@ int wg_finish(struct wg_reader *r)
 		all[i] = &wg->peers[i];
 	give_names(wg, all, wg->n_peers);
 	free(all);
-	if (settle(wg) != 0)
+	if (settle(r) != 0)
 		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
 	note_default_route(r);
 	return 0;

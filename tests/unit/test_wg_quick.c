@@ -154,6 +154,26 @@ static void a_small_file_has_defaults(void **state)
 	omni_wg_quick_free(wg);
 }
 
+/* As the gateway does at a start, and our YAML would not take it. */
+static void our_addresses_count_once(void **state)
+{
+	struct omni_wg_quick *wg = parse(
+		IF
+		"Address = 10.0.0.1/24, fd00::1\nAddress = 10.0.0.1/32\nAddress = 10.0.0.1/24\n" PEER_A
+		"AllowedIPs = 10.0.0.1, 10.0.0.1/24, fd00::1, fd00::2\n");
+
+	(void)state;
+	assert_int_equal(wg->n_addresses, 2);
+	assert_prefix(&wg->addresses[0], "10.0.0.1/24");
+	assert_prefix(&wg->addresses[1], "fd00::1/128");
+	assert_int_equal(wg->peers[0].n_allowed, 2);
+	assert_prefix(&wg->peers[0].allowed[0], "10.0.0.0/24");
+	assert_prefix(&wg->peers[0].allowed[1], "fd00::2/128");
+	assert_int_equal(wg->n_notes, 2);
+	assert_non_null(strstr(wg->notes[0], "AllowedIPs 10.0.0.1/32 is left out"));
+	omni_wg_quick_free(wg);
+}
+
 static void names_come_from_comments(void **state)
 {
 	struct omni_wg_quick *wg = parse(IF "# twin\n" PEER_A "# twin\n" PEER_B "#off\n");
@@ -428,6 +448,7 @@ int main(void)
 		cmocka_unit_test(a_full_file_is_read),
 		cmocka_unit_test(what_is_not_applied_is_told),
 		cmocka_unit_test(a_small_file_has_defaults),
+		cmocka_unit_test(our_addresses_count_once),
 		cmocka_unit_test(names_come_from_comments),
 		cmocka_unit_test(blanks_are_where_people_put_them),
 		cmocka_unit_test(an_address_needs_no_brackets),
