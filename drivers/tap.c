@@ -29,6 +29,7 @@
 #define SEGMENT_LEN 60500
 /* Runs of UDP datagrams, IPv4 and IPv6; the system's header may be older than the kernel. */
 #define OFFLOAD_USO (0x20 | 0x40)
+#define MTU_V6 1280 /* at least, RFC 8200 */
 #define OFFLOAD_TSO (TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN)
 
 /* What to ask the kernel for, the best first. */
@@ -273,6 +274,16 @@ void tap_stats(struct omni_port *port, struct omni_port_stats *s)
 	driver_extra(s, "tx_failed", c.tx_failed);
 }
 
+/* What the kernel means where it refuses an address of IPv6. */
+static const char *why_not(const struct omni_port *port, const struct omni_prefix *prefix, int rc)
+{
+	if (!omni_ip_is_v4(&prefix->ip) && port->info.mtu < MTU_V6)
+		return "IPv6 needs an MTU of 1280";
+	if (!omni_ip_is_v4(&prefix->ip) && rc == -EACCES)
+		return "IPv6 is turned off here (net.ipv6.conf.*.disable_ipv6)";
+	return strerror(-rc);
+}
+
 int omni_tap_set_address(struct omni_port *port, const struct omni_prefix *prefix,
 			 struct omni_err *err)
 {
@@ -287,7 +298,7 @@ int omni_tap_set_address(struct omni_port *port, const struct omni_prefix *prefi
 	if (rc == 0)
 		return 0;
 	return omni_fail(err, rc, "port %s: cannot give %s to %s: %s", port->name,
-			 omni_prefix_text(text, prefix), p->interface, strerror(-rc));
+			 omni_prefix_text(text, prefix), p->interface, why_not(port, prefix, rc));
 }
 
 const struct omni_port_ops omni_driver_tap = {

@@ -160,7 +160,10 @@ def test_identity_file_faults(one, conf, fault, word):
 @pytest.mark.parametrize("spoil,words", [
     (lambda c: c["ports"]["uplink0"].update(interface="eth77"), ["eth77"]),
     (lambda c: c["ports"]["host0"].update(interface="lo"), ["lo"]),
-], ids=["missing uplink", "TAP name taken"])
+    (lambda c: c["clusters"][CLUSTER].update(vip="fd00::1/64"), ["fd00::1/64", "turned off"]),
+    (lambda c: (c["clusters"][CLUSTER].update(vip="fd00::1/64"),
+                c["ports"]["host0"].update(mtu=1000)), ["IPv6 needs an MTU of 1280"]),
+], ids=["missing uplink", "TAP name taken", "no IPv6", "too small for IPv6"])
 def test_port_that_cannot_be_opened(one, conf, spoil, words):
     spoil(conf)
     code, said = one.run_gateway("a", conf)
