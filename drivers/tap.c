@@ -294,6 +294,8 @@ int omni_tap_set_address(struct omni_port *port, const struct omni_prefix *prefi
 
 	if (port->ops != &omni_driver_tap && port->ops != &omni_driver_tun)
 		return omni_fail(err, -EINVAL, "port %s is no tap or tun port", port->name);
+	/* So that the interface has IPv6's addresses too when it was down and comes up again. */
+	(void)netdev_set("ipv6", p->interface, "keep_addr_on_down", "1");
 	rc = ifindex != 0 ? netdev_add_address(ifindex, prefix) : -ENODEV;
 	if (rc == 0)
 		return 0;

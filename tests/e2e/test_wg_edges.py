@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """WireGuard peers at the edges of what is allowed: the largest packets, a peer that is this box
-itself, thousands of allowed IPs, an uplink that was down."""
+itself, thousands of allowed IPs, an interface and an uplink that were down."""
 import re
 import time
 
@@ -136,6 +136,18 @@ def allowed(end):
         return {k: set(v.split()) for k, v in end.show("allowed-ips").items()}
     said = end.gateway.ctl("wg", "show", CLUSTER, "allowed-ips").stdout
     return {k: set(v.split()) for k, v in (x.split("\t", 1) for x in said.splitlines())}
+
+
+def test_an_interface_that_comes_back(ends):
+    """The gateway's: its addresses are there again. (Of others the kernel takes IPv6's.)"""
+    gateway, other = sorted(ends, key=lambda e: e.kind != "omni")
+    if gateway.kind != "omni":
+        pytest.skip("no gateway")
+    ip("-n", gateway.ns, "link", "set", gateway.dev, "down")
+    ip("-n", gateway.ns, "link", "set", gateway.dev, "up")
+    for family in 4, 6:
+        gateway.reaches(other, family)
+        assert other.ping(gateway, family) == 3
 
 
 def test_an_uplink_that_comes_back(stopped):
