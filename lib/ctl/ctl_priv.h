@@ -231,13 +231,13 @@ struct ctl_probe {
 };
 
 struct ctl_pmtu {
-	struct ctl_probe probe;
-	uint16_t told;	    /* last logged */
-	uint16_t low, high; /* echoed, or believed until asked; not yet known to fail */
-	bool sure;	    /* low is more than a belief */
-	bool verifying;	    /* what was measured, at a new session: a path may have shrunk */
+	struct ctl_probe probe, any; /* of a size; and without padding, where that stays silent */
+	uint16_t told;		     /* last logged */
+	uint16_t low, high;	     /* echoed, or believed until asked; not yet known to fail */
+	bool sure;		     /* low is more than a belief */
+	bool verifying;		     /* what was measured: a path may have shrunk */
 	bool searching, done;
-	uint64_t again_ns;
+	uint64_t again_ns; /* not verified earlier, but at a new session */
 };
 
 struct ctl_roam {
@@ -529,6 +529,7 @@ void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now);
 void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer);
+void ctl_pmtu_echo_any(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* A datagram of that lane came from elsewhere; asked: it was a MOVE. */
 void ctl_roam_seen(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_endpoint *from,
 		   uint8_t lane, uint32_t datagram_len, bool asked);
@@ -545,6 +546,9 @@ static inline bool ctl_roam_runs(const struct ctl_peer *peer)
 /* Send a PROBE (new token) on the current key; path NULL: the peer's. 0 or -errno. */
 int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
 		   const struct omni_path *path);
+/* The same with the token of before, so that an ECHO of the first counts, however late. */
+int ctl_probe_repeat(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
+		     const struct omni_path *path);
 /* Does it answer probe, from where that went? Then probe waits no more. */
 bool ctl_probe_answers(struct ctl_probe *probe, const struct omni_control *echo,
 		       const struct omni_endpoint *from);

@@ -1,24 +1,24 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /*
  * Path MTU by padded PROBEs with DF set (RFC 8899): the first link's MTU at once, then what nearly
- * every path carries, then by halves between what was echoed and what was not. Trusts no ICMP.
+ * every path carries, then by halves between what was echoed and what was not. While data is sent,
+ * what was echoed is asked for again: a path that shrinks says nothing. Trusts no ICMP.
  */
 #include "ctl_priv.h"
 
 #define TRY_NS (400 * OMNI_NS_PER_MS)
-#define TRIES 3
+#define TRIES 3 /* of one token: round trips may take as long as all of them */
+#define CONFIRM_NS (2 * OMNI_NS_PER_S)
 #define CLOSE_ENOUGH 8 /* bytes */
-/* Of a PROBE without padding: nearly every path carries 1280 bytes, so one that seems not to has to
- * show that it carries anything. */
-#define ANY_SIZE 0
 
-static void finish(struct ctl_peer *peer)
+static void finish(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	char key[OMNI_KEY_B64_LEN];
 
+	peer->pmtu.again_ns = ctl_now(ctl) + CONFIRM_NS;
 	peer->pmtu.searching = false;
 	peer->pmtu.done = true;
-	peer->pmtu.probe.waiting = false;
+	peer->pmtu.probe.waiting = peer->pmtu.any.waiting = false;
 	if (peer->pmtu.told == peer->pmtu.low)
 		return;
 	peer->pmtu.told = peer->pmtu.low;
@@ -26,15 +26,37 @@ static void finish(struct ctl_peer *peer)
 		      peer->cluster->conf->name, ctl_peer_text(key, peer), peer->pmtu.low);
 }
 
+static void probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
+		       uint8_t tries)
+{
+	if (tries == 0)
+		(void)ctl_probe_send(ctl, peer, probe, NULL);
+	else
+		(void)ctl_probe_repeat(ctl, peer, probe, NULL);
+	probe->sent_ns = ctl_now(ctl);
+	probe->waiting = true;
+	probe->tries = (uint8_t)(tries + 1);
+}
+
 static void ask(struct omni_ctl *ctl, struct ctl_peer *peer, uint16_t size)
 {
-	uint8_t tries = peer->pmtu.probe.size == size ? peer->pmtu.probe.tries : 0;
+	struct ctl_pmtu *p = &peer->pmtu;
+	uint8_t tries = p->probe.size == size ? p->probe.tries : 0;
 
-	peer->pmtu.probe.size = size;
-	(void)ctl_probe_send(ctl, peer, &peer->pmtu.probe, NULL);
-	peer->pmtu.probe.sent_ns = ctl_now(ctl);
-	peer->pmtu.probe.waiting = true;
-	peer->pmtu.probe.tries = (uint8_t)(tries + 1);
+	p->any.waiting = false;
+	p->probe.size = size;
+	probe_send(ctl, peer, &p->probe, tries);
+}
+
+/*
+ * Without padding. What was echoed before, and 1280 bytes, which nearly every path carries, count
+ * as lost only where this comes back, and nothing of that size that left before it.
+ */
+static void ask_any(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct ctl_probe *any = &peer->pmtu.any;
+
+	probe_send(ctl, peer, any, any->waiting ? any->tries : 0);
 }
 
 static void next_size(struct omni_ctl *ctl, struct ctl_peer *peer)
@@ -44,7 +66,7 @@ static void next_size(struct omni_ctl *ctl, struct ctl_peer *peer)
 	if (!p->sure)
 		ask(ctl, peer, p->low);
 	else if (p->high - p->low < CLOSE_ENOUGH)
-		finish(peer);
+		finish(ctl, peer);
 	else
 		ask(ctl, peer, (uint16_t)((p->low + p->high + 1) / 2));
 }
@@ -71,23 +93,37 @@ void ctl_pmtu_start(struct omni_ctl *ctl, struct ctl_peer *peer)
 	ask(ctl, peer, p->high);
 }
 
+/* Ask for what was measured; where it is still carried, for more up to high. */
+static void verify(struct omni_ctl *ctl, struct ctl_peer *peer, uint16_t high)
+{
+	struct ctl_pmtu *p = &peer->pmtu;
+
+	p->searching = p->verifying = true;
+	p->high = high;
+	p->probe.size = 0;
+	ctl_peer_due(peer, ctl_now(ctl));
+	ask(ctl, peer, p->low);
+}
+
 void ctl_pmtu_verify(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	struct ctl_pmtu *p = &peer->pmtu;
 
-	if (p->searching)
+	if (p->searching || (p->done && peer->path_mtu != 0))
 		return;
-	if (!p->done) {
+	if (p->done && p->sure)
+		verify(ctl, peer, peer->link_mtu);
+	else
 		ctl_pmtu_start(ctl, peer);
-		return;
-	}
-	if (peer->path_mtu != 0 || (!p->sure && p->low <= OMNI_PATH_MTU_DEFAULT))
-		return;
-	p->searching = p->verifying = true;
-	p->high = peer->link_mtu;
-	p->probe.size = 0;
-	ctl_peer_due(peer, ctl_now(ctl));
-	ask(ctl, peer, p->low);
+}
+
+static void confirm(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
+{
+	const struct ctl_pmtu *p = &peer->pmtu;
+
+	if (p->done && p->sure && now >= p->again_ns && now - peer->tx_data_ns < CONFIRM_NS &&
+	    ctl_peer_has_key(peer))
+		verify(ctl, peer, p->low);
 }
 
 /*
@@ -123,11 +159,6 @@ void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 	if (!p->searching)
 		return;
-	if (p->probe.size == ANY_SIZE) {
-		shrunk(ctl, peer);
-		next_size(ctl, peer);
-		return;
-	}
 	if (!p->verifying) {
 		p->low = OMNI_MAX(p->low, p->probe.size);
 		ctl_peer_republish(ctl, peer);
@@ -137,32 +168,39 @@ void ctl_pmtu_echo(struct omni_ctl *ctl, struct ctl_peer *peer)
 	next_size(ctl, peer);
 }
 
+void ctl_pmtu_echo_any(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	if (!peer->pmtu.searching)
+		return;
+	shrunk(ctl, peer);
+	next_size(ctl, peer);
+}
+
 void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
 	struct ctl_pmtu *p = &peer->pmtu;
+	const struct ctl_probe *last;
 
-	if (!p->searching || now - p->probe.sent_ns < TRY_NS)
+	if (!p->searching)
+		confirm(ctl, peer, now);
+	last = p->any.waiting ? &p->any : &p->probe;
+	if (!p->searching || now - last->sent_ns < TRY_NS)
 		return;
 	if (!ctl_peer_has_key(peer)) {
 		p->searching = false; /* begins anew with the next session */
 		return;
 	}
-	if (p->probe.tries < TRIES) {
-		ask(ctl, peer, p->probe.size);
-		return;
-	}
-	if (p->probe.size == ANY_SIZE) { /* the other side says nothing at all */
+	if (last == &p->any && last->tries < TRIES) {
+		ask_any(ctl, peer);
+	} else if (last == &p->any) { /* the other side says nothing at all */
 		p->verifying = false;
-		finish(peer);
-		return;
-	}
-	if (p->probe.size == p->low && p->low <= OMNI_PATH_MTU_DEFAULT) {
-		ask(ctl, peer, ANY_SIZE);
-		return;
-	}
-	if (p->verifying)
-		shrunk(ctl, peer);
-	else
+		finish(ctl, peer);
+	} else if (last->tries < TRIES) {
+		ask(ctl, peer, last->size);
+	} else if (p->verifying || (last->size == p->low && p->low <= OMNI_PATH_MTU_DEFAULT)) {
+		ask_any(ctl, peer);
+	} else {
 		too_long(ctl, peer);
-	next_size(ctl, peer);
+		next_size(ctl, peer);
+	}
 }

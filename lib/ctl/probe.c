@@ -31,6 +31,13 @@ static int send_control(struct omni_ctl *ctl, struct omni_keypair *kp, const str
 int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
 		   const struct omni_path *path)
 {
+	omni_random(probe->token, sizeof(probe->token));
+	return ctl_probe_repeat(ctl, peer, probe, path);
+}
+
+int ctl_probe_repeat(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
+		     const struct omni_path *path)
+{
 	struct omni_keypair *kp = atomic_load(&peer->pub->tx);
 	struct omni_control msg = {.type = OMNI_CONTROL_PROBE};
 	size_t size = 0;
@@ -40,7 +47,6 @@ int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe
 		path = atomic_load(&peer->pub->path);
 	if (kp == NULL || path == NULL)
 		return kp == NULL ? -ENOKEY : -EDESTADDRREQ;
-	omni_random(probe->token, sizeof(probe->token));
 	memcpy(msg.token, probe->token, sizeof(msg.token));
 	if (probe->size != 0)
 		size = (size_t)probe->size - ctl_path_overhead(path);
@@ -95,6 +101,8 @@ static void take_echo(struct omni_ctl *ctl, struct ctl_peer *peer, const struct 
 	ctl_count(ctl, OMNI_STAT_ctl_echoes_received);
 	if (ctl_probe_answers(&peer->pmtu.probe, echo, from)) {
 		ctl_pmtu_echo(ctl, peer);
+	} else if (ctl_probe_answers(&peer->pmtu.any, echo, from)) {
+		ctl_pmtu_echo_any(ctl, peer);
 	} else if (ctl_probe_answers(&peer->alive, echo, from)) {
 		peer->alive.tries = 0;
 		peer->alive_armed = false;

@@ -172,6 +172,129 @@ static void shrinking_path_is_noticed(void **state)
 	assert_in_range(mtu_to(a, b), 1500 - 8, 1500);
 }
 
+/* Both sides send a frame twice a second. */
+static void run_with_data(unsigned int seconds)
+{
+	for (unsigned int i = 0; i < 2 * seconds; i++) {
+		(void)frame(a, b);
+		(void)frame(b, a);
+		rig_run(500);
+	}
+}
+
+static void shrinking_path_is_noticed_under_data(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	run_with_data(5);
+	net.path_mtu = 1400;
+	run_with_data(5);
+	assert_true(mtu_to(a, b) <= 1400);
+	assert_true(mtu_to(b, a) <= 1400);
+	run_with_data(20);
+	assert_in_range(mtu_to(a, b), 1400 - 8, 1400);
+	/* And nothing longer is tried but at the next session. */
+	a->max_datagram = b->max_datagram = 0;
+	net.path_mtu = 1500;
+	run_with_data(20);
+	assert_true(OMNI_MAX(a->max_datagram, b->max_datagram) <= 1400);
+}
+
+/* Where nothing comes through, nothing is said about lengths. */
+static void outage_leaves_what_was_measured(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	run_with_data(5);
+	net.path_mtu = 0;
+	run_with_data(8);
+	assert_int_equal(mtu_to(a, b), 1500);
+	net.path_mtu = 1500;
+	run_with_data(1);
+	assert_int_equal(mtu_to(a, b), 1500);
+}
+
+/* The first search ends in an outage: the next session begins it anew. */
+static void outage_of_the_first_search(void **state)
+{
+	(void)state;
+	make_pair();
+	net.path_mtu = 800; /* handshakes, and no PROBE */
+	start_pair();
+	net.path_mtu = 0;
+	rig_run(5000);
+	assert_false(peer_of(a, b)->pmtu.searching);
+	assert_int_equal(mtu_to(a, b), OMNI_PATH_MTU_DEFAULT);
+	net.path_mtu = 1500;
+	rig_run(140000);
+	assert_int_equal(mtu_to(a, b), 1500);
+}
+
+/* What b says on a session is on its way for as long as nobody lets it go. */
+static struct {
+	uint8_t bytes[8][2048];
+	size_t len[8];
+	unsigned int n;
+} late;
+
+static bool is_late(const struct site *from, const struct site *to, const uint8_t *p, size_t len)
+{
+	(void)to;
+	if (from != b || (p[0] & OMNI_TYPE_DATA_BIT) == 0 || late.n == 8)
+		return false;
+	memcpy(late.bytes[late.n], p, len);
+	late.len[late.n++] = len;
+	return true;
+}
+
+static void late_ones_arrive(unsigned int n)
+{
+	net.drops = NULL;
+	for (unsigned int i = 0; i < n; i++)
+		inject(a, &b->address, late.bytes[i], late.len[i]);
+	net_settle();
+}
+
+static void long_round_trips_are_waited_for(void **state)
+{
+	unsigned int first;
+
+	(void)state;
+	make_pair();
+	late.n = 0;
+	net.drops = is_late;
+	site_start(a);
+	site_start(b);
+	net_settle();
+	first = late.n;
+	rig_run(600); /* a asks for the second time */
+	late_ones_arrive(first);
+	assert_int_equal(mtu_to(a, b), 1500);
+}
+
+/* A PROBE without padding is on its way too, and its ECHO comes behind theirs. */
+static void late_echoes_are_no_lost_ones(void **state)
+{
+	const struct ctl_pmtu *p;
+
+	(void)state;
+	make_pair();
+	start_pair();
+	p = &peer_of(a, b)->pmtu;
+	late.n = 0;
+	net.drops = is_late;
+	for (unsigned int i = 0; i < 100 && !p->any.waiting; i++) {
+		(void)frame(a, b);
+		rig_run(50);
+	}
+	assert_true(p->any.waiting);
+	late_ones_arrive(late.n);
+	assert_int_equal(mtu_to(a, b), 1500);
+	assert_false(p->searching);
+}
+
 static void renumber(struct site *s, const char *to)
 {
 	assert_int_equal(omni_endpoint_parse(&s->address, to), 0);
@@ -570,6 +693,11 @@ int main(void)
 		T(no_more_than_the_default_is_believed),
 		T(configured_mtu_is_believed),
 		T(shrinking_path_is_noticed),
+		T(shrinking_path_is_noticed_under_data),
+		T(outage_leaves_what_was_measured),
+		T(outage_of_the_first_search),
+		T(long_round_trips_are_waited_for),
+		T(late_echoes_are_no_lost_ones),
 		T(peer_moves_when_the_old_address_is_silent),
 		T(copies_do_not_move_a_peer),
 		T(broken_segments_are_cut),
