@@ -60,6 +60,8 @@ static void write_port(FILE *out, const struct omni_config_port *p)
 		fprintf(out, "    routes: off\n");
 	else if (p->routes_table == OMNI_CONFIG_TABLE_MAIN)
 		fprintf(out, "    routes: auto\n");
+	else if (p->routes_table == OMNI_CONFIG_TABLE_DEFAULT)
+		fprintf(out, "    routes: default\n");
 	else
 		fprintf(out, "    routes: %u\n", p->routes_table);
 }

@@ -111,7 +111,7 @@ static void give_vip_to_tap(struct omni_config *config, const struct omni_config
 }
 
 /* What a host's interface has from its L3 cluster, unless it was told otherwise. */
-static void finish_port(const struct omni_config *config, struct omni_config_port *port)
+static void finish_port(struct omni_config *config, struct omni_config_port *port)
 {
 	const struct omni_config_cluster *cluster =
 		port->cluster >= 0 ? &config->clusters[port->cluster] : NULL;
@@ -125,6 +125,8 @@ static void finish_port(const struct omni_config *config, struct omni_config_por
 		port->routes_table = routes && port->carries != OMNI_ADDRESS_NONE
 					     ? OMNI_CONFIG_TABLE_MAIN
 					     : OMNI_CONFIG_TABLE_NONE;
+	if (port->routes_table == OMNI_CONFIG_TABLE_DEFAULT && config->underlay.fwmark == 0)
+		config->underlay.fwmark = OMNI_CONFIG_DEFAULT_MARK;
 }
 
 void config_finish(struct omni_config *config)

@@ -54,9 +54,12 @@
 #define OMNI_CONFIG_MSS_MAX 9176
 #define OMNI_CONFIG_DSCP_COPY 0xff
 #define OMNI_CONFIG_ROUTES 131072
-#define OMNI_CONFIG_TABLE_NONE 0	   /* the kernel is told no routes */
-#define OMNI_CONFIG_TABLE_MAIN 254	   /* its main table */
+#define OMNI_CONFIG_TABLE_NONE 0   /* the kernel is told no routes */
+#define OMNI_CONFIG_TABLE_MAIN 254 /* its main table */
+/* The main one, and for a default route the one whose number is fwmark, with rules that ask it. */
+#define OMNI_CONFIG_TABLE_DEFAULT (UINT32_MAX - 1)
 #define OMNI_CONFIG_TABLE_UNSET UINT32_MAX /* never in a loaded configuration */
+#define OMNI_CONFIG_DEFAULT_MARK 51820	   /* where such a port is, and no fwmark is given */
 #define OMNI_CONFIG_PREFIXES_MAX 65536	   /* in one list */
 #define OMNI_CONFIG_ADVERTISE_MAX 1024
 #define OMNI_CONFIG_VIA_MAX 16

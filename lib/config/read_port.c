@@ -154,13 +154,17 @@ static int parse_table(void *target, const char *text, struct omni_err *err)
 
 	if (strcmp(text, "auto") == 0)
 		*table = OMNI_CONFIG_TABLE_MAIN;
+	else if (strcmp(text, "default") == 0)
+		*table = OMNI_CONFIG_TABLE_DEFAULT;
 	else if (strcmp(text, "off") == 0)
 		*table = OMNI_CONFIG_TABLE_NONE;
 	else if (text[0] < '0' || text[0] > '9')
-		return omni_fail(err, -EINVAL,
-				 "\"%s\" is not known, expected auto, off or the number of a table",
-				 text);
-	else if (value_number(&n, text, 1, OMNI_CONFIG_TABLE_UNSET - 1, err) != 0)
+		return omni_fail(
+			err, -EINVAL,
+			"\"%s\" is not known, expected auto, default, off or the number of a "
+			"table",
+			text);
+	else if (value_number(&n, text, 1, OMNI_CONFIG_TABLE_DEFAULT - 1, err) != 0)
 		return -EINVAL;
 	else
 		*table = (uint32_t)n;

@@ -173,6 +173,29 @@ static int check_kernel_side(const struct doc *d, const yaml_node_t *node,
 	return 0;
 }
 
+/* Its rules tell our own datagrams from the host's by their mark, which udp alone sets. */
+static int check_default_routes(const struct doc *d, const yaml_node_t *node,
+				const struct omni_config *config)
+{
+	const struct omni_config_underlay *u = &config->underlay;
+
+	for (unsigned int i = 0; i < config->n_ports; i++) {
+		if (config->ports[i].routes_table != OMNI_CONFIG_TABLE_DEFAULT)
+			continue;
+		if (strcmp(config->ports[u->port].driver, "udp") != 0)
+			return doc_fail(d, node,
+					"port %s has routes: default, which needs marks on our own "
+					"datagrams, expected driver udp of port %s",
+					config->ports[i].name, config->ports[u->port].name);
+		if (value_is_kernel_table(u->fwmark))
+			return doc_fail(d, node,
+					"port %s has routes: default in the table whose number is "
+					"fwmark, expected another one than the kernel's %u",
+					config->ports[i].name, u->fwmark);
+	}
+	return 0;
+}
+
 int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_config *config)
 {
 	struct omni_config_underlay *u = &config->underlay;
@@ -196,5 +219,7 @@ int read_underlay(const struct doc *d, const yaml_node_t *node, struct omni_conf
 				"fwmark is the kernel's, which sees no datagram of %s, expected "
 				"driver udp",
 				config->ports[port].name);
+	if (check_default_routes(d, node, config) != 0)
+		return -EINVAL;
 	return found[U_NEXT_HOP].key != NULL ? read_hops(d, found[U_NEXT_HOP].value, u) : 0;
 }

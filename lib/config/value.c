@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -325,6 +326,11 @@ int value_fwmark(void *target, const char *text, struct omni_err *err)
 	}
 	*(uint32_t *)target = (uint32_t)mark;
 	return 0;
+}
+
+bool value_is_kernel_table(uint32_t n)
+{
+	return n >= RT_TABLE_DEFAULT && n <= RT_TABLE_LOCAL;
 }
 
 int value_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, struct omni_err *err)

@@ -28,9 +28,11 @@ int value_prefix(void *target, const char *text, struct omni_err *err);	  /* str
 int value_route(void *target, const char *text, struct omni_err *err);	  /* the same, masked */
 int value_address(void *target, const char *text, struct omni_err *err);  /* the same, a host's */
 
-/* A decimal number from min to max. */
 /* off, or a mark of the kernel's: decimal, or hexadecimal behind 0x. A uint32_t. */
 int value_fwmark(void *target, const char *text, struct omni_err *err);
+/* The number of a routing table that the kernel has itself: default, main, local. */
+bool value_is_kernel_table(uint32_t n);
+/* A decimal number from min to max. */
 int value_number(uint64_t *out, const char *text, uint64_t min, uint64_t max, struct omni_err *err);
 
 #endif

@@ -71,7 +71,8 @@ static int set_table(struct wg_reader *r, const char *text, struct omni_err *why
 		r->wg->table = OMNI_CONFIG_TABLE_MAIN;
 	else if (strcasecmp(text, "off") == 0)
 		r->wg->table = OMNI_CONFIG_TABLE_NONE;
-	else if (isdigit((unsigned char)text[0]) && *end == '\0' && n > 0 && n < UINT32_MAX)
+	else if (isdigit((unsigned char)text[0]) && *end == '\0' && n > 0 &&
+		 n < OMNI_CONFIG_TABLE_DEFAULT)
 		r->wg->table = (uint32_t)n;
 	else
 		return omni_fail(why, -EINVAL,

@@ -8,6 +8,7 @@
 
 #include <omni_secret.h>
 
+#include "value.h"
 #include "wg_quick.h"
 
 #define GONE UINT8_MAX /* length of a prefix that a later peer took */
@@ -276,23 +277,31 @@ static void give_names(struct omni_wg_quick *wg, struct omni_config_peer **all, 
 	}
 }
 
-static void note_default_route(struct wg_reader *r)
+static const struct omni_prefix *default_route(const struct omni_wg_quick *wg)
 {
-	struct omni_wg_quick *wg = r->wg;
+	for (unsigned int i = 0; i < wg->n_peers; i++)
+		for (unsigned int j = 0; j < wg->peers[i].n_allowed; j++)
+			if (wg->peers[i].allowed[j].len == 0)
+				return &wg->peers[i].allowed[j];
+	return NULL;
+}
 
-	for (unsigned int i = 0; wg->table == OMNI_CONFIG_TABLE_MAIN && i < wg->n_peers; i++) {
-		for (unsigned int j = 0; j < wg->peers[i].n_allowed; j++) {
-			char text[OMNI_PREFIX_TEXT_LEN];
+/* A peer that has everything gets everything, as with wg-quick, but for the tunnel's own datagrams.
+ */
+static void take_default_route(struct wg_reader *r)
+{
+	const struct omni_prefix *all = default_route(r->wg);
+	char text[OMNI_PREFIX_TEXT_LEN];
 
-			if (wg->peers[i].allowed[j].len != 0)
-				continue;
-			wg_note(r,
-				"AllowedIPs %s: the kernel's default route is not changed; %s "
-				"carries what you route into it",
-				omni_prefix_text(text, &wg->peers[i].allowed[j]), wg->name);
-			return;
-		}
-	}
+	if (all == NULL || r->wg->table != OMNI_CONFIG_TABLE_MAIN)
+		return;
+	if (value_is_kernel_table(r->wg->fwmark))
+		wg_note(r,
+			"AllowedIPs %s: the default route is not changed, since a table with the "
+			"FwMark's number is the kernel's own",
+			omni_prefix_text(text, all));
+	else
+		r->wg->table = OMNI_CONFIG_TABLE_DEFAULT;
 }
 
 int wg_finish(struct wg_reader *r)
@@ -316,6 +325,6 @@ int wg_finish(struct wg_reader *r)
 	free(all);
 	if (settle(r) != 0)
 		return omni_fail(r->err, -ENOMEM, "%s: out of memory", r->file);
-	note_default_route(r);
+	take_default_route(r);
 	return 0;
 }

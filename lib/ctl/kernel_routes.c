@@ -2,8 +2,11 @@
 /*
  * Routes of the kernel over our tap and tun ports: what the workers' table sends to others, the
  * host's own packets have to come to us for. A default route is never set in the main table, nor
- * one that would swallow the datagrams that carry the tunnel.
+ * one that would swallow the datagrams that carry the tunnel. A port with `routes: default` has it
+ * in a table of its own, which rules ask for all but those datagrams; the table's number is their
+ * mark, as wg-quick(8) does it.
  */
+#include <glob.h>
 #include <linux/rtnetlink.h>
 
 #include "l3.h"
@@ -12,7 +15,14 @@
 #define CALM_NS OMNI_NS_PER_S /* between two looks at a large table */
 #define SMALL 1024	      /* routes of a table that is looked at in every tick */
 #define NUCLEUS_ADDRESSES_MAX 64
+#define RP_FILTER "/proc/sys/net/ipv4/conf/"
 #define CHANGES_MAX 1024 /* requests in one tick */
+
+enum {
+	V4,
+	V6,
+	FAMILIES
+};
 
 /* Sorted prefixes. */
 struct set {
@@ -26,6 +36,7 @@ struct kernel_port {
 	struct ctl_cluster *cluster;
 	const struct ctl_l3_port *port;
 	struct set have;
+	bool has_default[FAMILIES]; /* in the table of its own */
 	bool told_default, told_swallow, told_refused;
 };
 
@@ -36,6 +47,7 @@ struct ctl_kernel {
 	uint32_t version; /* of the workers' table, as last acted on */
 	uint32_t mark;	  /* of our datagrams */
 	bool dirty, more; /* more: changes are left for the next tick */
+	bool rules[FAMILIES];
 	uint64_t looked_ns;
 };
 
@@ -119,9 +131,24 @@ static void told_default(struct kernel_port *kp)
 	if (kp->told_default)
 		return;
 	kp->told_default = true;
-	omni_log_info(LOG_CTL,
-		      "a peer has all addresses: the kernel's default route is left to you",
-		      "cluster=%s port=%s", kp->cluster->conf->name, kp->port->conf->name);
+	omni_log_info(
+		LOG_CTL,
+		"a peer has all addresses: the kernel's default route is left to you; routes: "
+		"default of the port would set it",
+		"cluster=%s port=%s", kp->cluster->conf->name, kp->port->conf->name);
+}
+
+/* Its name is still looked up, by the default route that the host had. */
+static bool is_looked_up(const struct want *w, omni_dest dest)
+{
+	const struct ctl_peer *peer;
+
+	if (omni_dest_kind(dest) != OMNI_DEST_PEER)
+		return false;
+	TAILQ_FOREACH (peer, &w->kp->cluster->peers, entry)
+		if (peer->pub->index == omni_dest_index(dest))
+			return peer->dns != NULL && peer->endpoint.port == 0;
+	return false;
 }
 
 static int on_route(const struct omni_fib_entry *e, void *arg)
@@ -133,7 +160,7 @@ static int on_route(const struct omni_fib_entry *e, void *arg)
 		return 0;
 	if (prefix.len == 0 && w->kp->port->conf->routes_table == OMNI_CONFIG_TABLE_MAIN)
 		told_default(w->kp);
-	else if (!is_on_link(w->kp, &prefix))
+	else if (!is_on_link(w->kp, &prefix) && !(prefix.len == 0 && is_looked_up(w, e->dest)))
 		set_add(&w->set, &prefix);
 	return 0;
 }
@@ -217,13 +244,30 @@ static void check_underlay(struct want *w, const struct ctl_kernel *k)
 
 /* ---- The difference ---- */
 
+static int family_of(const struct omni_prefix *prefix)
+{
+	return omni_ip_is_v4(&prefix->ip) ? V4 : V6;
+}
+
+static uint32_t table_of(const struct ctl_kernel *k, const struct kernel_port *kp,
+			 const struct omni_prefix *prefix)
+{
+	uint32_t table = kp->port->conf->routes_table;
+
+	if (table != OMNI_CONFIG_TABLE_DEFAULT)
+		return table;
+	return prefix->len == 0 ? k->mark : RT_TABLE_MAIN;
+}
+
 static void change(struct omni_ctl *ctl, struct kernel_port *kp, bool add,
 		   const struct omni_prefix *prefix, unsigned int ifindex)
 {
 	int rc = netlink_route_change(ctl->kernel->nl, add, prefix, ifindex,
-				      kp->port->conf->routes_table);
+				      table_of(ctl->kernel, kp, prefix));
 	char text[OMNI_PREFIX_TEXT_LEN];
 
+	if (prefix->len == 0 && kp->port->conf->routes_table == OMNI_CONFIG_TABLE_DEFAULT)
+		kp->has_default[family_of(prefix)] = add && rc == 0;
 	if (rc == 0 || (!add && rc == -ESRCH))
 		return;
 	ctl_count(ctl, OMNI_STAT_ctl_kernel_routes_refused);
@@ -283,6 +327,75 @@ static bool sync_port(struct omni_ctl *ctl, struct kernel_port *kp)
 	return more;
 }
 
+/* ---- The rules of a default route ---- */
+
+/* 0: off, 1: strict, 2: loose. */
+static int read_rp_filter(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	int value = 0;
+
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%d", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+/* Strict filters look for the way back without the mark, and find the tunnel. */
+static void check_reverse_path(void)
+{
+	int all = read_rp_filter(RP_FILTER "all/rp_filter");
+	glob_t found;
+
+	if (glob(RP_FILTER "*/rp_filter", 0, NULL, &found) != 0)
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		if (strstr(found.gl_pathv[i], "/default/") != NULL || /* of those to come */
+		    OMNI_MAX(all, read_rp_filter(found.gl_pathv[i])) != 1)
+			continue;
+		omni_log_warn(LOG_CTL,
+			      "the kernel's strict rp_filter drops what peers send; 2 would not",
+			      "sysctl=%s", found.gl_pathv[i]);
+		break;
+	}
+	globfree(&found);
+}
+
+static void change_rules(struct ctl_kernel *k, int family, bool add)
+{
+	uint8_t af = family == V4 ? AF_INET : AF_INET6;
+	int rc = netlink_default_rules(k->nl, add, af, k->mark, k->mark);
+
+	k->rules[family] = add; /* what was refused is not asked for again */
+	if (rc != 0) {
+		omni_log_warn(LOG_CTL, "the kernel refused the rules of a default route",
+			      "family=%s table=%u error=\"%s\"", family == V4 ? "IPv4" : "IPv6",
+			      k->mark, strerror(-rc));
+		return;
+	}
+	omni_log_info(LOG_CTL,
+		      add ? "the host's default route is a peer"
+			  : "the host's default route is its own again",
+		      "family=%s table=%u", family == V4 ? "IPv4" : "IPv6", k->mark);
+	if (add && family == V4)
+		check_reverse_path();
+}
+
+/* They stand as long as a default route does. */
+static void sync_rules(struct ctl_kernel *k)
+{
+	for (int f = 0; f < FAMILIES; f++) {
+		bool want = false;
+
+		for (unsigned int i = 0; i < k->n_ports; i++)
+			want |= k->port[i].has_default[f];
+		if (want != k->rules[f])
+			change_rules(k, f, want);
+	}
+}
+
 void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now)
 {
 	struct ctl_kernel *k = ctl->kernel;
@@ -299,6 +412,7 @@ void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now)
 	k->more = false;
 	for (unsigned int i = 0; i < k->n_ports; i++)
 		k->more |= sync_port(ctl, &k->port[i]);
+	sync_rules(k);
 	k->dirty = k->more;
 }
 
@@ -310,9 +424,14 @@ void ctl_kernel_touch(struct omni_ctl *ctl)
 
 void ctl_kernel_port_up(struct omni_ctl *ctl, uint16_t port)
 {
-	for (unsigned int i = 0; ctl->kernel != NULL && i < ctl->kernel->n_ports; i++)
-		if (ctl->kernel->port[i].port->id == port)
-			ctl->kernel->port[i].have.n = 0;
+	for (unsigned int i = 0; ctl->kernel != NULL && i < ctl->kernel->n_ports; i++) {
+		struct kernel_port *kp = &ctl->kernel->port[i];
+
+		if (kp->port->id != port)
+			continue;
+		kp->have.n = 0;
+		memset(kp->has_default, 0, sizeof(kp->has_default));
+	}
 	ctl_kernel_touch(ctl);
 }
 
@@ -355,6 +474,9 @@ void ctl_kernel_fini(struct omni_ctl *ctl)
 
 	if (k == NULL)
 		return;
+	for (int f = 0; f < FAMILIES; f++)
+		if (k->rules[f])
+			change_rules(k, f, false);
 	for (unsigned int i = 0; k->port != NULL && i < k->n_ports; i++)
 		free(k->port[i].have.at);
 	netlink_close(k->nl);

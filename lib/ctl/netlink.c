@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -13,6 +14,7 @@
 
 #define BUFFER_LEN 32768
 #define WATCH_BUFFER (1024 * 1024)
+#define SAME_RULES_MAX 64
 
 union buffer {
 	struct nlmsghdr align;
@@ -189,6 +191,64 @@ int netlink_route_change(struct mnl_socket *nl, bool add, const struct omni_pref
 	mnl_attr_put_u32(h, RTA_OIF, ifindex);
 	mnl_attr_put_u32(h, RTA_TABLE, table);
 	return request(nl, &buf, h, NULL, NULL);
+}
+
+/* The one that asks the table, or the one before it. */
+static int rule_change(struct mnl_socket *nl, bool add, uint8_t family, uint32_t mark,
+		       uint32_t table)
+{
+	union buffer buf;
+	struct nlmsghdr *h = mnl_nlmsg_put_header(&buf);
+	bool ask = table != RT_TABLE_MAIN;
+	struct fib_rule_hdr *rule;
+
+	h->nlmsg_type = add ? RTM_NEWRULE : RTM_DELRULE;
+	h->nlmsg_flags = (uint16_t)(NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0));
+	rule = mnl_nlmsg_put_extra_header(h, sizeof(*rule));
+	rule->family = family;
+	rule->action = FR_ACT_TO_TBL;
+	rule->flags = ask ? FIB_RULE_INVERT : 0;
+	mnl_attr_put_u32(h, FRA_TABLE, table);
+	if (ask)
+		mnl_attr_put_u32(h, FRA_FWMARK, mark);
+	else
+		mnl_attr_put_u32(h, FRA_SUPPRESS_PREFIXLEN, 0);
+	return request(nl, &buf, h, NULL, NULL);
+}
+
+/* With others of the same words, which an earlier life left behind. */
+static int rule_remove(struct mnl_socket *nl, uint8_t family, uint32_t mark, uint32_t table)
+{
+	int rc = 0;
+
+	for (unsigned int i = 0; i < SAME_RULES_MAX && rc == 0; i++)
+		rc = rule_change(nl, false, family, mark, table);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static int rule_add(struct mnl_socket *nl, uint8_t family, uint32_t mark, uint32_t table)
+{
+	int rc = rule_change(nl, true, family, mark, table);
+
+	return rc == -EEXIST ? 0 : rc;
+}
+
+int netlink_default_rules(struct mnl_socket *nl, bool add, uint8_t family, uint32_t mark,
+			  uint32_t table)
+{
+	int rc;
+
+	if (!add) {
+		rc = rule_remove(nl, family, mark, table);
+		return rc != 0 ? rc : rule_remove(nl, family, mark, RT_TABLE_MAIN);
+	}
+	/* The kernel puts the later one before the other. */
+	rc = rule_add(nl, family, mark, table);
+	if (rc == 0)
+		rc = rule_add(nl, family, mark, RT_TABLE_MAIN);
+	if (rc != 0)
+		(void)rule_remove(nl, family, mark, table);
+	return rc;
 }
 
 /* ---- Neighbours ---- */

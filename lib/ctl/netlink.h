@@ -55,6 +55,15 @@ int netlink_route_get(struct mnl_socket *nl, const struct omni_ip *to, unsigned 
 int netlink_route_change(struct mnl_socket *nl, bool add, const struct omni_prefix *prefix,
 			 unsigned int ifindex, uint32_t table);
 
+/*
+ * Add or take away the two routing rules of one family (AF_*) that make a table the way for what
+ * has not that mark, behind all routes of the main table but the default one: "not fwmark MARK
+ * lookup TABLE", and before it "lookup main suppress_prefixlength 0", as wg-quick(8) has them. 0
+ * also where they are there already, or not any more; other -errno, and none was added.
+ */
+int netlink_default_rules(struct mnl_socket *nl, bool add, uint8_t family, uint32_t mark,
+			  uint32_t table);
+
 /* -ENOENT: the kernel has no such entry. */
 int netlink_neigh_get(struct mnl_socket *nl, unsigned int ifindex, const struct omni_ip *ip,
 		      struct netlink_neigh *neigh);

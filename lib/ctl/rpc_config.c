@@ -59,8 +59,14 @@ static json_t *port_json(const struct omni_config_port *p)
 		json_object_set_new(o, "address", address_json(p));
 	if (p->n_via > 0)
 		json_object_set_new(o, "via", via_json(p));
-	if (omni_config_is_host(p))
-		json_object_set_new(o, "routes_table", json_integer(p->routes_table));
+	if (omni_config_is_host(p)) {
+		bool by_rules = p->routes_table == OMNI_CONFIG_TABLE_DEFAULT;
+
+		json_object_set_new(
+			o, "routes_table",
+			json_integer(by_rules ? OMNI_CONFIG_TABLE_MAIN : p->routes_table));
+		json_object_set_new(o, "default_route", json_boolean(by_rules));
+	}
 	if (strcmp(p->driver, "memif") == 0) {
 		json_object_set_new(o, "socket", json_string(p->socket));
 		json_object_set_new(o, "id", json_integer(p->memif_id));

@@ -30,8 +30,7 @@ AllowedIPs = 10.7.0.5/32, 10.20.0.0/16, ::/0
 Endpoint = 192.0.2.77:51820
 PersistentKeepalive = 25
 """
-NOTES = ("wg0.conf:5: DNS is not applied", "wg0.conf:6: PostUp is not applied",
-         "AllowedIPs ::/0: the kernel's default route is not changed")
+NOTES = "wg0.conf:5: DNS is not applied", "wg0.conf:6: PostUp is not applied"
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +55,10 @@ def run(name, *argv):
     return subprocess.run([program(name), *argv], capture_output=True, text=True, timeout=20)
 
 
+def rules(ns, family):
+    return ip("-n", ns, family, "rule", "show").stdout
+
+
 def test_a_file_runs_as_it_is(one, tmp_path):
     ns = one.topo.gw("a")
     g = Gateway(one, "a", name="wg")
@@ -77,11 +80,14 @@ def test_a_file_runs_as_it_is(one, tmp_path):
     until("the kernel's routes", 5, routes)
     for family in "-4", "-6":
         assert "default" not in ip("-n", ns, family, "route", "show", "dev", "wg0").stdout
+        assert ("lookup 51820" in rules(ns, family)) == (family == "-6")
+    assert "default dev wg0" in ip("-n", ns, "-6", "route", "show", "table", "51820").stdout
     sockets = subprocess.run(["ip", "netns", "exec", ns, "ss", "-Hlun"], capture_output=True,
                              text=True, check=True).stdout
     assert f":{status['listen']} " in sockets and status["listen"] != 0
     assert g.stop() == 0
     assert "wg0" not in ip("-n", ns, "link").stdout
+    assert len(rules(ns, "-6").splitlines()) == 2
     assert not os.path.exists("/tmp/never")
 
 
@@ -143,43 +149,85 @@ def test_import_of_a_file_without_peers(tmp_path):
     assert run("gateway", "--test", os.path.join(out, "wg0.yaml")).returncode == 0
 
 
-def test_all_traffic_by_mark_and_table(tmp_path_factory):
-    """What wg-quick does for 0.0.0.0/0: the mark keeps the tunnel's datagrams out of the tunnel."""
+ELSEWHERE = {4: "198.51.100.7", 6: "2001:db8:5::7"}
+
+
+@pytest.fixture
+def internet(tmp_path_factory):
+    """A server that masquerades for its clients, and the addresses behind its router."""
     rig = wg_rig(tmp_path_factory, Pairing("go", "go", None))
-    try:
-        server, client = rig.ends
-        elsewhere = "198.51.100.7"
-        ip("-n", rig.topo.router, "link", "set", "lo", "up")
-        ip("-n", rig.topo.router, "addr", "add", f"{elsewhere}/32", "dev", "lo")
-        server.knows(client, [client.inner[4] + "/32"])
-        server.start()
-        server.shell("sysctl", "-qw", "net.ipv4.ip_forward=1")
-        nft(server.ns, """table ip road {
-            chain nat { type nat hook postrouting priority srcnat; oifname "up0" masquerade;
-            }
-        }""")
-        path = write(rig.dir, f"""[Interface]
+    server, client = rig.ends
+    ip("-n", rig.topo.router, "link", "set", "lo", "up")
+    for address in ELSEWHERE.values():
+        ip("-n", rig.topo.router, "addr", "add", address, "dev", "lo")
+    server.knows(client, [client.inner[4] + "/32", client.inner[6] + "/128"])
+    server.start()
+    server.shell("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
+    nft(server.ns, """table inet road {
+        chain nat { type nat hook postrouting priority srcnat; oifname "up0" masquerade;
+        }
+    }""")
+    yield rig
+    drop_rig(rig)
+
+
+def client_of(rig, more=""):
+    """A gateway by a file that sends everything to the server, which it knows by name."""
+    server, client = rig.ends
+    rig.topo.set_hosts(client.ns, f"{rig.topo.uplink_addr(server.site)} server.test\n")
+    path = write(rig.dir, f"""[Interface]
 PrivateKey = {client.private}
-Address = {client.inner[4]}/32
-FwMark = 0xca6c
-Table = 51820
+Address = {client.inner[4]}/32, {client.inner[6]}/128
+{more}
 [Peer]
 PublicKey = {server.key}
-Endpoint = {endpoint(rig.topo.uplink_addr(server.site))}
-AllowedIPs = 0.0.0.0/0
+Endpoint = {endpoint("server.test")}
+AllowedIPs = 0.0.0.0/0, ::/0
 """, "all0.conf")
-        g = Gateway(rig, client.site, name="all")
-        g.argv += ["--wg", path, "--socket", g.socket]
-        rig.processes.append(g)
-        g.start()
-        g.ready()
-        until("the table's default route", 5, lambda: "default dev all0" in ip(
-            "-n", client.ns, "route", "show", "table", "51820").stdout)
+    g = Gateway(rig, client.site, name="all")
+    g.argv += ["--wg", path, "--socket", g.socket]
+    rig.processes.append(g)
+    g.start()
+    g.ready()
+    until("the table's default route", 5, lambda: all("default dev all0" in ip(
+        "-n", client.ns, f, "route", "show", "table", "51820", check=False).stdout
+        for f in ("-4", "-6")))
+    return g
+
+
+def sends_all(rig, g):
+    """Its host reaches the world through the server alone."""
+    client = rig.ends[1]
+    for address in ELSEWHERE.values():
+        before = int(g.ctl("wg", "show", "all0", "transfer").stdout.split()[1])
+        assert rig.ping(client.ns, address, 3, interval=0.1)[1] == 3
+        assert int(g.ctl("wg", "show", "all0", "transfer").stdout.split()[1]) - before >= 300
+    assert g.ctl("wg", "show", "all0", "fwmark").stdout == "0xca6c\n"
+    assert g.counter("ctl_routing_loop") == 0
+
+
+def test_all_traffic(internet):
+    """What wg-quick does for 0.0.0.0/0 and ::/0: rules for all but the tunnel's own datagrams. They go
+    with the gateway, and do no harm where it was killed."""
+    ns = internet.ends[1].ns
+    before = [rules(ns, f) for f in ("-4", "-6")]
+    g = client_of(internet)
+    until("the rules", 5, lambda: all("lookup 51820" in rules(ns, f) for f in ("-4", "-6")))
+    sends_all(internet, g)
+    g.kill()
+    assert internet.ping(ns, ELSEWHERE[4], 3, interval=0.1)[1] == 3
+    g = client_of(internet)
+    sends_all(internet, g)
+    assert g.stop() == 0
+    assert [rules(ns, f) for f in ("-4", "-6")] == before
+
+
+def test_all_traffic_by_mark_and_table(internet):
+    """With a table of one's own, and rules of one's own."""
+    ns = internet.ends[1].ns
+    g = client_of(internet, "FwMark = 0xca6c\nTable = 51820")
+    assert "51820" not in rules(ns, "-4") + rules(ns, "-6")
+    for family in "-4", "-6":
         for rule in "not fwmark 51820 table 51820", "table main suppress_prefixlength 0":
-            ip("-n", client.ns, "rule", "add", *rule.split())
-        assert rig.ping(client.ns, elsewhere, 3, interval=0.1)[1] == 3
-        moved = g.ctl("wg", "show", "all0", "transfer").stdout.split()
-        assert int(moved[1]) > 300 and g.ctl("wg", "show", "all0", "fwmark").stdout == "0xca6c\n"
-        assert g.counter("ctl_routing_loop") == 0
-    finally:
-        drop_rig(rig)
+            ip("-n", ns, family, "rule", "add", *rule.split())
+    sends_all(internet, g)

@@ -194,6 +194,14 @@ static const struct bad bad[] = {
 	 "4:37: udp-checksum: \"never\" is not known, expected auto or always"},
 	{PORTS "underlay: { port: up, fwmark: 5x }\n" OPEN,
 	 "4:31: fwmark: \"5x\" is no mark, expected off or a number up to 0xffffffff"},
+	{"ports:\n  up: { driver: af_xdp, interface: e0 }\n  t: { driver: tun, interface: t0, routes: "
+	 "default }\nunderlay: { port: up }\n" OPEN,
+	 "4:11: port t has routes: default, which needs marks on our own datagrams, expected "
+	 "driver udp of port up"},
+	{"ports:\n  up: { driver: udp }\n  t: { driver: tun, interface: t0, routes: default }\n"
+	 "underlay: { port: up, fwmark: 254 }\n" OPEN,
+	 "4:11: port t has routes: default in the table whose number is fwmark, expected another "
+	 "one than the kernel's 254"},
 	{PORTS "underlay: { port: up, fwmark: 0x5 }\n" OPEN,
 	 "4:31: fwmark is the kernel's, which sees no datagram of up, expected driver udp"},
 	{PORTS "underlay: { port: up, lane-ports: some }\n" OPEN,

@@ -94,7 +94,7 @@ static const struct bad bad[] = {
 	 "10:16: peer q of cluster d has the key of peer p of cluster c, expected another"},
 	{"ports:\n up: { driver: udp }\n t: { driver: tap, interface: t, routes: main }\n"
 	 "underlay: { port: up }\nclusters: {}\n",
-	 "3:42: routes: \"main\" is not known, expected auto, off or the number of a table"},
+	 "3:42: routes: \"main\" is not known, expected auto, default, off or the number of a table"},
 	{"ports:\n up: { driver: udp }\n t: { driver: tap, interface: t, routes: auto }\n"
 	 "underlay: { port: up }\nclusters: { c: { open: true, ports: [ t ] } }\n",
 	 "5:39: port t has the key \"routes\", expected it to be left out or mode: l3 in cluster c"},

@@ -208,6 +208,88 @@ static void the_default_route_is_never_set(void **state)
 	assert_string_equal(out("ip route show default"), "default via 192.0.2.254 dev e0");
 }
 
+static void begin_with_default(void)
+{
+	struct omni_err err = {""};
+
+	ctl_kernel_fini(ctl);
+	port_conf[1].routes_table = OMNI_CONFIG_TABLE_DEFAULT;
+	config.underlay.fwmark = 51820;
+	assert_int_equal(ctl_kernel_init(ctl, &err), 0);
+}
+
+/* As wg-quick(8) sets it: what has not our mark, and no longer route, goes to the peer. */
+static void the_default_route_by_rules(void **state)
+{
+	const char *rules = "ip rule show; ip -6 rule show";
+
+	(void)state;
+	begin_with_default();
+	set("0.0.0.0/0", OMNI_DEST_PEER);
+	set("10.1.0.0/16", OMNI_DEST_PEER);
+	tick();
+	assert_string_equal(routes4(), "10.1.0.0/16 scope link");
+	assert_string_equal(out("ip route show table 51820"),
+			    "default dev t0 proto static scope link");
+	assert_string_equal(out("ip route show default"), "default via 192.0.2.254 dev e0");
+	assert_non_null(
+		strstr(out("ip rule show"), "from all lookup main suppress_prefixlength 0 "));
+	assert_non_null(strstr(out("ip rule show"), "not from all fwmark 0xca6c lookup 51820 "));
+	assert_non_null(strstr(out("ip route get 203.0.113.5"), " dev t0 "));
+	assert_non_null(strstr(out("ip route get 203.0.113.5 mark 51820"), " dev e0 "));
+	assert_null(strstr(out("ip -6 rule show"), "51820"));
+	set("::/0", OMNI_DEST_PEER);
+	tick();
+	assert_non_null(strstr(out("ip -6 rule show"), "not from all fwmark 0xca6c lookup 51820 "));
+	del("0.0.0.0/0");
+	tick();
+	assert_null(strstr(out("ip -4 rule show"), "51820"));
+	/* They go at the end, those that an earlier life left behind too. */
+	sh("ip rule add not fwmark 51820 table 51820; ip rule add table main suppress_prefixlength 0");
+	set("0.0.0.0/0", OMNI_DEST_PEER);
+	tick();
+	ctl_kernel_fini(ctl);
+	assert_null(strstr(out(rules), "51820"));
+	assert_null(strstr(out(rules), "suppress"));
+	sh("ip route flush table 51820; ip -6 route flush table 51820");
+	assert_int_equal(ctl->stats.count[OMNI_STAT_ctl_kernel_routes_refused], 0);
+}
+
+/* The look-up of the peer's name takes the way that the host has without the peer. */
+static void the_default_route_waits_for_a_name(void **state)
+{
+	static struct omni_peer pub = {.index = 3, .generation = 1};
+	static struct ctl_peer peer;
+
+	(void)state;
+	begin_with_default();
+	peer = (struct ctl_peer){.pub = &pub, .dns = (struct ctl_name *)&pub};
+	TAILQ_INSERT_TAIL(&cluster.peers, &peer, entry);
+	set("0.0.0.0/0", OMNI_DEST_PEER);
+	set("10.1.0.0/16", OMNI_DEST_PEER);
+	tick();
+	assert_string_equal(routes4(), "10.1.0.0/16 scope link");
+	assert_null(strstr(out("ip rule show"), "51820"));
+	assert_int_equal(omni_endpoint_parse(&peer.endpoint, "203.0.113.9:51820"), 0);
+	ctl_kernel_touch(ctl);
+	tick();
+	assert_non_null(strstr(out("ip rule show"), "51820"));
+	sh("ip route flush table 51820");
+}
+
+/* The table's default route is somebody else's: so are the rules. */
+static void the_default_table_of_others(void **state)
+{
+	(void)state;
+	begin_with_default();
+	sh("ip route add default dev e0 table 51820");
+	set("0.0.0.0/0", OMNI_DEST_PEER);
+	tick();
+	assert_int_equal(ctl->stats.count[OMNI_STAT_ctl_kernel_routes_refused], 1);
+	assert_null(strstr(out("ip rule show"), "51820"));
+	sh("ip route del default table 51820");
+}
+
 static void own_addresses_are_the_interface(void **state)
 {
 	const struct omni_ip own = prefix("10.0.0.1").ip;
@@ -338,6 +420,9 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, begin, end)
 		T(kernel_follows_the_table),
 		T(the_default_route_is_never_set),
+		T(the_default_route_by_rules),
+		T(the_default_route_waits_for_a_name),
+		T(the_default_table_of_others),
 		T(own_addresses_are_the_interface),
 		T(routes_that_would_swallow_the_tunnel),
 		T(links_go_down_and_come_back),

@@ -125,8 +125,13 @@ static void what_is_not_applied_is_told(void **state)
 	}
 	omni_wg_quick_free(wg);
 	wg = parse(IF "SaveConfig = false\nFwMark = off\n" PEER_A "AllowedIPs = ::/0\n");
+	assert_int_equal(wg->n_notes, 0);
+	assert_int_equal(wg->table, OMNI_CONFIG_TABLE_DEFAULT);
+	omni_wg_quick_free(wg);
+	wg = parse(IF "FwMark = 0xfe\n" PEER_A "AllowedIPs = ::/0\n");
 	assert_int_equal(wg->n_notes, 1);
-	assert_non_null(strstr(wg->notes[0], "AllowedIPs ::/0: the kernel's default route is not"));
+	assert_non_null(strstr(wg->notes[0], "AllowedIPs ::/0: the default route is not changed"));
+	assert_int_equal(wg->table, OMNI_CONFIG_TABLE_MAIN);
 	omni_wg_quick_free(wg);
 }
 
