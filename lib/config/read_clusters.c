@@ -26,16 +26,18 @@ static int check_addresses(const struct doc *d, const yaml_node_t *node,
 
 	for (unsigned int i = 0; i < config->n_clusters; i++) {
 		const struct omni_config_cluster *cluster = &config->clusters[i];
-		const yaml_node_t *at = doc_key(d, node, (int)i);
+		const yaml_node_t *at = doc_value(d, node, (int)i);
+		const yaml_node_t *more = doc_find(d, at, "addresses");
 
 		if (!cluster->vip_auto)
-			all[n++] =
-				(struct unique){cluster->vip.ip.b, sizeof(cluster->vip.ip.b), at};
+			all[n++] = (struct unique){cluster->vip.ip.b, sizeof(cluster->vip.ip.b),
+						   doc_find(d, at, "vip")};
 		for (unsigned int j = 0; j < cluster->n_addresses; j++)
 			all[n++] = (struct unique){cluster->addresses[j].ip.b,
-						   sizeof(cluster->addresses[j].ip.b), at};
+						   sizeof(cluster->addresses[j].ip.b),
+						   doc_item(d, more, (int)j)};
 	}
-	return doc_check_unique(d, all, n, "VIP of a cluster");
+	return doc_check_unique(d, all, n, "address of a cluster");
 }
 
 /* A peer, for sorting by key. */

@@ -287,7 +287,7 @@ static const struct bad bad[] = {
 	{HEAD "clusters:\n  a: { open: true, ports: [ tap ] }\n  b: { open: true, ports: [ tap ] }\n",
 	 "7:29: port tap is in cluster a already"},
 	{HEAD "clusters:\n  a: { open: true, vip: 10.0.0.1 }\n  b: { open: true, vip: 10.0.0.1 }\n",
-	 "7:3: VIP of a cluster is the same as in line 6"},
+	 "7:25: address of a cluster is the same as in line 6"},
 	{HEAD OPEN "limits: { clusters: 1 }\nnucleus: []\nlog: { level: 1 }\n",
 	 "8:15: level: \"1\" is not known"},
 	{HEAD "limits: { clusters: 1 }\nclusters: { a: { open: true }, b: { open: true } }\n",

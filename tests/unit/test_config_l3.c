@@ -71,7 +71,7 @@ static const struct bad bad[] = {
 	 "5:53: advertise: \"10.0.0.0/33\" is no IP address, expected ADDRESS or ADDRESS/LENGTH"},
 	{HEAD L3 "accept: [ ten ] } }\n", "5:50: accept: \"ten\" is no IP address"},
 	{HEAD L3 "vip: 10.0.0.1, addresses: [ 10.0.0.1/24 ] } }\n",
-	 "5:13: VIP of a cluster is the same as in line 5, expected another"},
+	 "5:68: address of a cluster is the same as in line 5, expected another"},
 	{HEAD L3 "peers: {} }, d: { open: true, cipher: none } }\n", "5:78: cipher: \"none\" is not"},
 	{HEAD "clusters: { c: { mode: l3, vip: 10.0.0.1 } }\n",
 	 "5:16: cluster c has no secret, is not open and lists no peers, expected secret-file:"},
