@@ -75,12 +75,18 @@ static void tables_free(struct gateway *gw)
 
 /* ---- Signals ---- */
 
+/* Not when the last request is done: a thread may be in a look-up of a name for half a minute. */
+static void closed(uv_handle_t *handle)
+{
+	uv_stop(handle->loop);
+}
+
 static void stopped(void *arg)
 {
 	struct gateway *gw = arg;
 
 	uv_close((uv_handle_t *)&gw->sigterm, NULL);
-	uv_close((uv_handle_t *)&gw->sigint, NULL);
+	uv_close((uv_handle_t *)&gw->sigint, closed);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -276,7 +282,7 @@ static void take_down(struct gateway *gw)
 	omni_config_free(gw->config);
 }
 
-int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv)
+int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv, bool *lingers)
 {
 	struct gateway *gw = calloc(1, sizeof(*gw));
 	struct omni_err err = {""};
@@ -304,7 +310,7 @@ int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv)
 		omni_log_error("gateway", "cannot run", "reason=\"%s\"%s", err.text,
 			       geteuid() != 0 ? " hint=\"not run as root\"" : "");
 	take_down(gw);
-	uv_loop_close(gw->loop);
+	*lingers = uv_loop_close(gw->loop) == UV_EBUSY;
 	free(gw);
 	if (rc == 0)
 		omni_log_info("gateway", "stopped", "%s", "");

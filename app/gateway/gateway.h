@@ -50,9 +50,10 @@ struct gateway {
 
 /*
  * Run a gateway until SIGTERM or SIGINT. eal_argv: program name and EAL's options as the user
- * gave them. Takes ownership of config. Returns the exit status; errors are logged.
+ * gave them. Takes ownership of config. Returns the exit status; errors are logged. lingers: a
+ * thread is still looking up a name, and exit() would wait for it.
  */
-int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv);
+int gateway_run(struct omni_config *config, int eal_argc, char **eal_argv, bool *lingers);
 
 /* ports.c: check all configured ports without opening one. 0 or -errno, sentence in err. */
 int gateway_ports_check(const struct gateway *gw, struct omni_err *err) OMNI_MUST_CHECK;

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <omni_cli.h>
 #include <omni_crypto.h>
@@ -66,7 +67,7 @@ static int make_identity(const char *path)
 	return EXIT_SUCCESS;
 }
 
-static int act(struct omni_cli *cli, const struct omni_cli_split *split)
+static int act(struct omni_cli *cli, const struct omni_cli_split *split, bool *lingers)
 {
 	struct omni_config *config = cli->config;
 
@@ -91,7 +92,7 @@ static int act(struct omni_cli *cli, const struct omni_cli_split *split)
 		break;
 	}
 	cli->config = NULL;
-	return gateway_run(config, split->eal_argc, split->eal_argv);
+	return gateway_run(config, split->eal_argc, split->eal_argv, lingers);
 }
 
 int main(int argc, char **argv)
@@ -99,6 +100,7 @@ int main(int argc, char **argv)
 	struct omni_cli_split split;
 	struct omni_cli cli;
 	struct omni_err err;
+	bool lingers = false;
 	int status;
 
 	forbid_core_dumps();
@@ -112,7 +114,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "dpdk-omni: %s\n", err.text);
 		return EXIT_USAGE;
 	}
-	status = act(&cli, &split);
+	status = act(&cli, &split, &lingers);
 	omni_cli_free(&cli);
+	if (lingers && fflush(NULL) == 0)
+		_exit(status);
 	return status;
 }

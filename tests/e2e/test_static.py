@@ -2,12 +2,14 @@
 """Two sites that list each other and need no Nucleus; how programs are started and how they look
 from outside. The VIPs on the TAPs are the ends of the traffic."""
 import os
+import socket
 import time
 
 import pytest
 
 from conftest import drop_rig, make_rig
 from rig import CLUSTER, SECRET, SEVEN, Gateway, Nucleus, until
+from test_ports import in_ns
 from topo import PORT, ip, run
 
 HUGE = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
@@ -124,6 +126,26 @@ def test_processes_leave_nothing_behind(any_rig):
         assert "omni0" not in ip("-n", g.ns, "link").stdout
     after = os.listdir("/run/dpdk") if os.path.isdir("/run/dpdk") else []
     assert set(after) <= set(before)
+
+
+def test_stops_while_a_name_is_looked_up(rig):
+    """Who looks up names waits for half a minute where a server says nothing."""
+    ns = rig.topo.gw("a")
+    rig.topo.set_hosts(ns, "")
+    resolv = f"/etc/netns/{ns}/resolv.conf"
+    with open(resolv, "w", encoding="ascii") as f:
+        f.write("nameserver 127.0.0.1\n")
+    with in_ns(ns, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as silent:
+        silent.bind(("127.0.0.1", 53))
+        silent.settimeout(5)
+        conf = rig.static_config("a", "b")
+        conf["nucleus"] = ["nowhere.example:51820"]
+        g = rig.gateway("a", conf)
+        assert silent.recv(512)
+        began = time.monotonic()
+        assert g.stop() == 0
+        assert time.monotonic() - began < 2
+    os.unlink(resolv)
 
 
 def test_auto_takes_aes_where_the_cpu_has_it(rig):
