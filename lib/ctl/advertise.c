@@ -137,11 +137,17 @@ void ctl_advertise_session(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 /* ---- Theirs: what is taken ---- */
 
-/* Where datagrams to the peer go, or may have to go. */
-static bool holds_endpoint(const struct omni_prefix *prefix, const struct ctl_peer *peer)
+/*
+ * Where datagrams to the peer go, or may have to go. A member lists all addresses of its box, that
+ * in the subnet behind it too: of what it tells itself only the one in use counts.
+ */
+static bool holds_endpoint(const struct omni_prefix *prefix, const struct ctl_peer *peer,
+			   const struct ctl_peer *teller)
 {
 	if (peer->endpoint.port != 0 && omni_prefix_contains(prefix, &peer->endpoint.ip))
 		return true;
+	if (peer == teller && peer->origin != CTL_ORIGIN_STATIC)
+		return false;
 	for (unsigned int i = 0; i < peer->n_candidates; i++)
 		if (omni_prefix_contains(prefix, &peer->candidate[i].ip))
 			return true;
@@ -157,7 +163,7 @@ static const char *takes_of_peers(const struct omni_ctl *ctl, const struct ctl_p
 		const struct ctl_peer *peer;
 
 		TAILQ_FOREACH (peer, &c->peers, entry) {
-			if (holds_endpoint(prefix, peer))
+			if (holds_endpoint(prefix, peer, self))
 				return "it holds the underlay address of a peer";
 			if (c == self->cluster && peer != self && peer->has_vip &&
 			    omni_prefix_contains(prefix, &peer->vip))

@@ -193,8 +193,9 @@ static void left_out(struct want *w, const struct omni_prefix *prefix, const str
 	w->kp->told_swallow = true;
 }
 
-/* Of the sorted set, the prefixes around an address, one of each length at most. */
-static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const struct omni_ip *ip)
+/* Of the sorted set, the prefixes around an address, one of each length at most, but for but's. */
+static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const struct omni_ip *ip,
+			    omni_dest but)
 {
 	const struct omni_port *port = omni_port_get(w->ctl->conf.ports, w->kp->port->id);
 	struct omni_prefix p = ctl_l3_host(ip);
@@ -205,7 +206,10 @@ static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const st
 		struct omni_prefix masked = ctl_prefix_masked(&p), *at;
 
 		at = bsearch(&masked, w->set.at, w->set.n, sizeof(masked), compare);
-		if (at == NULL || !swallows(k, at, ip, port->info.ifindex))
+		if (at == NULL ||
+		    (but != OMNI_DEST_MISS &&
+		     omni_fib_get(w->ctl->conf.fib, w->kp->cluster->number, at) == but) ||
+		    !swallows(k, at, ip, port->info.ifindex))
 			continue;
 		left_out(w, at, ip);
 		w->set.n--;
@@ -215,11 +219,14 @@ static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const st
 
 static void check_peer(struct want *w, const struct ctl_kernel *k, const struct ctl_peer *peer)
 {
+	/* Its box's address in the subnet behind it, which it listed too, is not in use. */
+	omni_dest own = peer->origin != CTL_ORIGIN_STATIC ? ctl_l3_peer_dest(peer) : OMNI_DEST_MISS;
+
 	if (peer->endpoint.port != 0)
-		drop_swallowing(w, k, &peer->endpoint.ip);
+		drop_swallowing(w, k, &peer->endpoint.ip, OMNI_DEST_MISS);
 	for (unsigned int i = 0; i < peer->n_candidates; i++)
 		if (!omni_ip_equal(&peer->candidate[i].ip, &peer->endpoint.ip))
-			drop_swallowing(w, k, &peer->candidate[i].ip);
+			drop_swallowing(w, k, &peer->candidate[i].ip, own);
 }
 
 /* Only where the kernel routes our datagrams, by whatever interface it likes. */
@@ -239,7 +246,7 @@ static void check_underlay(struct want *w, const struct ctl_kernel *k)
 	}
 	n = ctl_nucleus_addresses(w->ctl, ip, NUCLEUS_ADDRESSES_MAX);
 	for (unsigned int i = 0; i < n; i++)
-		drop_swallowing(w, k, &ip[i]);
+		drop_swallowing(w, k, &ip[i], OMNI_DEST_MISS);
 }
 
 /* ---- The difference ---- */

@@ -160,6 +160,24 @@ def test_the_host_is_told_of_routes(rig):
           ip("-n", t.gw("a"), "route", "show", "dev", "omni0").stdout)
 
 
+def test_the_hosts_own_subnet_is_told(rig):
+    """b's host has an address in the subnet behind it, which b lists as it lists all."""
+    t = rig.topo
+    rig.nucleus()
+    ip("-n", t.gw("b"), "addr", "add", "10.2.0.1/24", "dev", "lo")
+    g = {}
+    for s, cluster in (("a", {"accept": ["10.2.0.0/16"]}), ("b", {"advertise": ["10.2.0.0/24"]})):
+        conf = host_config(rig, s, cluster=cluster)
+        conf["ports"]["uplink0"] = {"driver": "udp"}
+        g[s] = rig.gateway(s, conf)
+    until("a registration", 10, lambda: g["b"].status()["nucleus"][0]["state"] == "registered")
+    until("a ping", 10, lambda: ping(t, t.gw("a"), t.vip("b"), check=False).returncode == 0)
+    until("a kernel route", 5, lambda: "10.2.0.0/24" in
+          ip("-n", t.gw("a"), "route", "show", "dev", "omni0").stdout)
+    ping(t, t.gw("a"), "10.2.0.1", count=3)
+    assert g["a"].counter("ctl_routes_refused") == 0
+
+
 def test_the_tunnel_does_not_enter_itself(rig):
     """A peer's endpoint inside its own prefixes, on an underlay that the kernel routes."""
     t = rig.topo
