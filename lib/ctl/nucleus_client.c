@@ -129,8 +129,20 @@ void nc_forget_key(struct nc_session *s)
 	nc_lost(s);
 }
 
+/* Once, where it never answered since the start. */
+static void tell_silence(const struct nc_session *s)
+{
+	char at[OMNI_ENDPOINT_TEXT_LEN];
+
+	if (s->backoff_ns == 0 && s->silent_ns != 0 && s->acked_ns == 0 && !s->has_wrong_key)
+		omni_log_warn(LOG_CTL, "nucleus does not answer",
+			      "nucleus=%s endpoint=%s cluster=%s", s->server->text,
+			      omni_endpoint_text(at, &s->remote), s->cluster->conf->name);
+}
+
 static void keying_failed(struct nc_session *s, uint64_t wait_ns)
 {
+	tell_silence(s);
 	s->backoff_ns = s->backoff_ns == 0 ? NC_BACKOFF_MIN_NS
 					   : OMNI_MIN(2 * s->backoff_ns, NC_BACKOFF_MAX_NS);
 	if (wait_ns == 0)

@@ -75,6 +75,14 @@ def test_members_on_demand(rig, driver):
     assert g["a"].counter("ctl_asks_in_vain") == 1
 
 
+def test_a_nucleus_that_never_answered_is_told(rig):
+    g = rig.gateway("a", host_config(rig, "a"))
+    until("its silence in the log", 10, lambda: "nucleus does not answer nucleus=" in g.text())
+    rig.nucleus()
+    until("a registration", 10, lambda: g.status()["nucleus"][0]["state"] == "registered")
+    assert g.text().count("does not answer") == 1
+
+
 def test_members_that_speak_wireguard(rig):
     """One of them says so in its record; the other speaks both."""
     t = rig.topo
