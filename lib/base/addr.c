@@ -125,6 +125,9 @@ int omni_prefix_parse(struct omni_prefix *prefix, const char *text, uint8_t defa
 	if (omni_ip_parse(&prefix->ip, addr) < 0)
 		return -EINVAL;
 	v4 = omni_ip_is_v4(&prefix->ip);
+	/* In the mapped form it would be a prefix of IPv6, which no packet's address is in. */
+	if (v4 && strchr(addr, ':') != NULL)
+		return -EINVAL;
 	len = v4 ? default_v4 : default_v6;
 	if (slash != NULL && number_parse(&len, slash + 1, v4 ? 32 : 128) < 0)
 		return -EINVAL;

@@ -55,7 +55,10 @@ bool omni_ip_is_unicast(const struct omni_ip *ip);
 /* Parse an address literal. 0 or -EINVAL. */
 int omni_ip_parse(struct omni_ip *ip, const char *text) OMNI_MUST_CHECK;
 
-/* Parse ADDR or ADDR/LEN; without a length it is default_v4 or default_v6. 0 or -EINVAL. */
+/*
+ * Parse ADDR or ADDR/LEN, IPv4 not in its mapped form; without a length it is default_v4 or
+ * default_v6. 0 or -EINVAL.
+ */
 int omni_prefix_parse(struct omni_prefix *prefix, const char *text, uint8_t default_v4,
 		      uint8_t default_v6) OMNI_MUST_CHECK;
 

@@ -136,6 +136,8 @@ static void prefixes_contain_their_own(void **state)
 	assert_int_equal(prefix.len, 24);
 	assert_int_equal(omni_prefix_parse(&prefix, "10.0.0.1/33", 24, 64), -EINVAL);
 	assert_int_equal(omni_prefix_parse(&prefix, "10.0.0.1/", 24, 64), -EINVAL);
+	assert_int_equal(omni_prefix_parse(&prefix, "::ffff:10.0.0.1", 24, 64), -EINVAL);
+	assert_int_equal(omni_prefix_parse(&prefix, "::ffff:10.0.0.0/24", 24, 64), -EINVAL);
 }
 
 static void host_and_port_split(void **state)
