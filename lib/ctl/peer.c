@@ -221,6 +221,11 @@ int ctl_peer_add(struct omni_ctl *ctl, struct ctl_cluster *c, const struct omni_
 				 conf->name);
 	if (conf->host[0] != '\0' && (host = strdup(conf->host)) == NULL)
 		return omni_fail(err, -ENOMEM, "peer %s: no memory", conf->name);
+	/* Introduced as a WireGuard peer: nothing of that holds for a configured one. */
+	if (peer != NULL && peer->wg != NULL) {
+		ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);
+		peer = NULL;
+	}
 	if (peer == NULL)
 		peer = ctl_peer_new(ctl, c, &conf->key, CTL_ORIGIN_STATIC);
 	if (peer == NULL) {

@@ -267,6 +267,29 @@ static void members_without_a_common_dialect(void **state)
 	assert_true(count_of(b, OMNI_STAT_ctl_wrong_dialect) >= 1);
 }
 
+/* What is configured of it since holds, whatever it was introduced as. */
+static void a_member_that_is_configured(void **state)
+{
+	static const enum omni_dialect dialects[] = {OMNI_DIALECT_WIREGUARD, OMNI_DIALECT_OMNI};
+	const struct omni_ip vip_b = ip("10.200.0.2");
+	struct omni_config_peer *p;
+	struct omni_err err = {""};
+
+	(void)state;
+	start_dialects(OMNI_DIALECT_OMNI | OMNI_DIALECT_WIREGUARD, OMNI_DIALECT_WIREGUARD);
+	p = site_lists(a, b, true);
+	for (size_t i = 0; i < OMNI_ARRAY_SIZE(dialects); i++) {
+		want(a, &vip_b);
+		rig_run(1000);
+		assert_non_null(member(a, b)->wg);
+		p->dialect = dialects[i];
+		assert_int_equal(ctl_peer_add(a->ctl, &a->ctl->cluster[0], p, &err), 0);
+		assert_int_equal(member(a, b)->wg != NULL, i == 0);
+		ctl_peer_remove(a->ctl, member(a, b), OMNI_CLOSE_REMOVED);
+		run_s(20);
+	}
+}
+
 /* The record changes: so does the dialect. */
 static void a_member_changes_its_dialect(void **state)
 {
@@ -468,6 +491,7 @@ int main(void)
 		T(members_with_traffic_stay),
 		T(members_that_speak_wireguard_alone),
 		T(members_without_a_common_dialect),
+		T(a_member_that_is_configured),
 		T(a_member_changes_its_dialect),
 		T(unknown_members_are_refused_for_a_while),
 		T(one_server_of_two_knows),
