@@ -173,6 +173,11 @@ static const char *takes_of_peers(const struct omni_ctl *ctl, const struct ctl_p
 	return NULL;
 }
 
+static bool same_prefix(const struct omni_prefix *a, const struct omni_prefix *b)
+{
+	return a->len == b->len && omni_ip_equal(&a->ip, &b->ip);
+}
+
 static bool overlap(const struct omni_prefix *a, const struct omni_prefix *b)
 {
 	return ctl_prefix_covers(a, b) || ctl_prefix_covers(b, a);
@@ -286,6 +291,15 @@ static void apply(struct omni_ctl *ctl, struct ctl_peer *peer)
 	}
 }
 
+void ctl_routes_configured(const struct ctl_peer *peer, const struct omni_prefix *prefix)
+{
+	const struct omni_prefix p = ctl_prefix_masked(prefix);
+	struct ctl_routes *r = peer->routes;
+
+	for (uint32_t i = 0; r != NULL && i < r->n; i++)
+		r->at[i].set &= !same_prefix(&r->at[i].prefix, &p);
+}
+
 /* ---- Theirs: what comes in ---- */
 
 static void want_all(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
@@ -304,7 +318,7 @@ static struct heard *find(struct ctl_routes *r, const struct omni_prefix *prefix
 	for (uint32_t k = 0; k < r->n; k++) {
 		struct heard *h = &r->at[(hint + k) % r->n];
 
-		if (h->prefix.len == prefix->len && omni_ip_equal(&h->prefix.ip, &prefix->ip))
+		if (same_prefix(&h->prefix, prefix))
 			return h;
 	}
 	return NULL;

@@ -53,6 +53,7 @@ int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 		rc = omni_fib_set(ctl->conf.fib, peer->cluster->number, &prefix[i], dest_of(peer));
 		if (rc < 0)
 			return rc;
+		ctl_routes_configured(peer, &prefix[i]);
 	}
 	return 0;
 }
@@ -79,6 +80,8 @@ int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
 	if (peer->has_vip && is_given(ctl, peer, &vip))
 		all[given++] = vip;
 	rc = omni_fib_replace(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, given);
+	for (unsigned int i = 0; rc == 0 && i < given; i++)
+		ctl_routes_configured(peer, &all[i]);
 	free(all);
 	return rc;
 }

@@ -492,6 +492,8 @@ void ctl_neighbour_want(struct omni_ctl *ctl, uint16_t cluster, const struct omn
 void ctl_advertise_session(struct omni_ctl *ctl, struct ctl_peer *peer);
 void ctl_advertise_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now, bool idle);
 void ctl_routes_drop(struct omni_ctl *ctl, struct ctl_peer *peer);
+/* The prefix is one of its allowed IPs from now on, and no more what it told of. */
+void ctl_routes_configured(const struct ctl_peer *peer, const struct omni_prefix *prefix);
 /* ROUTES and WANT_ROUTES came. */
 void ctl_routes_heard(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_control *m);
 void ctl_routes_wanted(struct omni_ctl *ctl, struct ctl_peer *peer);

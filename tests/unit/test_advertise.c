@@ -310,6 +310,41 @@ static void configured_routes_outlive_the_session(void **state)
 	assert_true(leads_to_a("10.1.0.0/16"));
 }
 
+/* Those as well that it told us of before they were. */
+static void told_routes_become_configured_ones(void **state)
+{
+	struct omni_prefix p[] = {prefix("10.1.0.0/16"), prefix("10.2.0.7/16")};
+
+	(void)state;
+	advertises(a, "10.1.0.0/16");
+	advertises(a, "10.2.0.0/16");
+	advertises(a, "10.3.0.0/16");
+	accepts(b, "10.0.0.0/8");
+	start_both();
+	assert_true(leads_to_a("10.1.0.0/16"));
+	assert_int_equal(ctl_allowed_add(b->ctl, peer_of(b, a), &p[0], 1), 0);
+	assert_int_equal(ctl_allowed_add(b->ctl, peer_of(b, a), &p[1], 1), 0);
+	omni_ctl_stop(a->ctl, NULL, NULL);
+	net_settle();
+	assert_true(leads_to_a("10.1.0.0/16") && leads_to_a("10.2.0.0/16"));
+	assert_true(at_b("10.3.0.0/16") == OMNI_DEST_MISS);
+}
+
+/* The same where they replace others. */
+static void told_routes_stay_where_they_are_allowed(void **state)
+{
+	struct omni_prefix p = prefix("10.1.0.0/16");
+
+	(void)state;
+	advertises(a, "10.1.0.0/16");
+	accepts(b, "10.0.0.0/8");
+	start_both();
+	assert_int_equal(ctl_allowed_replace(b->ctl, peer_of(b, a), &p, 1), 0);
+	omni_ctl_stop(a->ctl, NULL, NULL);
+	net_settle();
+	assert_true(leads_to_a("10.1.0.0/16"));
+}
+
 /* Nor what lies behind a router on our link, though we tell nobody of it. */
 static void what_is_via_our_link_is_not_taken(void **state)
 {
@@ -380,6 +415,8 @@ int main(void)
 		T(prefixes_outlive_new_allowed_ips),
 		T(new_allowed_ips_come_all_or_none),
 		T(configured_routes_outlive_the_session),
+		T(told_routes_become_configured_ones),
+		T(told_routes_stay_where_they_are_allowed),
 #undef T
 	};
 
