@@ -192,10 +192,19 @@ static bool stays(struct omni_worker *w, struct held *e, unsigned int n)
 	return true;
 }
 
+/*
+ * Control has those refused who are on a link and do not answer. About whom it does not ask for, as
+ * a subnet's broadcast, no error is due (RFC 1812, section 4.3.2.7).
+ */
+static bool is_on_link(const struct held *e)
+{
+	return omni_dest_kind(e->wanted.dest) == OMNI_DEST_PORT;
+}
+
 /* Its time is over. It leaves at icmp, for which there is room. */
 static void expire(struct omni_worker *w, const struct held *e)
 {
-	if (e->own || is_late(e)) {
+	if (e->own || is_late(e) || is_on_link(e)) {
 		omni_node_drop(w, e->m, OMNI_STAT_drop_held_timeout);
 		return;
 	}

@@ -361,7 +361,7 @@ static void for_nothing(void **state)
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 1);
 }
 
-/* In vain: host unreachable, once the time is over. */
+/* In vain: host unreachable, once the time is over; not about whom control does not ask for. */
 static void timeouts(void **state)
 {
 	struct rig *r = *state;
@@ -375,7 +375,11 @@ static void timeouts(void **state)
 		struct packet p = there(v6 != 0);
 
 		in(r, &p, 2);
+		p.to_site = 0;
+		p.to = 255;
+		in(r, &p, 1);
 	}
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_held), 6);
 	pass_time(r, OMNI_HOLD_TIMEOUT_MS - 1000);
 	assert_int_equal(rig_count(r, 0, OMNI_STAT_icmp_sent), 0);
 	/* Trying again does not make it young. */
@@ -391,6 +395,7 @@ static void timeouts(void **state)
 		else
 			assert_memory_equal(ip + 40, ((const uint8_t[]){1, 3}), 2);
 	}
+	assert_int_equal(rig_count(r, 0, OMNI_STAT_drop_held_timeout), 2);
 }
 
 /*
