@@ -295,8 +295,8 @@ static bool is_answered(const struct omni_ctl *ctl, const struct ctl_cluster *c,
 	*ours = omni_dest_kind(dest) == OMNI_DEST_SELF || omni_ip_equal(&f->target, &local);
 	if (*ours)
 		return true;
-	/* Who looks whether an address is free must not hear that everything is taken. */
-	if (omni_ip_is_none(&f->from))
+	/* Who looks for a free address, or says it is his, must not hear that all are taken. */
+	if (omni_ip_is_none(&f->from) || omni_ip_equal(&f->from, &f->target))
 		return false;
 	switch (omni_dest_kind(dest)) {
 	case OMNI_DEST_PEER:

@@ -239,7 +239,8 @@ static void what_is_behind_us_is_answered_for(void **state)
 	asks("fe80::5", host_mac, "fd00:9::1");
 	assert_answer("fd00:9::1", host_mac, false);
 	asks("10.2.0.5", host_mac, "10.5.0.1");
-	asks(NULL, host_mac, "10.0.0.7"); /* looks for a free one */
+	asks(NULL, host_mac, "10.0.0.7");	/* looks for a free one */
+	asks("10.0.0.7", host_mac, "10.0.0.7"); /* has found one (RFC 5227, section 2.3) */
 	out_nothing();
 }
 
