@@ -67,15 +67,15 @@ static void written(uv_write_t *write, int status)
 		drop(client);
 }
 
-/* Takes text over. A client that does not read is dropped. */
+/* Takes text over. A client that does not read is dropped; one answer may have any length. */
 static void send_text(struct client *client, char *text)
 {
 	struct answer *answer = malloc(sizeof(*answer));
 	size_t len = strlen(text);
 	uv_buf_t buf;
 
-	if (answer == NULL || uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) + len >
-				      OMNI_MGMT_QUEUE_MAX) {
+	if (answer == NULL ||
+	    uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) > OMNI_MGMT_QUEUE_MAX) {
 		free(answer);
 		free(text);
 		drop(client);

@@ -331,6 +331,35 @@ static void who_does_not_read_is_dropped(void **state)
 	close_world(w);
 }
 
+/* As the peers of a full table are. */
+static void a_long_answer_arrives(void **state)
+{
+	enum {
+		TIMES = 20
+	};
+	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"method\":\"big\",\"id\":1}";
+	struct world *w = open_world();
+	char *got = malloc(BIG_LEN);
+	size_t sum = 0;
+	ssize_t n = 1;
+	int fd = dial();
+
+	(void)state;
+	for (int i = 0; i < TIMES; i++) {
+		assert_int_equal(send(fd, i == 0 ? "[" : ",", 1, 0), 1);
+		assert_int_equal(send(fd, ask, strlen(ask), 0), strlen(ask));
+	}
+	assert_int_equal(send(fd, "]\n", 2, 0), 2);
+	while (n > 0 && (sum == 0 || got[n - 1] != '\n')) {
+		n = receive(&w->loop, fd, got, BIG_LEN);
+		sum += (size_t)n;
+	}
+	assert_true(n > 0 && sum > (size_t)TIMES * BIG_LEN);
+	free(got);
+	close(fd);
+	close_world(w);
+}
+
 static void clients_are_bounded(void **state)
 {
 	int fd[OMNI_MGMT_CLIENTS_MAX + 1];
@@ -388,6 +417,7 @@ int main(void)
 		cmocka_unit_test(lines_may_come_in_pieces_or_together),
 		cmocka_unit_test(a_line_without_end_ends_the_client),
 		cmocka_unit_test(who_does_not_read_is_dropped),
+		cmocka_unit_test(a_long_answer_arrives),
 		cmocka_unit_test(clients_are_bounded),
 	};
 
