@@ -60,7 +60,8 @@ int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 
 void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)
 {
-	if (peer->cluster->conf->mode == OMNI_MODE_L3)
+	/* At the end all routes go at once: looking for each peer's takes their product. */
+	if (peer->cluster->conf->mode == OMNI_MODE_L3 && !ctl->stopping)
 		(void)omni_fib_flush(ctl->conf.fib, peer->cluster->number, dest_of(peer));
 }
 

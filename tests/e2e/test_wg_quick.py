@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 """Files of wg-quick's: dpdk-omni --wg runs them, omnictl wg import writes them as YAML."""
+import base64
 import os
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -89,6 +91,23 @@ def test_a_file_runs_as_it_is(one, tmp_path):
     assert "wg0" not in ip("-n", ns, "link").stdout
     assert len(rules(ns, "-6").splitlines()) == 2
     assert not os.path.exists("/tmp/never")
+
+
+def test_a_file_of_many_peers(one, tmp_path):
+    """All of them are listed, which is an answer of 18 MB, and they are gone at once."""
+    peers = "".join(f"[Peer]\nPublicKey = {base64.b64encode(os.urandom(32)).decode()}\n"
+                    f"AllowedIPs = 10.{64 + (i >> 16)}.{i >> 8 & 255}.{i & 255}, fd00:9::{i:x}\n"
+                    for i in range(40000))
+    g = Gateway(one, "a", name="many")
+    g.argv += ["--wg", write(tmp_path, f"[Interface]\nPrivateKey = {SECRET}\nTable = off\n" + peers,
+                             "wgmany.conf"), "--socket", g.socket]
+    one.processes.append(g)
+    g.start()
+    g.ready()
+    assert len(g.ctl("wg", "show", "wgmany", "peers").stdout.splitlines()) == 40000
+    began = time.monotonic()
+    assert g.stop() == 0
+    assert time.monotonic() - began < 3
 
 
 def test_table_off_leaves_the_kernels_routes_alone(one, tmp_path):
