@@ -45,17 +45,20 @@ static bool is_given(const struct omni_ctl *ctl, const struct ctl_peer *peer,
 int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 		    const struct omni_prefix *prefix, unsigned int n)
 {
-	for (unsigned int i = 0; i < n; i++) {
-		int rc;
+	struct omni_prefix *all = malloc(((size_t)n + 1) * sizeof(*all));
+	unsigned int given = 0;
+	int rc;
 
-		if (!is_given(ctl, peer, &prefix[i]))
-			continue;
-		rc = omni_fib_set(ctl->conf.fib, peer->cluster->number, &prefix[i], dest_of(peer));
-		if (rc < 0)
-			return rc;
-		ctl_routes_configured(peer, &prefix[i]);
-	}
-	return 0;
+	if (all == NULL)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		if (is_given(ctl, peer, &prefix[i]))
+			all[given++] = prefix[i];
+	rc = omni_fib_add(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, given);
+	for (unsigned int i = 0; rc == 0 && i < given; i++)
+		ctl_routes_configured(peer, &all[i]);
+	free(all);
+	return rc;
 }
 
 void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)

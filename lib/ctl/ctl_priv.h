@@ -402,7 +402,7 @@ void ctl_stamps_get(struct ctl_stamps *s, uint16_t cluster, const struct omni_ke
 
 /*
  * Route the prefixes to the peer, wherever they went before, and let packets with such sources
- * come from there: WireGuard's cryptokey routing. 0, or -errno of omni_fib_set.
+ * come from there: WireGuard's cryptokey routing. 0, or -errno of omni_fib_set: then none is.
  */
 int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 		    const struct omni_prefix *prefix, unsigned int n) OMNI_MUST_CHECK;

@@ -180,11 +180,30 @@ static int speak_wireguard(struct omni_ctl *ctl, struct ctl_peer *peer)
 	return ctl_wg_init(peer);
 }
 
+/* Its VIP and its allowed IPs, or none of them: who had them before keeps them. */
+static int route(struct omni_ctl *ctl, const struct ctl_peer *peer,
+		 const struct omni_config_peer *conf)
+{
+	struct omni_prefix *all = malloc(((size_t)conf->n_allowed + 1) * sizeof(*all));
+	unsigned int n = 0;
+	int rc;
+
+	if (all == NULL)
+		return -ENOMEM;
+	if (!omni_ip_is_none(&conf->vip))
+		all[n++] = (struct omni_prefix){.ip = conf->vip,
+						.len = omni_ip_is_v4(&conf->vip) ? 32 : 128};
+	for (unsigned int i = 0; i < conf->n_allowed; i++)
+		all[n++] = conf->allowed[i];
+	rc = ctl_allowed_add(ctl, peer, all, n);
+	free(all);
+	return rc;
+}
+
 /* The dialect, and what is routed to the peer. Without all of it, it is not there. */
 static int add_l3(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni_config_peer *conf,
 		  struct omni_err *err)
 {
-	struct omni_prefix vip = {.ip = conf->vip, .len = omni_ip_is_v4(&conf->vip) ? 32 : 128};
 	int rc = 0;
 
 	if (peer->cluster->conf->mode != OMNI_MODE_L3)
@@ -192,9 +211,7 @@ static int add_l3(struct omni_ctl *ctl, struct ctl_peer *peer, const struct omni
 	if (conf->dialect == OMNI_DIALECT_WIREGUARD)
 		rc = speak_wireguard(ctl, peer);
 	if (rc == 0)
-		rc = ctl_allowed_add(ctl, peer, &vip, omni_ip_is_none(&vip.ip) ? 0 : 1);
-	if (rc == 0)
-		rc = ctl_allowed_add(ctl, peer, conf->allowed, conf->n_allowed);
+		rc = route(ctl, peer, conf);
 	if (rc == 0)
 		return 0;
 	ctl_peer_remove(ctl, peer, OMNI_CLOSE_REMOVED);

@@ -277,6 +277,23 @@ static void put_back(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
 	}
 }
 
+int omni_fib_add(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+		 const struct omni_prefix *prefix, unsigned int n)
+{
+	omni_dest *was = calloc((size_t)n + 1, sizeof(*was));
+	unsigned int done = 0;
+	int rc = was != NULL ? 0 : -ENOMEM;
+
+	for (; rc == 0 && done < n; done += rc == 0) {
+		was[done] = omni_fib_get(fib, cluster, &prefix[done]);
+		rc = omni_fib_set(fib, cluster, &prefix[done], dest);
+	}
+	if (rc != 0)
+		put_back(fib, cluster, dest, prefix, was, done);
+	free(was);
+	return rc;
+}
+
 static int keep_all(struct keep *keep, const struct omni_prefix *prefix, unsigned int n)
 {
 	keep->at = malloc((n + 1) * sizeof(*keep->at));

@@ -73,6 +73,10 @@ const struct omni_l3 *omni_fib_cluster(const struct omni_fib *fib, uint16_t clus
 int omni_fib_set(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
 		 omni_dest dest);
 
+/* The same with n prefixes, or none is changed. Control. */
+int omni_fib_add(struct omni_fib *fib, uint16_t cluster, omni_dest dest,
+		 const struct omni_prefix *prefix, unsigned int n);
+
 /* Remove the route, if it is dest's (OMNI_DEST_MISS: whosever). 0, -ENOENT, -ENOMEM. Control. */
 int omni_fib_del(struct omni_fib *fib, uint16_t cluster, const struct omni_prefix *prefix,
 		 omni_dest dest);

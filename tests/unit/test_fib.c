@@ -294,6 +294,26 @@ static void replacing_is_all_or_nothing(void **state)
 	assert_int_equal(omni_fib_replace(fib, OMNI_FIB_CLUSTERS_MAX, peer(1), NULL, 0), 0);
 }
 
+static void adding_is_all_or_nothing(void **state)
+{
+	struct omni_prefix add[LIMIT + 1];
+
+	(void)state;
+	for (unsigned int i = 0; i <= LIMIT; i++) {
+		add[i] = prefix_of("10.0.0.0/30");
+		omni_store_be32(add[i].ip.b + 12, 0x0a000000 + 4 * i);
+	}
+	assert_int_equal(set("10.0.0.0/30", peer(2)), 0);
+	assert_int_equal(set("10.0.0.8/30", peer(1)), 0);
+	assert_int_equal(omni_fib_add(fib, 0, peer(1), add, LIMIT + 1), -ENOSPC);
+	assert_int_equal(omni_fib_count(fib), 2);
+	assert_int_equal(get("10.0.0.0/30"), peer(2));
+	assert_int_equal(get("10.0.0.8/30"), peer(1));
+	assert_int_equal(omni_fib_add(fib, 0, peer(1), add, LIMIT), 0);
+	assert_int_equal(omni_fib_count(fib), LIMIT);
+	assert_int_equal(get("10.0.0.0/30"), peer(1));
+}
+
 /* Control does nothing else meanwhile. */
 static void replacing_many_takes_no_time(void **state)
 {
@@ -678,6 +698,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_limit_holds_for_new_ones_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(replacing_spares_what_stays, setup, teardown),
 		cmocka_unit_test_setup_teardown(replacing_is_all_or_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(adding_is_all_or_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(replacing_many_takes_no_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_cluster_is_known_or_not, setup, teardown),
 		cmocka_unit_test_setup_teardown(places_come_back_after_the_turn, setup, teardown),

@@ -451,6 +451,27 @@ static void neighbours_may_be_unknown_at_first(void **state)
 
 /* ---- Allowed IPs ---- */
 
+/* More than the table of routes holds, a prefix of somebody else's first. */
+static void refuse_many(struct omni_config_peer *conf, const struct omni_prefix *first)
+{
+	enum {
+		MANY = 5000
+	};
+	struct omni_prefix *many = calloc(MANY, sizeof(*many));
+	struct omni_err err;
+
+	assert_non_null(many);
+	for (uint32_t i = 1; i < MANY; i++) {
+		many[i] = (struct omni_prefix){.ip = first->ip, .len = 30};
+		omni_store_be32(many[i].ip.b + 12, 0xac100000 + 4 * i);
+	}
+	many[0] = *first;
+	conf->allowed = many;
+	conf->n_allowed = MANY;
+	assert_int_equal(ctl_peer_add(a->ctl, &a->ctl->cluster[0], conf, &err), -ENOSPC);
+	free(many);
+}
+
 static void allowed_ips_move(void **state)
 {
 	struct omni_prefix nets[2], all;
@@ -476,6 +497,9 @@ static void allowed_ips_move(void **state)
 	assert_true(route(a, "fd09::/64") == dest_of(a, b));
 	ctl_peer_remove(a->ctl, third, OMNI_CLOSE_REMOVED);
 	assert_true(route(a, "10.9.0.0/16") == OMNI_DEST_MISS);
+	assert_int_equal(ctl_allowed_add(a->ctl, peer_of(a, b), &nets[0], 1), 0);
+	refuse_many(&more, nets);
+	assert_true(route(a, "10.9.0.0/16") == dest_of(a, b));
 	assert_int_equal(ctl_allowed_add(a->ctl, peer_of(a, b), &all, 1), 0);
 	assert_true(route(a, "0.0.0.0/0") == dest_of(a, b));
 	ctl_peer_remove(a->ctl, peer_of(a, b), OMNI_CLOSE_REMOVED);
