@@ -98,7 +98,7 @@ static bool there_is_room(struct omni_ctl *ctl, const struct call *call)
 		return true;
 	return ctl->n_unconfirmed < CTL_UNCONFIRMED_MAX &&
 	       ctl->peers_by_key.count < ctl->conf.config->limits.peers &&
-	       (call->c->tree.kind == OMNI_CLUSTER_STATIC ||
+	       (call->c->tree.kind == OMNI_CLUSTER_STATIC || call->c->l3 != NULL ||
 		call->c->n_peers < ctl->conf.config->limits.mesh);
 }
 

@@ -200,6 +200,24 @@ static void members_with_traffic_stay(void **state)
 	assert_int_equal(kind(a, &vip_b), OMNI_DEST_PEER);
 }
 
+/* No mesh is kept, so its limit is none for members that call. */
+static void callers_are_no_mesh(void **state)
+{
+	struct omni_config_peer *other;
+
+	(void)state;
+	a = l3_site("198.51.100.1:51820", "10.200.0.1", 0);
+	b = l3_site("198.51.100.2:51820", "10.200.0.2", 0);
+	site_lists(a, b, true);
+	other = site_lists(b, a, false);
+	other->key.b[0] ^= 1;
+	b->config.limits.mesh = 1;
+	site_start(a);
+	site_start(b);
+	rig_run(1000);
+	assert_true(has_session(a, b) && has_session(b, a));
+}
+
 static struct ctl_peer *member(struct site *of, const struct site *other)
 {
 	return ctl_peer_find(of->ctl, &of->ctl->cluster[0], &other->identity.dh.public);
@@ -489,6 +507,7 @@ int main(void)
 		T(the_first_packet_asks),
 		T(idle_members_are_forgotten),
 		T(members_with_traffic_stay),
+		T(callers_are_no_mesh),
 		T(members_that_speak_wireguard_alone),
 		T(members_without_a_common_dialect),
 		T(a_member_that_is_configured),
