@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 /* config: what is in effect, defaults included. Secrets are named as set, never shown. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "rpc.h"
 
@@ -234,6 +235,17 @@ static json_t *limits_json(const struct omni_config *config)
 		(json_int_t)config->limits.mesh, "routes", (json_int_t)config->limits.routes);
 }
 
+/* Who asks is in another folder. */
+static json_t *file_json(const struct omni_config *config)
+{
+	char folder[OMNI_CONFIG_PATH_LEN];
+
+	if (config->path[0] == '\0' || config->path[0] == '/' ||
+	    getcwd(folder, sizeof(folder)) == NULL)
+		return json_string(config->path);
+	return json_sprintf("%s/%s", folder, config->path);
+}
+
 RPC_HANDLER(rpc_config)
 {
 	const struct omni_ctl *ctl = ctx;
@@ -243,12 +255,12 @@ RPC_HANDLER(rpc_config)
 	if (rc != 0)
 		return rc;
 	return rpc_give(result,
-			json_pack("{s:s, s:s, s:{s:s}, s:o, s:o, s:o, s:o, s:o, s:{s:s}, s:s}",
-				  "file", config->path, "identity", config->identity, "workers",
-				  "idle", config->idle == OMNI_IDLE_POLL ? "poll" : "adaptive",
-				  "ports", ports_json(config), "underlay", underlay_json(config),
-				  "nucleus", nucleus_json(config), "clusters",
-				  clusters_json(config), "limits", limits_json(config),
-				  "management", "socket", config->socket, "log_level",
-				  omni_log_level_name(config->log_level)));
+			json_pack("{s:o, s:s, s:{s:s}, s:o, s:o, s:o, s:o, s:o, s:{s:s}, s:s}",
+				  "file", file_json(config), "identity", config->identity,
+				  "workers", "idle",
+				  config->idle == OMNI_IDLE_POLL ? "poll" : "adaptive", "ports",
+				  ports_json(config), "underlay", underlay_json(config), "nucleus",
+				  nucleus_json(config), "clusters", clusters_json(config), "limits",
+				  limits_json(config), "management", "socket", config->socket,
+				  "log_level", omni_log_level_name(config->log_level)));
 }

@@ -187,7 +187,7 @@ def test_the_yaml_that_is_told_is_good(gateway, tmp_path):
         text = f.read().replace('"wg0"', '"wg1"').replace("51999", "52000")
     with open(path, "w", encoding="utf-8") as f:
         f.write(text)
-    g = Gateway(rig, "a", name="yaml", args=("-c", path))
+    g = Gateway(rig, "a", name="yaml", args=("-c", os.path.relpath(path)))
     g.argv += ["--socket", g.socket]
     rig.processes.append(g)
     g.start()
@@ -196,7 +196,7 @@ def test_the_yaml_that_is_told_is_good(gateway, tmp_path):
     assert g.stop() == 0
     lines = p.stderr.split("peers:\n")[1].split("and keep")[0]
     command = re.search(r"\(umask 077; echo .*\)", p.stderr)[0]
-    subprocess.run(["sh", "-c", command], check=True)
+    subprocess.run(["sh", "-c", command], check=True, cwd=tmp_path)
     with open(path, "w", encoding="utf-8") as f:
         f.write(text.replace("    peers: {}\n", "    peers:\n" + lines))
     check = subprocess.run([program("gateway"), "--test", path], capture_output=True, text=True,
