@@ -154,6 +154,7 @@ static int set_psk(struct wg_reader *r, const char *text, struct omni_err *why)
 {
 	int rc = secret_key(&r->peer->psk, text, "genpsk", why);
 
+	r->said[r->peer - r->wg->peers].psk = true;
 	r->peer->has_psk = rc == 0 && !omni_is_zero_ct(&r->peer->psk, sizeof(r->peer->psk));
 	return rc;
 }
@@ -184,6 +185,7 @@ static int set_keepalive(struct wg_reader *r, const char *text, struct omni_err 
 	int rc =
 		strcasecmp(text, "off") == 0 ? 0 : value_number(&seconds, text, 0, UINT16_MAX, why);
 
+	r->said[r->peer - r->wg->peers].keepalive = true;
 	r->peer->keepalive_s = (uint16_t)seconds;
 	return rc;
 }
@@ -407,6 +409,7 @@ struct omni_wg_quick *omni_wg_quick_parse(const char *text, size_t len, const ch
 	struct omni_wg_quick *wg = calloc(1, sizeof(*wg));
 	const char *slash = strrchr(path, '/');
 	struct wg_reader r = {.wg = wg, .file = slash != NULL ? slash + 1 : path, .err = err};
+	bool good = false;
 	size_t peers;
 
 	if (wg == NULL) {
@@ -420,10 +423,14 @@ struct omni_wg_quick *omni_wg_quick_parse(const char *text, size_t len, const ch
 	}
 	peers = count_sections(text, len);
 	wg->peers = calloc(peers + 1, sizeof(*wg->peers));
-	if (wg->peers == NULL)
+	r.said = calloc(peers + 1, sizeof(*r.said));
+	if (wg->peers == NULL || r.said == NULL)
 		omni_fail(err, -ENOMEM, "%s: out of memory", path);
-	else if (take_name(wg, path, err) == 0 && take_lines(&r, text, len) == 0 &&
-		 wg_finish(&r) == 0)
+	else
+		good = take_name(wg, path, err) == 0 && take_lines(&r, text, len) == 0 &&
+		       wg_finish(&r) == 0;
+	free(r.said);
+	if (good)
 		return wg;
 	omni_wg_quick_free(wg);
 	return NULL;

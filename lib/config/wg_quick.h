@@ -8,8 +8,14 @@
 #define WG_KEYS_MAX 24
 #define WG_BLANKS " \t\r\v\f"
 
+/* Whether a peer's section named a key whose value may be none. */
+struct wg_said {
+	bool psk, keepalive;
+};
+
 struct wg_reader {
 	struct omni_wg_quick *wg;
+	struct wg_said *said; /* of the peer at the same place */
 	const char *file;
 	size_t line;
 	bool section;		       /* one has begun */

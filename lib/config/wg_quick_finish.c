@@ -212,18 +212,24 @@ static int compare_names(const void *x, const void *y)
 }
 
 /* What a later section of the same peer does not say stays, but for its prefixes. */
-static void take_over(struct omni_config_peer *to, struct omni_config_peer *from)
+static void take_over(struct wg_reader *r, struct omni_config_peer *to,
+		      struct omni_config_peer *from)
 {
+	struct wg_said *said = &r->said[to - r->wg->peers];
+	const struct wg_said *before = &r->said[from - r->wg->peers];
+
 	if (to->host[0] == '\0') {
 		memcpy(to->host, from->host, sizeof(to->host));
 		to->port = from->port;
 	}
-	if (!to->has_psk) {
+	if (!said->psk) {
 		to->has_psk = from->has_psk;
 		to->psk = from->psk;
 	}
-	if (to->keepalive_s == 0)
+	if (!said->keepalive)
 		to->keepalive_s = from->keepalive_s;
+	said->psk |= before->psk;
+	said->keepalive |= before->keepalive;
 	if (to->name[0] == '\0')
 		memcpy(to->name, from->name, sizeof(to->name));
 	free(from->allowed);
@@ -245,7 +251,7 @@ static void join_twins(struct wg_reader *r, struct omni_config_peer **all)
 			continue;
 		wg_note(r, "several [Peer] sections have the PublicKey %s: the last one holds",
 			omni_key_text(text, &all[i]->key));
-		take_over(all[i], all[i - 1]);
+		take_over(r, all[i], all[i - 1]);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		if (omni_is_zero_ct(&wg->peers[i].key, sizeof(wg->peers[i].key)))

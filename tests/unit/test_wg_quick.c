@@ -257,6 +257,12 @@ static void sections_of_one_peer_are_joined(void **state)
 	assert_prefix(&p[1].allowed[0], "10.0.0.3/32");
 	assert_non_null(strstr(wg->notes[0], "several [Peer] sections have the PublicKey " KEY_A));
 	omni_wg_quick_free(wg);
+	/* None is a value too. */
+	wg = parse(IF PEER_A "PresharedKey = " SECRET "\nPersistentKeepalive = 25\n" PEER_A
+			     "PresharedKey = " ZERO "\nPersistentKeepalive = off\n" PEER_A);
+	assert_false(wg->peers[0].has_psk);
+	assert_int_equal(wg->peers[0].keepalive_s, 0);
+	omni_wg_quick_free(wg);
 }
 
 struct bad {
