@@ -12,7 +12,7 @@
 
 static const char help[] =
 	"NAME\n"
-	"  omni-nucleus - rendezvous server of OmniNervous clusters\n"
+	"  omni-nucleus - rendezvous server of dpdk-omni clusters\n"
 	"\n"
 	"SYNOPSIS\n"
 	"  omni-nucleus [--port N] [--listen ADDR] [--allow FILE] [--key FILE]\n"
