@@ -15,9 +15,6 @@
 #include "value.h"
 #include "wg_quick.h"
 
-/* A line of less than this; the lists of the longest files seen have a few thousand bytes. */
-#define LINE_MAX_LEN 65536
-
 /* ---- Values ---- */
 
 /* A key that is no public one. */
@@ -348,7 +345,7 @@ static int take_line(struct wg_reader *r, char *text)
 
 static int take_lines(struct wg_reader *r, const char *text, size_t len)
 {
-	char *line = malloc(LINE_MAX_LEN);
+	char *line = malloc(len + 1); /* long lists of prefixes stand in one line */
 	int rc = 0;
 
 	if (line == NULL)
@@ -358,10 +355,8 @@ static int take_lines(struct wg_reader *r, const char *text, size_t len)
 		size_t n = end != NULL ? (size_t)(end - text) - at : len - at;
 
 		r->line++;
-		if (n >= LINE_MAX_LEN || memchr(text + at, '\0', n) != NULL) {
-			rc = wg_fail(r, "%s, expected lines of text of less than %d bytes",
-				     n >= LINE_MAX_LEN ? "is too long" : "holds a zero byte",
-				     LINE_MAX_LEN);
+		if (memchr(text + at, '\0', n) != NULL) {
+			rc = wg_fail(r, "holds a zero byte, expected lines of text");
 			break;
 		}
 		memcpy(line, text + at, n);
@@ -369,8 +364,7 @@ static int take_lines(struct wg_reader *r, const char *text, size_t len)
 		rc = take_line(r, line);
 		at += n;
 	}
-	if (line != NULL)
-		omni_wipe(line, LINE_MAX_LEN);
+	omni_wipe(line, len + 1);
 	free(line);
 	return rc;
 }

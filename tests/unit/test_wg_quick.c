@@ -179,6 +179,26 @@ static void our_addresses_count_once(void **state)
 	omni_wg_quick_free(wg);
 }
 
+static void a_line_may_be_long(void **state)
+{
+	enum {
+		MANY = 12000
+	};
+	char *text = malloc(sizeof(IF PEER_A "AllowedIPs = ") + MANY * sizeof("10.255.255.0/24, "));
+	struct omni_wg_quick *wg;
+	size_t at;
+
+	(void)state;
+	assert_non_null(text);
+	at = (size_t)sprintf(text, "%s", IF PEER_A "AllowedIPs = ");
+	for (unsigned int i = 0; i < MANY; i++)
+		at += (size_t)sprintf(text + at, "10.%u.%u.0/24, ", i >> 8, i & 255);
+	wg = parse(text);
+	assert_int_equal(wg->peers[0].n_allowed, MANY);
+	omni_wg_quick_free(wg);
+	free(text);
+}
+
 static void names_come_from_comments(void **state)
 {
 	struct omni_wg_quick *wg = parse(IF "# twin\n" PEER_A "# twin\n" PEER_B "#off\n");
@@ -460,6 +480,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_applied_is_told),
 		cmocka_unit_test(a_small_file_has_defaults),
 		cmocka_unit_test(our_addresses_count_once),
+		cmocka_unit_test(a_line_may_be_long),
 		cmocka_unit_test(names_come_from_comments),
 		cmocka_unit_test(blanks_are_where_people_put_them),
 		cmocka_unit_test(an_address_needs_no_brackets),
