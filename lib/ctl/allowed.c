@@ -63,8 +63,12 @@ int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 
 void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)
 {
-	/* At the end all routes go at once: looking for each peer's takes their product. */
-	if (peer->cluster->conf->mode == OMNI_MODE_L3 && !ctl->stopping)
+	/*
+	 * Looking for them among all takes long: not at the end, when all go at once, and not for
+	 * members, whose VIP and told prefixes go one by one.
+	 */
+	if (peer->cluster->conf->mode == OMNI_MODE_L3 && peer->origin == CTL_ORIGIN_STATIC &&
+	    !ctl->stopping)
 		(void)omni_fib_flush(ctl->conf.fib, peer->cluster->number, dest_of(peer));
 }
 

@@ -108,6 +108,7 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 		ctl_peer_say_close(ctl, peer, reason);
 	ctl_peer_series_end(ctl, peer);
 	ctl_slots_drop_all(ctl, peer);
+	ctl_routes_drop(ctl, peer);
 	ctl_allowed_drop(ctl, peer);
 	ctl_wg_fini(ctl, peer);
 	ctl_peer_is_known(ctl, peer);
@@ -123,7 +124,6 @@ void ctl_peer_remove(struct omni_ctl *ctl, struct ctl_peer *peer, enum omni_clos
 	omni_peers_remove(ctl->conf.peers, peer->pub, ctl->conf.rcu);
 	ctl_roam_end(peer);
 	ctl_lanes_end(ctl, peer);
-	ctl_routes_drop(ctl, peer);
 	free(peer->candidate);
 	free(peer->host);
 	omni_wipe(peer, sizeof(*peer));

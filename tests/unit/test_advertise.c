@@ -345,6 +345,36 @@ static void told_routes_stay_where_they_are_allowed(void **state)
 	assert_true(leads_to_a("10.1.0.0/16"));
 }
 
+/* A member that was not configured leaves no route behind, however it goes. */
+static void members_take_their_routes_with_them(void **state)
+{
+	struct omni_control m = {
+		.type = OMNI_CONTROL_ROUTES, .version = 10, .total = 1, .n_prefixes = 1};
+	struct omni_prefix vip = prefix("10.0.0.1/32");
+	uint32_t before;
+
+	(void)state;
+	b->cluster.n_peers = 0;
+	accepts(b, "10.0.0.0/8");
+	start(b);
+	before = omni_fib_count(b->fib);
+	start(a);
+	net_settle();
+	m.prefixes[0] = prefix("10.1.0.0/16");
+	for (unsigned int i = 0; i < 2; i++) {
+		rig_run(12000);
+		assert_true(frame(a, b));
+		if (i == 1) /* told in a session that sends no more */
+			ctl_slots_drop_all(b->ctl, peer_of(b, a));
+		heard(&m);
+		assert_true(leads_to_a("10.1.0.0/16"));
+		assert_true(omni_fib_get(b->fib, 0, &vip) == ctl_l3_peer_dest(peer_of(b, a)));
+		ctl_peer_remove(b->ctl, peer_of(b, a), OMNI_CLOSE_REMOVED);
+		assert_int_equal(omni_fib_count(b->fib), before);
+		net_settle();
+	}
+}
+
 /* Nor what lies behind a router on our link, though we tell nobody of it. */
 static void what_is_via_our_link_is_not_taken(void **state)
 {
@@ -415,6 +445,7 @@ int main(void)
 		T(prefixes_outlive_new_allowed_ips),
 		T(new_allowed_ips_come_all_or_none),
 		T(configured_routes_outlive_the_session),
+		T(members_take_their_routes_with_them),
 		T(told_routes_become_configured_ones),
 		T(told_routes_stay_where_they_are_allowed),
 #undef T
