@@ -551,6 +551,8 @@ int ctl_probe_send(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe
 /* The same with the token of before, so that an ECHO of the first counts, however late. */
 int ctl_probe_repeat(struct omni_ctl *ctl, struct ctl_peer *peer, struct ctl_probe *probe,
 		     const struct omni_path *path);
+/* Say MOVE: we are elsewhere, and the peer need not wait for the old address's silence. */
+void ctl_move_ask(struct omni_ctl *ctl, struct ctl_peer *peer);
 /* Does it answer probe, from where that went? Then probe waits no more. */
 bool ctl_probe_answers(struct ctl_probe *probe, const struct omni_control *echo,
 		       const struct omni_endpoint *from);

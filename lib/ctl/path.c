@@ -65,7 +65,7 @@ static void set_path(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pa
 static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_path *path)
 {
 	struct omni_path *old = atomic_load(&peer->pub->path), *copy;
-	bool away = we_moved(old, path),
+	bool away = we_moved(old, path), first = peer->link_mtu == 0,
 	     moved = old == NULL || !same_way(old, path) || peer->link_mtu != path->mtu;
 
 	if (moved) {
@@ -91,6 +91,8 @@ static void publish(struct omni_ctl *ctl, struct ctl_peer *peer, struct omni_pat
 		return;
 	/* The other side may wait for data on this key before it sends any. */
 	(void)ctl_send_peer(ctl, peer, OMNI_KIND_KEEPALIVE, NULL, 0);
+	if (away && !first)
+		ctl_move_ask(ctl, peer);
 	ctl_pmtu_start(ctl, peer);
 }
 

@@ -145,6 +145,18 @@ static void cut_segments(struct omni_ctl *ctl, struct ctl_peer *peer, struct omn
 			      ctl_peer_text(key, peer));
 }
 
+void ctl_move_ask(struct omni_ctl *ctl, struct ctl_peer *peer)
+{
+	struct omni_control m = {.type = OMNI_CONTROL_MOVE};
+	uint8_t out[SMALL];
+	int len;
+
+	omni_random(m.token, sizeof(m.token));
+	len = omni_control_encode(out, sizeof(out), &m, 0);
+	if (len >= 0)
+		(void)ctl_send_peer(ctl, peer, OMNI_KIND_CONTROL, out, (size_t)len);
+}
+
 void ctl_peer_say_cut(struct omni_ctl *ctl, struct ctl_peer *peer)
 {
 	const struct omni_control m = {.type = OMNI_CONTROL_CUT};

@@ -317,6 +317,20 @@ static void peer_moves_when_the_old_address_is_silent(void **state)
 	assert_int_equal(mtu_to(b, a), 1500); /* measured again */
 }
 
+/* Who knows that it moved says so: nobody waits whether the old address is silent. */
+static void our_own_move_is_told(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	rig_run(5000);
+	renumber(a, "198.51.100.7:51820");
+	ctl_nexthop_changed(a->ctl, NULL);
+	rig_run(200);
+	assert_true(omni_endpoint_equal(&peer_of(b, a)->endpoint, &a->address));
+	assert_int_equal(count_of(b, OMNI_STAT_ctl_roamed), 1);
+}
+
 /* A copy of a datagram from elsewhere moves nothing while the true address answers. */
 static void copies_do_not_move_a_peer(void **state)
 {
@@ -699,6 +713,7 @@ int main(void)
 		T(long_round_trips_are_waited_for),
 		T(late_echoes_are_no_lost_ones),
 		T(peer_moves_when_the_old_address_is_silent),
+		T(our_own_move_is_told),
 		T(copies_do_not_move_a_peer),
 		T(broken_segments_are_cut),
 		T(probes_to_strangers_are_limited),
