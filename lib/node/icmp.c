@@ -2,13 +2,18 @@
 /*
  * icmp: answers in the place of the packets that ended here: echoes of who asks us, and errors as
  * RFC 1812 (section 4.3) and RFC 4443 want them of a router. An error never answers an error, and
- * there is a limit to how many are made in a second.
+ * there is a limit to how many are made in a second, for all and for each sender: the rest still
+ * hear.
  */
 #include "content.h"
 
-/* Errors of one worker in a second, and how many of them at once. */
+/*
+ * Errors of one worker to one sender in a second, how many of them at once, and for how many
+ * senders that is enough.
+ */
 #define ERRORS_PER_S 1000
 #define ERRORS_AT_ONCE 50
+#define ERRORS_SENDERS 4
 
 #define HOPS 64
 #define V4_FRONT (OMNI_IPV4_HDR_LEN + ICMP_HDR_LEN)
@@ -76,17 +81,29 @@ static bool may_tell(const struct content *c, const uint8_t *ip)
 	       type != 12;
 }
 
-/* One of a second's errors; false where they are used up. */
-static bool may_send(struct omni_worker *w)
+/* One of a second's errors, of which there are `times` as many; false where they are used up. */
+static bool take(const struct omni_worker *w, struct flood_budget *b, uint64_t times)
 {
-	uint64_t passed = OMNI_MIN(w->turn_tsc - w->icmp_tsc, w->hz);
+	uint64_t passed = OMNI_MIN(w->turn_tsc - b->tsc, w->hz);
 
-	w->icmp_credit = OMNI_MIN(w->icmp_credit + passed * ERRORS_PER_S, ERRORS_AT_ONCE * w->hz);
-	w->icmp_tsc = w->turn_tsc;
-	if (w->icmp_credit < w->hz)
+	b->credit =
+		OMNI_MIN(b->credit + passed * ERRORS_PER_S * times, ERRORS_AT_ONCE * times * w->hz);
+	b->tsc = w->turn_tsc;
+	if (b->credit < w->hz)
 		return false;
-	w->icmp_credit -= w->hz;
+	b->credit -= w->hz;
 	return true;
+}
+
+/* Peers and ports are senders. */
+static bool may_send(struct omni_worker *w, struct rte_mbuf *m)
+{
+	const struct omni_meta *meta = omni_meta(m);
+	bool from_peer = (meta->flags & OMNI_META_FROM_PEER) != 0;
+	uint32_t from = from_peer ? meta->peer : UINT32_MAX - meta->port;
+
+	return take(w, &w->icmp_from[from % OMNI_ARRAY_SIZE(w->icmp_from)], 1) &&
+	       take(w, &w->icmp_all, ERRORS_SENDERS);
 }
 
 /* As much in front of the data as headers up to the uplink's need, and so many bytes more. */
@@ -212,7 +229,7 @@ static bool tell(struct omni_worker *w, struct rte_mbuf *m, const struct omni_l3
 		count(w, OMNI_STAT_icmp_withheld, 1);
 		return false;
 	}
-	if (!may_send(w)) {
+	if (!may_send(w, m)) {
 		count(w, OMNI_STAT_icmp_limited, 1);
 		return false;
 	}

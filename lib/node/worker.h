@@ -51,7 +51,10 @@ struct tx_queue {
 	struct rte_mbuf *m[TX_QUEUE];
 };
 
-/* Token bucket of one bridge domain; tokens count in frames times TSC ticks of a second. */
+/*
+ * Token bucket of one bridge domain, or of ICMP errors; tokens count in frames times TSC ticks of a
+ * second.
+ */
 struct flood_budget {
 	uint64_t credit;
 	uint64_t tsc;
@@ -126,7 +129,7 @@ struct omni_worker {
 	uint16_t icmp_mtu[BURST], chop_mtu[BURST];
 	unsigned int chop_at; /* ip_fragment: where it goes on */
 	uint32_t chop_off;
-	uint64_t icmp_credit, icmp_tsc; /* as in struct flood_budget */
+	struct flood_budget icmp_all, icmp_from[64]; /* by sender; some share one */
 	struct hold *hold;
 
 	uint16_t ip_id, fragment_id;
