@@ -69,9 +69,10 @@ def packets(raw):
 
 
 class Summary:
-    """What a capture holds: our datagrams by (source, destination), ARP, ND, and anything else."""
+    """What a capture holds: our datagrams by (source, destination), ARP, ND, and anything else;
+    until: of what it saw up to then, in seconds since 1970."""
 
-    def __init__(self, path, port=PORT):
+    def __init__(self, path, port=PORT, until=float("inf")):
         with open(path, "rb") as f:
             self.raw = f.read()
         self.total = self.arp = self.nd = 0
@@ -79,8 +80,14 @@ class Summary:
         self.without_df = 0  # of ours
         self.other = []
         for start, end in packets(self.raw):
+            if struct.unpack_from("<I", self.raw, start - 16)[0] + self._fraction(start) > until:
+                break
             self.total += 1
             self._packet(self.raw, start, end, port)
+
+    def _fraction(self, start):
+        fraction, = struct.unpack_from("<I", self.raw, start - 12)
+        return fraction / (1e6 if self.raw[0] == 0xd4 else 1e9)
 
     def _packet(self, raw, start, end, port):
         kind, = struct.unpack_from(">H", raw, start + 12)
