@@ -85,8 +85,8 @@ static void stopped(void *arg)
 {
 	struct gateway *gw = arg;
 
-	uv_close((uv_handle_t *)&gw->sigterm, NULL);
-	uv_close((uv_handle_t *)&gw->sigint, closed);
+	for (unsigned int i = 0; i < GATEWAY_SIGNALS; i++)
+		uv_close((uv_handle_t *)&gw->signals[i], i == 0 ? closed : NULL);
 }
 
 static void on_signal(uv_signal_t *signal, int number)
@@ -100,14 +100,24 @@ static void on_signal(uv_signal_t *signal, int number)
 	omni_ctl_stop(gw->ctl, stopped, gw);
 }
 
+/* Who started us to outlive a terminal (nohup) has SIGHUP ignored, and it stays so. */
+static bool is_ignored(int number)
+{
+	struct sigaction now;
+
+	return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static void signals_start(struct gateway *gw)
 {
-	uv_signal_init(gw->loop, &gw->sigterm);
-	uv_signal_init(gw->loop, &gw->sigint);
-	gw->sigterm.data = gw;
-	gw->sigint.data = gw;
-	uv_signal_start(&gw->sigterm, on_signal, SIGTERM);
-	uv_signal_start(&gw->sigint, on_signal, SIGINT);
+	static const int numbers[GATEWAY_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+
+	for (unsigned int i = 0; i < GATEWAY_SIGNALS; i++) {
+		uv_signal_init(gw->loop, &gw->signals[i]);
+		gw->signals[i].data = gw;
+		if (numbers[i] != SIGHUP || !is_ignored(SIGHUP))
+			uv_signal_start(&gw->signals[i], on_signal, numbers[i]);
+	}
 }
 
 /* ---- The ladder ---- */

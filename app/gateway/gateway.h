@@ -13,6 +13,8 @@
 
 #include "worker.h"
 
+#define GATEWAY_SIGNALS 3 /* SIGTERM, SIGINT, SIGHUP */
+
 /*
  * All fields belong to control. Workers see the tables through their omni_worker_conf; what they
  * may write there, docs/architecture.md lists.
@@ -43,7 +45,7 @@ struct gateway {
 	struct worker worker[OMNI_NODE_WORKERS_MAX];
 	struct omni_xring *xrings[OMNI_NODE_WORKERS_MAX]; /* the workers', by id */
 	uv_loop_t *loop;
-	uv_signal_t sigterm, sigint;
+	uv_signal_t signals[GATEWAY_SIGNALS]; /* each stops it */
 	struct omni_ctl *ctl;
 	bool stopping;
 };

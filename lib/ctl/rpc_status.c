@@ -34,6 +34,17 @@ static const struct ctl_peer *refuser(const struct ctl_cluster *c)
 	return NULL;
 }
 
+/* Why a cluster has no session where nobody is in trouble. */
+static const char *quiet_reason(const struct omni_ctl *ctl, const struct ctl_cluster *c)
+{
+	if (c->n_peers > 0)
+		return "no peer has answered yet";
+	for (unsigned int i = 0; ctl->nucleus != NULL && i < ctl->nucleus->n_sessions; i++)
+		if (ctl->nucleus->session[i].cluster == c && c->conf->mode == OMNI_MODE_L3)
+			return "no traffic for a member yet: each is looked up then";
+	return "no peers are known";
+}
+
 static json_t *cluster_json(struct omni_ctl *ctl, struct ctl_cluster *c)
 {
 	const struct nc_session *trouble = troubled(ctl, c);
@@ -54,8 +65,7 @@ static json_t *cluster_json(struct omni_ctl *ctl, struct ctl_cluster *c)
 		if (c->n_sessions == 0)
 			state = "refused";
 	} else if (c->n_sessions == 0) {
-		snprintf(reason, sizeof(reason), "%s",
-			 c->n_peers > 0 ? "no peer has answered yet" : "no peers are known");
+		snprintf(reason, sizeof(reason), "%s", quiet_reason(ctl, c));
 	}
 	return json_pack(
 		"{s:s, s:o, s:s, s:s, s:s, s:b, s:I, s:I, s:s, s:s}", "name", c->conf->name, "id",

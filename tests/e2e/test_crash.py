@@ -73,10 +73,13 @@ def test_sigterm_ends_cleanly(pair):
     pair.reaches(t.gw("a"), t.vip("b"), 10)
 
 
-def test_sigint_is_sigterm(pair):
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_others_are_sigterm(pair, name):
+    """The second is what a terminal that closes sends."""
     g = pair.gw["b"]
-    g.signal(signal.SIGINT)
+    g.signal(signal.Signals[name])
     assert g.wait(5) == 0
+    assert f"stopping signal={signal.Signals[name]:d}" in g.text()
     g.start().ready()
     pair.reaches(pair.topo.gw("a"), pair.topo.vip("b"), 10)
 
