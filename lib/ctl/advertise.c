@@ -137,42 +137,6 @@ void ctl_advertise_session(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 /* ---- Theirs: what is taken ---- */
 
-/*
- * Where datagrams to the peer go, or may have to go. A member lists all addresses of its box, that
- * in the subnet behind it too: of what it tells itself only the one in use counts.
- */
-static bool holds_endpoint(const struct omni_prefix *prefix, const struct ctl_peer *peer,
-			   const struct ctl_peer *teller)
-{
-	if (peer->endpoint.port != 0 && omni_prefix_contains(prefix, &peer->endpoint.ip))
-		return true;
-	if (peer == teller && peer->origin != CTL_ORIGIN_STATIC)
-		return false;
-	for (unsigned int i = 0; i < peer->n_candidates; i++)
-		if (omni_prefix_contains(prefix, &peer->candidate[i].ip))
-			return true;
-	return false;
-}
-
-/* Where datagrams go, or come from; or a VIP of another member. */
-static const char *takes_of_peers(const struct omni_ctl *ctl, const struct ctl_peer *self,
-				  const struct omni_prefix *prefix)
-{
-	for (unsigned int i = 0; i < ctl->n_clusters; i++) {
-		const struct ctl_cluster *c = &ctl->cluster[i];
-		const struct ctl_peer *peer;
-
-		TAILQ_FOREACH (peer, &c->peers, entry) {
-			if (holds_endpoint(prefix, peer, self))
-				return "it holds the underlay address of a peer";
-			if (c == self->cluster && peer != self && peer->has_vip &&
-			    omni_prefix_contains(prefix, &peer->vip))
-				return "it holds the VIP of another member";
-		}
-	}
-	return NULL;
-}
-
 static bool same_prefix(const struct omni_prefix *a, const struct omni_prefix *b)
 {
 	return a->len == b->len && omni_ip_equal(&a->ip, &b->ip);
@@ -235,7 +199,7 @@ static const char *why_not(struct omni_ctl *ctl, const struct ctl_peer *peer,
 		return "it is not accepted here";
 	why = takes_of_ours(ctl, c, prefix);
 	if (why == NULL)
-		why = takes_of_peers(ctl, peer, prefix);
+		why = ctl_holders_why(ctl, peer, prefix);
 	if (why != NULL)
 		return why;
 	dest = omni_fib_get(ctl->conf.fib, c->number, prefix);

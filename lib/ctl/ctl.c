@@ -266,6 +266,7 @@ void omni_ctl_free(struct omni_ctl *ctl)
 	ctl_kernel_fini(ctl);
 	ctl_neighbours_fini(ctl);
 	ctl_asks_fini(ctl);
+	ctl_holders_fini(ctl);
 	ctl_clusters_fini(ctl);
 	ctl_nexthop_fini(ctl);
 	ctl_names_fini(ctl);

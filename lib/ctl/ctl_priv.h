@@ -738,6 +738,7 @@ struct omni_ctl {
 	struct ctl_kernel *kernel;	   /* kernel_routes.c */
 	struct ctl_neighbours *neighbours; /* neighbours.c */
 	struct ctl_asks *asks;		   /* ask.c */
+	struct ctl_holders *holders;	   /* holders.c; NULL: not needed yet */
 	struct omni_mgmt *mgmt;
 };
 

@@ -77,6 +77,18 @@ const struct omni_config_via *ctl_l3_via(const struct ctl_l3_port *p, const stru
 /* Tell members where what is behind us has changed. */
 void ctl_advertise_look(struct omni_ctl *ctl, struct ctl_cluster *c);
 
+/* ---- Whose an address is: holders.c ---- */
+
+/*
+ * Why a prefix may not be routed to the member that tells of it: it holds where datagrams to a
+ * peer go, or the VIP of another member of its cluster. NULL: it holds nobody's. An address that
+ * somebody has for less than a second may be overlooked. Costs about the logarithm of the number
+ * of peers, and each second at most once a sorting of all their addresses.
+ */
+const char *ctl_holders_why(struct omni_ctl *ctl, const struct ctl_peer *teller,
+			    const struct omni_prefix *prefix);
+void ctl_holders_fini(struct omni_ctl *ctl);
+
 /* ---- Members on demand: ask.c ---- */
 
 #define CTL_ASKS_MAX 256 /* of one cluster, those answered with no included */
