@@ -37,11 +37,13 @@ struct kernel_port {
 	const struct ctl_l3_port *port;
 	struct set have;
 	bool has_default[FAMILIES]; /* in the table of its own */
+	bool was_down;
 	bool told_default, told_swallow, told_refused;
 };
 
 struct ctl_kernel {
 	struct mnl_socket *nl;
+	struct mnl_socket *watch; /* links */
 	struct kernel_port *port;
 	unsigned int n_ports;
 	uint32_t version; /* of the workers' table, as last acted on */
@@ -323,8 +325,13 @@ static bool sync_port(struct omni_ctl *ctl, struct kernel_port *kp)
 	struct want w = {.ctl = ctl, .kp = kp};
 	bool more = false;
 
-	if (port == NULL || port->info.ifindex == 0 || !kp->port->up)
+	if (port == NULL || port->info.ifindex == 0 || !port->info.link_up)
 		return false;
+	if (kp->was_down) {
+		kp->was_down = false;
+		kp->have.n = 0;
+		memset(kp->has_default, 0, sizeof(kp->has_default));
+	}
 	omni_fib_walk(ctl->conf.fib, on_route, &w);
 	set_sort(&w.set);
 	check_underlay(&w, ctl->kernel);
@@ -403,13 +410,36 @@ static void sync_rules(struct ctl_kernel *k)
 	}
 }
 
+/* ---- Links ---- */
+
+/* However short: with an interface that goes down the kernel forgets its routes. */
+static void on_link(void *arg, unsigned int ifindex, bool up)
+{
+	struct omni_ctl *ctl = arg;
+	struct ctl_kernel *k = ctl->kernel;
+
+	for (unsigned int i = 0; i < k->n_ports; i++) {
+		struct omni_port *port = omni_port_get(ctl->conf.ports, k->port[i].port->id);
+
+		if (port == NULL || port->info.ifindex != ifindex)
+			continue;
+		k->port[i].was_down |= !up;
+		k->dirty |= k->port[i].was_down;
+		omni_port_refresh(port);
+	}
+}
+
+/* ---- The tick ---- */
+
 void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now)
 {
+	struct netlink_news news = {.link = on_link, .arg = ctl};
 	struct ctl_kernel *k = ctl->kernel;
 	uint32_t version;
 
 	if (k == NULL)
 		return;
+	netlink_read(k->watch, &news);
 	version = omni_fib_version(ctl->conf.fib);
 	if ((version == k->version && !k->dirty) ||
 	    (omni_fib_count(ctl->conf.fib) > SMALL && !k->more && now - k->looked_ns < CALM_NS))
@@ -421,25 +451,14 @@ void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now)
 		k->more |= sync_port(ctl, &k->port[i]);
 	sync_rules(k);
 	k->dirty = k->more;
+	for (unsigned int i = 0; i < k->n_ports; i++)
+		k->dirty |= k->port[i].was_down; /* until it is up */
 }
 
 void ctl_kernel_touch(struct omni_ctl *ctl)
 {
 	if (ctl->kernel != NULL)
 		ctl->kernel->dirty = true;
-}
-
-void ctl_kernel_port_up(struct omni_ctl *ctl, uint16_t port)
-{
-	for (unsigned int i = 0; ctl->kernel != NULL && i < ctl->kernel->n_ports; i++) {
-		struct kernel_port *kp = &ctl->kernel->port[i];
-
-		if (kp->port->id != port)
-			continue;
-		kp->have.n = 0;
-		memset(kp->has_default, 0, sizeof(kp->has_default));
-	}
-	ctl_kernel_touch(ctl);
 }
 
 /* ---- Begin and end ---- */
@@ -470,7 +489,8 @@ int ctl_kernel_init(struct omni_ctl *ctl, struct omni_err *err)
 		return 0;
 	}
 	k->nl = netlink_open(0);
-	if (k->nl == NULL)
+	k->watch = netlink_open(RTMGRP_LINK);
+	if (k->nl == NULL || k->watch == NULL)
 		return omni_fail(err, -errno, "cannot set routes (netlink): %s", strerror(errno));
 	return 0;
 }
@@ -487,6 +507,7 @@ void ctl_kernel_fini(struct omni_ctl *ctl)
 	for (unsigned int i = 0; k->port != NULL && i < k->n_ports; i++)
 		free(k->port[i].have.at);
 	netlink_close(k->nl);
+	netlink_close(k->watch);
 	free(k->port);
 	free(k);
 	ctl->kernel = NULL;

@@ -299,8 +299,6 @@ static void add_port(struct omni_ctl *ctl, struct ctl_cluster *c, unsigned int i
 static void link_changed(struct omni_ctl *ctl, struct ctl_l3_port *p, bool up)
 {
 	p->up = up;
-	if (up)
-		ctl_kernel_port_up(ctl, p->id);
 	ctl_neighbours_link(ctl, p->id, up);
 }
 

@@ -130,7 +130,5 @@ int ctl_kernel_init(struct omni_ctl *ctl, struct omni_err *err);
 void ctl_kernel_fini(struct omni_ctl *ctl);
 /* Bring the kernel's routes over our ports in line with the workers'. */
 void ctl_kernel_tick(struct omni_ctl *ctl, uint64_t now);
-/* The interface of a port came up: the kernel has forgotten its routes. */
-void ctl_kernel_port_up(struct omni_ctl *ctl, uint16_t port);
 
 #endif

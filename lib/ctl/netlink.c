@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -403,6 +404,9 @@ static int on_news(const struct nlmsghdr *h, void *arg)
 	case RTM_DELLINK:
 		if ((unsigned int)ifi->ifi_index == news->ifindex)
 			news->links = true;
+		if (news->link != NULL)
+			news->link(news->arg, (unsigned int)ifi->ifi_index,
+				   (ifi->ifi_flags & IFF_UP) != 0);
 		break;
 	default:
 		break;

@@ -78,7 +78,8 @@ int netlink_addresses(struct mnl_socket *nl, struct netlink_address *out, unsign
 struct netlink_news {
 	bool routes, addresses, links, lost; /* lost: some news were */
 	void (*neigh)(void *arg, const struct netlink_neigh *neigh);
-	unsigned int ifindex; /* links of this one only */
+	void (*link)(void *arg, unsigned int ifindex, bool up); /* of every one; or NULL */
+	unsigned int ifindex;					/* links of this one only */
 	void *arg;
 };
 

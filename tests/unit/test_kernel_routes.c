@@ -338,13 +338,28 @@ static void links_go_down_and_come_back(void **state)
 	assert_string_equal(routes4(), "10.1.0.0/16 scope link");
 	sh("ip link set t0 down");
 	tun.info.link_up = false;
-	ctl_l3_ports(ctl);
 	tick();
 	sh("ip link set t0 up");
 	tun.info.link_up = true;
-	ctl_l3_ports(ctl);
 	tick();
 	assert_string_equal(routes4(), "10.1.0.0/16 scope link");
+}
+
+/* Back before anybody looked. */
+static void links_go_down_for_a_moment(void **state)
+{
+	(void)state;
+	begin_with_default();
+	set("10.1.0.0/16", OMNI_DEST_PEER);
+	set("0.0.0.0/0", OMNI_DEST_PEER);
+	tick();
+	sh("ip link set t0 down && ip link set t0 up");
+	assert_string_equal(routes4(), "");
+	tick();
+	assert_string_equal(routes4(), "10.1.0.0/16 scope link");
+	assert_non_null(strstr(out("ip route get 203.0.113.5"), " dev t0 "));
+	assert_int_equal(ctl->stats.count[OMNI_STAT_ctl_kernel_routes_refused], 0);
+	sh("ip route flush table 51820");
 }
 
 static void routes_of_others_are_left_alone(void **state)
@@ -426,6 +441,7 @@ int main(void)
 		T(own_addresses_are_the_interface),
 		T(routes_that_would_swallow_the_tunnel),
 		T(links_go_down_and_come_back),
+		T(links_go_down_for_a_moment),
 		T(routes_of_others_are_left_alone),
 		T(another_table),
 		T(many_routes_take_turns),
