@@ -65,6 +65,10 @@ static void next_size(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 	if (!p->sure)
 		ask(ctl, peer, p->low);
+	else if (p->high == p->low)
+		finish(ctl, peer);
+	else if (p->high == peer->link_mtu) /* a path that grew again mostly has all of it */
+		ask(ctl, peer, p->high);
 	else if (p->high - p->low < CLOSE_ENOUGH)
 		finish(ctl, peer);
 	else
