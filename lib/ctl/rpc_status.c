@@ -108,14 +108,14 @@ static json_t *workers_json(const struct omni_ctl *ctl)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < ctl->conf.n_workers; i++) {
-		const struct omni_stats *st = ctl->conf.worker_stats[i];
-		const struct omni_stage_stats *rx = &st->stage[OMNI_STAGE_rx];
+		const struct omni_stats st = omni_stats_read(ctl->conf.worker_stats[i]);
+		const struct omni_stage_stats *rx = &st.stage[OMNI_STAGE_rx];
 
 		json_array_append_new(list,
 				      json_pack("{s:i, s:I, s:I, s:I}", "worker", (int)i + 1,
 						"frames", (json_int_t)rx->frames, "opened",
-						(json_int_t)st->count[OMNI_STAT_opened], "sealed",
-						(json_int_t)st->count[OMNI_STAT_sealed]));
+						(json_int_t)st.count[OMNI_STAT_opened], "sealed",
+						(json_int_t)st.count[OMNI_STAT_sealed]));
 	}
 	return list;
 }

@@ -245,8 +245,10 @@ RPC_HANDLER(rpc_stats)
 		return rpc_give(result, stats_json(&sum, describe));
 	}
 	list = json_array();
-	for (unsigned int i = 0; i < ctl->conf.n_workers; i++)
-		json_array_append_new(list, stats_json(ctl->conf.worker_stats[i], describe));
+	for (unsigned int i = 0; i < ctl->conf.n_workers; i++) {
+		sum = omni_stats_read(ctl->conf.worker_stats[i]);
+		json_array_append_new(list, stats_json(&sum, describe));
+	}
 	return rpc_give(result, json_pack("{s:o, s:o}", "control",
 					  stats_json(&ctl->stats, describe), "workers", list));
 }
@@ -284,7 +286,7 @@ static void add_stages(json_t *list, const struct omni_stats *s, unsigned int wo
 RPC_HANDLER(rpc_stages)
 {
 	struct omni_ctl *ctl = ctx;
-	struct omni_stats sum;
+	struct omni_stats sum, one;
 	bool per_worker;
 	json_t *list;
 	int rc = rpc_params(params, "per_worker", err);
@@ -296,9 +298,10 @@ RPC_HANDLER(rpc_stages)
 	list = json_array();
 	memset(&sum, 0, sizeof(sum));
 	for (unsigned int i = 0; i < ctl->conf.n_workers; i++) {
+		one = omni_stats_read(ctl->conf.worker_stats[i]);
 		if (per_worker)
-			add_stages(list, ctl->conf.worker_stats[i], i + 1);
-		omni_stats_sum(&sum, ctl->conf.worker_stats[i]);
+			add_stages(list, &one, i + 1);
+		omni_stats_sum(&sum, &one);
 	}
 	add_stages(list, &sum, 0);
 	return rpc_give(result, list);

@@ -115,11 +115,7 @@ static void end_run(const struct omni_worker *w, const struct run *r)
 {
 	if (r->frames == 0)
 		return;
-	r->lane->frames += r->frames;
-	r->lane->bytes += r->bytes;
-	r->lane->last_any = w->turn_tsc;
-	if (r->payload)
-		r->lane->last_tsc = w->turn_tsc;
+	omni_lane_received(r->lane, r->frames, r->bytes, r->payload, w->turn_tsc);
 }
 
 /* Events are levels, so one per key and burst does; *seen is the key of the last ones. */

@@ -30,8 +30,10 @@ struct run {
 /* Limits of one lane, checked once a run: a burst more or less does not matter to them. */
 static unsigned int check_wear(struct omni_worker *w, const struct run *r)
 {
-	uint64_t blocks = r->kp->cipher == OMNI_CIPHER_AESGCM ? r->tx->blocks : 0;
-	uint64_t messages = r->tx->sequence;
+	uint64_t blocks = r->kp->cipher == OMNI_CIPHER_AESGCM
+				  ? __atomic_load_n(&r->tx->blocks, __ATOMIC_RELAXED)
+				  : 0;
+	uint64_t messages = r->sequence;
 
 	if (likely(blocks < OMNI_GCM_BLOCKS_REKEY && messages < OMNI_MESSAGES_REKEY))
 		return KEEP;
@@ -60,7 +62,7 @@ static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair 
 	r->tos = tos_policy(w, kp->cluster);
 	r->be_id = __builtin_bswap64(kp->remote_id);
 	r->be_lane = __builtin_bswap64((uint64_t)r->lane << 48);
-	r->sequence = r->tx->sequence;
+	r->sequence = __atomic_load_n(&r->tx->sequence, __ATOMIC_RELAXED);
 	r->blocks = r->frames = r->bytes = 0;
 	r->path = peer != NULL ? atomic_load_explicit(&peer->path, memory_order_acquire) : NULL;
 	if (unlikely(peer == NULL))
@@ -76,15 +78,8 @@ static void begin_run(struct omni_worker *w, struct run *r, struct omni_keypair 
 
 static void end_run(const struct omni_worker *w, const struct run *r)
 {
-	struct omni_lane_tx *tx = r->tx;
-
-	if (r->frames == 0)
-		return;
-	tx->last_any = tx->last_tsc = w->turn_tsc;
-	tx->sequence = r->sequence;
-	tx->blocks += r->blocks;
-	tx->frames += r->frames;
-	tx->bytes += r->bytes;
+	if (r->frames != 0)
+		omni_lane_sent(r->tx, r->sequence, r->blocks, r->frames, r->bytes, w->turn_tsc);
 }
 
 /* The next sequence of the lane. */

@@ -76,7 +76,7 @@ struct omni_port_info {
 	char why[128];	      /* why this mode and not a better one; "" where it is the best */
 	char offloads[64];    /* names separated by spaces; "" for none */
 	uint16_t queues;      /* usable queue ids are 0 .. queues - 1 */
-	uint16_t mtu;	      /* largest IP packet */
+	_Atomic uint16_t mtu; /* largest IP packet; changes while workers read it */
 	uint16_t frame_max;   /* largest frame received, bytes from the Ethernet header on */
 	uint8_t mac[6];	      /* zero where the port has none */
 	bool mac_is_far;      /* it is that of the other side: the kernel's of a tap */

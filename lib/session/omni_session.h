@@ -74,6 +74,35 @@ static inline uint64_t omni_lane_take_shared(struct omni_lane_tx *lane, uint64_t
 	return __atomic_fetch_add(&lane->sequence, 1, __ATOMIC_RELAXED);
 }
 
+/* A counter or time stamp that its one writer changes and control reads. */
+static inline void omni_lane_set(uint64_t *field, uint64_t value)
+{
+	__atomic_store_n(field, value, __ATOMIC_RELAXED);
+}
+
+/* A run of messages that the lane's one sender sealed; sequence: the next one. Worker. */
+static inline void omni_lane_sent(struct omni_lane_tx *lane, uint64_t sequence, uint64_t blocks,
+				  uint64_t frames, uint64_t bytes, uint64_t now_tsc)
+{
+	omni_lane_set(&lane->last_any, now_tsc);
+	omni_lane_set(&lane->last_tsc, now_tsc);
+	omni_lane_set(&lane->sequence, sequence);
+	omni_lane_set(&lane->blocks, lane->blocks + blocks);
+	omni_lane_set(&lane->frames, lane->frames + frames);
+	omni_lane_set(&lane->bytes, lane->bytes + bytes);
+}
+
+/* A run of authenticated datagrams; payload: not all were keepalives. The lane's owner. */
+static inline void omni_lane_received(struct omni_lane_rx *lane, uint64_t frames, uint64_t bytes,
+				      bool payload, uint64_t now_tsc)
+{
+	omni_lane_set(&lane->frames, lane->frames + frames);
+	omni_lane_set(&lane->bytes, lane->bytes + bytes);
+	omni_lane_set(&lane->last_any, now_tsc);
+	if (payload)
+		omni_lane_set(&lane->last_tsc, now_tsc);
+}
+
 /*
  * The first of n sequences in a row of a WireGuard session. Worker or control; the caller looks at
  * the limit before and after, see omni_lane_has_run.

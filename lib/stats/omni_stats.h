@@ -55,6 +55,9 @@ static inline void omni_stats_stage(struct omni_stats *s, enum omni_stage which,
 /* sum += s, field by field. */
 void omni_stats_sum(struct omni_stats *sum, const struct omni_stats *s);
 
+/* A copy of what another thread writes; each field is whole, together they are of no one moment. */
+struct omni_stats omni_stats_read(const struct omni_stats *s);
+
 /* Lower-case name ("replayed") and one sentence. */
 const char *omni_stat_name(enum omni_stat which);
 const char *omni_stat_text(enum omni_stat which);

@@ -31,6 +31,14 @@ void omni_stats_sum(struct omni_stats *sum, const struct omni_stats *s)
 	}
 }
 
+struct omni_stats omni_stats_read(const struct omni_stats *s)
+{
+	struct omni_stats copy = {0};
+
+	omni_stats_sum(&copy, s);
+	return copy;
+}
+
 const char *omni_stat_name(enum omni_stat which)
 {
 	return which < OMNI_STAT_COUNT ? stats[which].name : "?";

@@ -18,6 +18,7 @@
 #include <omni_crypto.h>
 #include <omni_fdb.h>
 #include <omni_session.h>
+#include <omni_stats.h>
 #include <omni_xring.h>
 
 #define WORKERS 3
@@ -532,6 +533,64 @@ static void a_shared_lane_counts_on(void **state)
 	assert_int_equal(shared.bytes, 10 * WORKERS * TAKEN);
 }
 
+/* ---- What control reads of lanes while their workers count ---- */
+
+#define BURSTS 20000
+
+static struct omni_stats counted;
+
+static void *count_bursts(void *arg)
+{
+	struct omni_keypair *kp = arg;
+
+	for (uint64_t i = 1; i <= BURSTS; i++) {
+		omni_lane_sent(&kp->tx[1], 4 * i, 8, 4, 40, i);
+		omni_lane_received(&kp->rx[1], 3, 30, i % 2 == 0, i);
+		omni_stats_add(&counted, OMNI_STAT_sealed, 4);
+		omni_stats_stage(&counted, OMNI_STAGE_rx, 100, 4);
+	}
+	return NULL;
+}
+
+/* No counter goes back, and the last look has everything. */
+static void counters_are_read_while_they_rise(void **state)
+{
+	struct omni_aead *aead = omni_aead_create(0);
+	struct omni_keypair_use use = {0}, last;
+	struct omni_keypair *kp;
+	struct omni_stats stats;
+	pthread_t t;
+
+	(void)state;
+	assert_non_null(aead);
+	world.sessions = omni_sessions_create(1);
+	assert_non_null(world.sessions);
+	kp = new_key(aead);
+	spawn(&t, count_bursts, kp);
+	while (use.rx_any_tsc < BURSTS) {
+		last = use;
+		omni_keypair_use(kp, &use);
+		stats = omni_stats_read(&counted);
+		assert_true(use.tx_frames >= last.tx_frames && use.rx_bytes >= last.rx_bytes);
+		assert_true(stats.count[OMNI_STAT_sealed] % 4 == 0);
+		sched_yield();
+	}
+	pthread_join(t, NULL);
+	omni_keypair_use(kp, &use);
+	stats = omni_stats_read(&counted);
+	assert_int_equal(use.tx_messages, 4 * BURSTS);
+	assert_int_equal(use.tx_blocks, 8 * BURSTS);
+	assert_int_equal(use.tx_bytes, 40 * BURSTS);
+	assert_int_equal(use.tx_last_tsc, BURSTS);
+	assert_int_equal(use.rx_frames, 3 * BURSTS);
+	assert_int_equal(use.rx_last_tsc, BURSTS);
+	assert_int_equal(stats.count[OMNI_STAT_sealed], 4 * BURSTS);
+	assert_int_equal(stats.stage[OMNI_STAGE_rx].bursts, BURSTS);
+	omni_keypair_free(kp);
+	omni_sessions_free(world.sessions);
+	omni_aead_free(aead);
+}
+
 /* ---- WireGuard's one lane, from which control and workers take runs ---- */
 
 #define SENDERS 4
@@ -591,10 +650,14 @@ static void runs_never_repeat(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_inbox_loses_nothing), cmocka_unit_test(events_arrive_whole),
-		cmocka_unit_test(keys_and_paths_change),  cmocka_unit_test(a_lane_is_claimed_once),
-		cmocka_unit_test(addresses_come_and_go),  cmocka_unit_test(a_shared_lane_counts_on),
+		cmocka_unit_test(an_inbox_loses_nothing),
+		cmocka_unit_test(events_arrive_whole),
+		cmocka_unit_test(keys_and_paths_change),
+		cmocka_unit_test(a_lane_is_claimed_once),
+		cmocka_unit_test(addresses_come_and_go),
+		cmocka_unit_test(a_shared_lane_counts_on),
 		cmocka_unit_test(runs_never_repeat),
+		cmocka_unit_test(counters_are_read_while_they_rise),
 	};
 
 	if (omni_crypto_init() != 0)
