@@ -185,14 +185,18 @@ def lane_ports(gateway):
     return gateway.peers()[0]["lane_ports"]
 
 
+def ports_in_use(routed):
+    flows(routed, 4)
+    return lane_ports(routed.gw["a"]) >= 3
+
+
 def test_one_tunnel_is_opened_by_many(routed):
     """Lanes that are in use get their ports, the other end's sockets share what comes from them,
     nothing is lost, and nobody moves."""
     a, b = routed.gw["a"], routed.gw["b"]
 
     def spread():
-        flows(routed, 4)
-        return lane_ports(a) >= 3 and a.counters()["ctl_handshakes_done"] + \
+        return ports_in_use(routed) and a.counters()["ctl_handshakes_done"] + \
             b.counters()["ctl_handshakes_done"] >= 2
 
     until("lanes to have their ports, and new keys", 20, spread, every=0.1)
@@ -223,16 +227,19 @@ def test_a_tunnel_over_lane_ports_stays_in_order(routed):
 def test_ports_that_the_path_loses_are_given_up(routed):
     """The router lets nothing through from there any more: everything takes the main port."""
     a, t = routed.gw["a"], routed.topo
-    last = LANE_PORTS + WORKERS - 1
-    ip("-n", t.router, "rule", "add", "ipproto", "udp", "sport", f"{LANE_PORTS}-{last}",
-       "blackhole")
+    rule = ("ipproto", "udp", "sport", f"{LANE_PORTS}-{LANE_PORTS + WORKERS - 1}", "blackhole")
+    until("lanes to have their ports", 20, lambda: ports_in_use(routed), every=0.1)
+    ip("-n", t.router, "rule", "add", *rule)
 
     def fallen():
         flows(routed, 4)
         return lane_ports(a) == 0
 
-    until("lanes to leave from the main port", 30, fallen, every=0.1)
-    assert flows(routed) == 24 * 20
+    try:
+        until("lanes to leave from the main port", 30, fallen, every=0.1)
+        assert flows(routed) == 24 * 20
+    finally:
+        ip("-n", t.router, "rule", "del", *rule)
     counters = a.counters()
     assert counters["ctl_lane_ports_lost"] >= 3 and counters["ctl_roamed"] == 0
     assert routed.gw["b"].counters()["ctl_roamed"] == 0
@@ -258,6 +265,8 @@ def test_stops_by_itself(pair):
 def test_poll_on_shared_cpus_is_warned_of(pair):
     conf = pair.static_config("b", "a")
     conf["workers"] = {"idle": "poll"}
+    if pair.gw["b"].running():
+        assert pair.gw["b"].stop() == 0
     g = pair.gateway("b", conf)
     assert "workers share CPUs" in g.text()
     pair.reaches(pair.topo.gw("b"), pair.topo.vip("a"), 15)
