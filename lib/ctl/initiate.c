@@ -26,7 +26,8 @@ void ctl_peer_hs_cancel(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 void ctl_peer_hs_expire(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
-	if (peer->hs != NULL && !peer->hs->unsent && now - peer->last_start_ns >= CTL_ANSWER_NS)
+	/* Begun in this very tick, it is newer than the tick's time. */
+	if (peer->hs != NULL && !peer->hs->unsent && now >= peer->last_start_ns + CTL_ANSWER_NS)
 		ctl_peer_hs_cancel(ctl, peer);
 }
 

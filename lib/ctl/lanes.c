@@ -132,7 +132,7 @@ static void look(struct omni_ctl *ctl, struct ctl_peer *peer, unsigned int i, ui
 	struct lane *l = &peer->lanes->lane[i];
 
 	if (l->probe.waiting) {
-		if (now - l->probe.sent_ns >= TRY_NS)
+		if (now >= l->probe.sent_ns + TRY_NS)
 			unanswered(ctl, peer, i, now);
 		return;
 	}

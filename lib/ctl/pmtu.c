@@ -188,7 +188,7 @@ void ctl_pmtu_tick(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 	if (!p->searching)
 		confirm(ctl, peer, now);
 	last = p->any.waiting ? &p->any : &p->probe;
-	if (!p->searching || now - last->sent_ns < TRY_NS)
+	if (!p->searching || now < last->sent_ns + TRY_NS)
 		return;
 	if (!ctl_peer_has_key(peer)) {
 		p->searching = false; /* begins anew with the next session */

@@ -511,6 +511,34 @@ static void survivor_finds_the_restarted_side(void **state)
 	assert_up();
 }
 
+/* Time passes within a tick too: what it begins is not given up, or asked twice, in its turn. */
+static void what_a_tick_begins_outlives_it(void **state)
+{
+	uint64_t probes;
+
+	(void)state;
+	make_pair();
+	b->peer[0].host[0] = '\0';
+	net.look_ns = 1000;
+	start_pair();
+	net_settle();
+	rig_run(30000);
+	assert_up();
+	/* The measured path is asked for again, with one probe at a time. */
+	probes = count_of(a, OMNI_STAT_ctl_probes_sent);
+	for (unsigned int i = 0; i < 10; i++) {
+		assert_true(frame(a, b) && frame(b, a));
+		rig_run(1000);
+	}
+	assert_in_range(count_of(a, OMNI_STAT_ctl_probes_sent) - probes, 3, 6);
+	site_kill(b);
+	rig_run(1000);
+	site_start(b);
+	rig_run(7000);
+	assert_up();
+	assert_int_equal(count_of(a, OMNI_STAT_ctl_unexpected), 0);
+}
+
 static void clock_set_back_heals(void **state)
 {
 	(void)state;
@@ -703,6 +731,7 @@ int main(void)
 		T(stale_call_makes_us_call),
 		T(restarted_side_calls_at_once),
 		T(survivor_finds_the_restarted_side),
+		T(what_a_tick_begins_outlives_it),
 		T(clock_set_back_heals),
 		T(closes_when_it_stops),
 		T(jumping_clock_drops_send_keys),
