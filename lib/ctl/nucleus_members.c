@@ -210,22 +210,29 @@ static const struct omni_endpoint *seen_of(const struct omni_signal *in)
 	return in->seen.port != 0 && omni_ip_is_unicast(&in->seen.ip) ? &in->seen : NULL;
 }
 
+static void tell_refusal(const struct nc_session *s, const struct omni_record *rec, int rc)
+{
+	char key[OMNI_KEY_B64_LEN], vip[OMNI_IP_TEXT_LEN];
+
+	if (rc == -EADDRINUSE)
+		omni_log_warn(LOG_CTL, "member claims an address that another holds",
+			      "cluster=%s vip=%s key=%s", s->cluster->conf->name,
+			      omni_ip_text(vip, &rec->vip), omni_key_text(key, &rec->key));
+	else if (rc == -EACCES)
+		omni_log_info(LOG_CTL, "member is denied", "cluster=%s key=%s",
+			      s->cluster->conf->name, omni_key_text(key, &rec->key));
+}
+
 static void learned(struct nc_session *s, struct nc_member *m, const struct omni_record *rec,
 		    const struct omni_signal *in)
 {
-	char key[OMNI_KEY_B64_LEN], vip[OMNI_IP_TEXT_LEN];
 	int rc = ctl_peer_learned(s->ctl, s->cluster, rec, seen_of(in));
 	int was = m->result;
 
 	m->result = rc;
 	m->renew_s = rec->expires - NC_RENEW_S - nc_jitter(RENEW_JITTER_S);
-	if (rc != was && rc == -EADDRINUSE)
-		omni_log_warn(LOG_CTL, "member claims an address that another holds",
-			      "cluster=%s vip=%s key=%s", s->cluster->conf->name,
-			      omni_ip_text(vip, &rec->vip), omni_key_text(key, &rec->key));
-	else if (rc != was && rc == -EACCES)
-		omni_log_info(LOG_CTL, "member is denied", "cluster=%s key=%s",
-			      s->cluster->conf->name, omni_key_text(key, &rec->key));
+	if (rc != was)
+		tell_refusal(s, rec, rc);
 }
 
 void nc_member_info(struct nc_session *s, const struct omni_key *key, const struct omni_signal *in)
@@ -252,6 +259,9 @@ void nc_vip_info(struct nc_session *s, const struct omni_ip *vip, const struct o
 	/* A record of somebody else is no answer. */
 	if (found && !omni_ip_equal(&rec.vip, vip)) {
 		ctl_count(s->ctl, OMNI_STAT_ctl_record_foreign);
+		omni_log_warn(LOG_CTL, "member record refused",
+			      "nucleus=%s cluster=%s reason=\"of another address\"",
+			      s->server->text, s->cluster->conf->name);
 		found = false;
 	}
 	peer = found ? ctl_peer_find(s->ctl, s->cluster, &rec.key) : NULL;
@@ -259,8 +269,12 @@ void nc_vip_info(struct nc_session *s, const struct omni_ip *vip, const struct o
 		ctl_count(s->ctl, OMNI_STAT_ctl_record_old);
 		found = false;
 	}
-	if (found)
-		found = ctl_peer_learned(s->ctl, s->cluster, &rec, seen_of(in)) == 0;
+	if (found) {
+		int rc = ctl_peer_learned(s->ctl, s->cluster, &rec, seen_of(in));
+
+		tell_refusal(s, &rec, rc);
+		found = rc == 0;
+	}
 	ctl_ask_answered(s->ctl, s->cluster, vip, nc_server_index(s), found);
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <omni_keytree.h>
+
 #include "internal.h"
 
 #define LIST_MIN 8
@@ -296,16 +298,29 @@ static struct member *member_new(struct omni_nucleus *n, struct room *room, stru
 	return m;
 }
 
+/* It follows from the member's key: whoever else took it gives way. */
+static bool is_derived(const struct session *s, const struct omni_ip *vip)
+{
+	struct omni_ip derived = omni_vip_auto(&s->name.key);
+
+	return omni_ip_equal(vip, &derived);
+}
+
 enum omni_signal_result room_join(struct omni_nucleus *n, struct session *s,
 				  const struct omni_record *rec, const uint8_t *record,
 				  size_t record_len, uint64_t now_ns)
 {
 	struct room *room = table_find(&n->rooms, &s->name.cluster_id);
-	const struct member *holder = room != NULL ? table_find(&room->by_vip, &rec->vip) : NULL;
+	struct member *holder = room != NULL ? table_find(&room->by_vip, &rec->vip) : NULL;
 	struct member *m = s->member;
 
-	if (holder != NULL && holder != m)
-		return OMNI_SIGNAL_VIP_HELD;
+	if (holder != NULL && holder != m) {
+		if (!is_derived(s, &rec->vip))
+			return OMNI_SIGNAL_VIP_HELD;
+		room_leave(n, holder);
+		holder = NULL;
+		room = table_find(&n->rooms, &s->name.cluster_id); /* it was the last one */
+	}
 	if (m == NULL)
 		m = member_new(n, room, s, &rec->vip);
 	else if (holder == NULL)

@@ -176,7 +176,7 @@
 	X(ctl_vip_conflict, "claim of a VIP that another member holds") \
 	X(ctl_record_bad, "member record that is malformed") \
 	X(ctl_record_forged, "member record with a wrong signature") \
-	X(ctl_record_foreign, "member record of another cluster") \
+	X(ctl_record_foreign, "member record of another cluster, or of another address than was asked for") \
 	X(ctl_record_expired, "member record past its life, or from the future") \
 	X(ctl_record_old, "member record older than the newest seen of its key") \
 	X(ctl_nucleus_wrong_key, "hello answer with another key than the pinned one") \

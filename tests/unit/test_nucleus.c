@@ -7,6 +7,8 @@
 
 #include <cmocka.h>
 
+#include <omni_keytree.h>
+
 #include "nucleus_fixture.h"
 
 static unsigned int query_vip(struct edge *e, const struct omni_ip *vip, struct omni_signal *m)
@@ -384,6 +386,25 @@ static void vip_of_another_is_refused(void **state)
 	assert_int_equal(edge_register(a), OMNI_SIGNAL_VIP_HELD);
 }
 
+/* Whose key an address follows from gets it, from the only member of the room as well. */
+static void a_derived_vip_is_its_keys(void **state)
+{
+	struct edge *a = join(&red, 1), *b = &edges[2];
+	struct omni_signal m;
+
+	(void)state;
+	edge_make(b, &red, 2);
+	b->vip = a->vip = omni_vip_auto(&b->identity.dh.public);
+	now.real_s++;
+	assert_int_equal(edge_register(a), OMNI_SIGNAL_OK);
+	connect_edge(b);
+	assert_int_equal(edge_register(b), OMNI_SIGNAL_OK);
+	assert_int_equal(sizes().members, 1);
+	assert_int_equal(edge_heartbeat(a, &m), OMNI_SIGNAL_ERROR);
+	assert_int_equal(edge_register(a), OMNI_SIGNAL_VIP_HELD);
+	assert_int_equal(edge_heartbeat(b, &m), OMNI_SIGNAL_HEARTBEAT_ACK);
+}
+
 static void bad_records_are_refused_by_name(void **state)
 {
 	struct edge *a = join(&red, 1), *b = &edges[2];
@@ -605,6 +626,7 @@ int main(void)
 		T(a_thousand_members),
 		T(who_fell_too_far_behind_lists_again),
 		T(vip_of_another_is_refused),
+		T(a_derived_vip_is_its_keys),
 		T(bad_records_are_refused_by_name),
 		T(only_allowed_clusters),
 		T(limits_hold),
