@@ -177,7 +177,8 @@ struct ctl_hs {
 	struct omni_initiation packet; /* as sent: sent again where it crossed another */
 	uint64_t id;		       /* hs.local_id, which a wiped hs forgets */
 	uint64_t sent_ns;
-	bool unsent; /* to an address at least: its neighbour is being asked for */
+	bool unsent;  /* to an address at least: its neighbour is being asked for */
+	bool crossed; /* by one of the other side's at least */
 };
 
 /* Reserve an id, write the initiation. NULL (rte_errno) when no id, no memory, or a bad key. */

@@ -125,8 +125,9 @@ static void judge(struct omni_ctl *ctl, struct call *call)
 
 /*
  * Both sides called at once: the lower key's initiation wins. Ours is sent again to where
- * theirs came from; theirs makes us give up our own. Ours does not win for ever: it may be one
- * that the other side cannot accept.
+ * theirs came from. Ours does not win for ever: it may be one that the other side cannot accept.
+ * But a box that stood still finds all of the other side's calls of that time at once, which
+ * nobody waits for any more: they count as one, and while we answer them ours may be answered.
  */
 static bool crosses(struct omni_ctl *ctl, const struct call *call)
 {
@@ -135,11 +136,14 @@ static bool crosses(struct omni_ctl *ctl, const struct call *call)
 	if (peer == NULL || peer->hs == NULL || !peer->hs->hs.awaits_response)
 		return false;
 	ctl_count(ctl, OMNI_STAT_ctl_crossed);
-	if (peer->lower || peer->crossings >= CTL_CROSSINGS_MAX) {
+	if (peer->lower)
+		return false;
+	if (peer->crossings >= CTL_CROSSINGS_MAX) {
 		ctl_peer_hs_cancel(ctl, peer);
 		return false;
 	}
-	peer->crossings++;
+	peer->crossings += !peer->hs->crossed;
+	peer->hs->crossed = true;
 	(void)ctl_hs_send(ctl, peer->hs, call->from);
 	return true;
 }

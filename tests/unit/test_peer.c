@@ -307,6 +307,47 @@ static void crossing_calls_make_one_session(void **state)
 	assert_int_equal(count_of(lower, OMNI_STAT_ctl_handshakes_done), 1);
 }
 
+/* The calls of a minute lie in its socket, and it calls itself before it reads them. */
+static void wakes_up(struct site *asleep, struct site *other, bool calls)
+{
+	uint64_t old = atomic_load(&peer_of(asleep, other)->pub->tx)->local_id;
+
+	net.hold_initiations = true;
+	for (unsigned int i = 0; i < 4; i++) {
+		rig_run(6000);
+		ctl_peer_initiate(other->ctl, peer_of(other, asleep));
+	}
+	(void)net_turn();
+	if (!calls) /* not any more */
+		ctl_peer_series_end(other->ctl, peer_of(other, asleep));
+	ctl_peer_initiate(asleep->ctl, peer_of(asleep, other));
+	(void)net_turn();
+	assert_in_range(net.held, 5, OMNI_ARRAY_SIZE(net.hold));
+	net.hold_initiations = false;
+	for (unsigned int i = 0; i < net.held; i++) {
+		struct omni_endpoint from, to;
+
+		omni_punt_addresses(net.hold[i], &from, &to);
+		arrive(site_at(&to), net.hold[i], &from);
+	}
+	net.held = 0;
+	net_settle();
+	assert_up();
+	assert_true(atomic_load(&peer_of(asleep, other)->pub->tx)->local_id != old);
+}
+
+static void calls_of_long_ago_give_way(void **state)
+{
+	(void)state;
+	make_pair();
+	start_pair();
+	net_settle();
+	wakes_up(a, b, true);
+	wakes_up(b, a, true);
+	wakes_up(a, b, false);
+	wakes_up(b, a, false);
+}
+
 /* Both sides rekey at once, again and again, and every frame arrives. */
 static void crossing_rekeys_lose_nothing(void **state)
 {
@@ -723,6 +764,7 @@ int main(void)
 		T(mode_mismatch_is_refused),
 		T(denied_key_is_refused),
 		T(crossing_calls_make_one_session),
+		T(calls_of_long_ago_give_way),
 		T(crossing_rekeys_lose_nothing),
 		T(initiator_rekeys_at_120_s),
 		T(keys_end_at_180_s_and_are_wiped),
