@@ -39,6 +39,7 @@
 #define CTL_HIGHER_WAITS_NS (2 * OMNI_NS_PER_S) /* mesh: the lower key starts */
 #define CTL_WIPE_AFTER_NS (3 * (uint64_t)OMNI_REJECT_AFTER_S * OMNI_NS_PER_S)
 #define CTL_ALIVE_AFTER_NS (3 * OMNI_NS_PER_S) /* silence after traffic that is looked into */
+#define CTL_ALIVE_SENDING_NS OMNI_NS_PER_S     /* the same while we go on sending */
 #define CTL_ALIVE_EVERY_NS OMNI_NS_PER_S
 #define CTL_ALIVE_TRIES 3
 #define CTL_UNCONFIRMED_MAX 1024

@@ -146,13 +146,14 @@ static void keepalive(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
  */
 static void look_after(struct omni_ctl *ctl, struct ctl_peer *peer, uint64_t now)
 {
+	bool sending = peer->tx_data_ns > peer->rx_ns;
 	uint64_t silent = now - peer->rx_ns;
 
 	if (!ctl_peer_has_key(peer) || peer->attempt_ns != 0)
 		return;
 	if (silent >= SILENT_NS && peer->keepalive_s != 0)
 		peer->alive_armed = true;
-	if (!peer->alive_armed || silent < CTL_ALIVE_AFTER_NS)
+	if (!peer->alive_armed || silent < (sending ? CTL_ALIVE_SENDING_NS : CTL_ALIVE_AFTER_NS))
 		return;
 	if (peer->alive.waiting && now - peer->alive.sent_ns < CTL_ALIVE_EVERY_NS)
 		return;

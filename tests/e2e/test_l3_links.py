@@ -75,6 +75,17 @@ def test_members_on_demand(rig, driver):
     assert g["a"].counter("ctl_asks_in_vain") == 1
 
 
+def test_a_member_killed_and_restarted_is_reached(rig):
+    """It knows nobody and sends nothing: the other one, which sends on, finds out and calls."""
+    t = rig.topo
+    rig.nucleus()
+    g = {s: rig.gateway(s, host_config(rig, s)) for s in "ab"}
+    rig.reaches(t.gw("a"), t.vip("b"), 15)
+    g["b"].kill()
+    g["b"].start()
+    rig.reaches(t.gw("a"), t.vip("b"), 10)
+
+
 def test_a_nucleus_that_never_answered_is_told(rig):
     g = rig.gateway("a", host_config(rig, "a"))
     until("its silence in the log", 10, lambda: "nucleus does not answer nucleus=" in g.text())

@@ -209,7 +209,7 @@ static void outage_leaves_what_was_measured(void **state)
 	start_pair();
 	run_with_data(5);
 	net.path_mtu = 0;
-	run_with_data(8);
+	run_with_data(10);
 	assert_int_equal(mtu_to(a, b), 1500);
 	net.path_mtu = 1500;
 	run_with_data(1);

@@ -550,6 +550,13 @@ static void survivor_finds_the_restarted_side(void **state)
 	site_start(b);
 	rig_run(10000);
 	assert_up();
+	site_kill(b); /* sooner, where it is sent to */
+	site_start(b);
+	for (unsigned int i = 0; i < 50; i++) {
+		(void)frame(a, b);
+		rig_run(100);
+	}
+	assert_up();
 }
 
 /* Time passes within a tick too: what it begins is not given up, or asked twice, in its turn. */
