@@ -78,6 +78,12 @@ static void put(struct omni_worker *w, struct rte_mbuf *m, const struct wanted *
 	h->next = OMNI_MIN(h->next, e->deadline);
 }
 
+/* How many may wait for the same. */
+static unsigned int share(const struct hold *h, bool peer)
+{
+	return peer && h->n < OMNI_HOLD_MAX / 2 ? OMNI_HOLD_PEER_MAX : OMNI_HOLD_DEST_MAX;
+}
+
 unsigned int omni_node_hold(struct omni_worker *w, struct rte_mbuf *m, const struct wanted *wanted,
 			    enum omni_event_type type)
 {
@@ -92,7 +98,7 @@ unsigned int omni_node_hold(struct omni_worker *w, struct rte_mbuf *m, const str
 	}
 	if (!peer && h->strangers >= OMNI_HOLD_STRANGERS_MAX)
 		return OMNI_STAT_drop_held_full;
-	if (waiting(w, wanted, &told) >= OMNI_HOLD_DEST_MAX)
+	if (waiting(w, wanted, &told) >= share(h, peer))
 		return OMNI_STAT_drop_held_full;
 	if (!told && type != OMNI_EVENT_WANT_KEY)
 		tell(w, wanted, type);

@@ -46,12 +46,15 @@
 
 /*
  * Packets that wait for a key, a member or a neighbour: of one worker, of them those to addresses
- * that no peer has, those to one destination; and how long: past a handshake that is repeated,
- * as every first one with a box under load is (OMNI_REKEY_TIMEOUT_S and up to a third of a second).
+ * that no peer has, those to one destination, and those to one peer while half of all is free: as
+ * many as WireGuard stages, so that what TCP sends at once outlives a change of keys. And how long:
+ * past a handshake that is repeated, as every first one with a box under load is
+ * (OMNI_REKEY_TIMEOUT_S and up to a third of a second).
  */
-#define OMNI_HOLD_MAX 256
+#define OMNI_HOLD_MAX 512
 #define OMNI_HOLD_STRANGERS_MAX 128
 #define OMNI_HOLD_DEST_MAX 8
+#define OMNI_HOLD_PEER_MAX 128
 #define OMNI_HOLD_TIMEOUT_MS 6000
 /*
  * Of those to a peer the last ones stay when their senders were told, for as long as it is called:
