@@ -67,7 +67,7 @@ static bool has_room(struct ctl_holders *h, size_t n)
 {
 	struct holder *more;
 
-	if (n <= h->max)
+	if (h->at != NULL && n <= h->max)
 		return true;
 	more = realloc(h->at, n * sizeof(*more));
 	if (more == NULL)
