@@ -90,8 +90,5 @@ enum exit_status local_pubkey(const char *path)
 	}
 	printf("%s\n", omni_key_text(text, &id.dh.public));
 	omni_identity_wipe(&id);
-	if (fflush(stdout) == 0)
-		return EXIT_OK;
-	perror("omnictl: standard output");
-	return EXIT_REFUSED;
+	return print_done(EXIT_OK);
 }

@@ -32,6 +32,12 @@ enum exit_status client_call(const char *path, const char *method, json_t *param
  */
 int print_result(FILE *out, const json_t *result, const char *columns, bool zeros);
 
+/*
+ * Bring out what was printed: status, or EXIT_REFUSED and a sentence where standard output does not
+ * take it.
+ */
+enum exit_status print_done(enum exit_status status);
+
 /* A secret is about to go to standard output: say so where that is a file that others can read. */
 void local_warn_if_open(void);
 

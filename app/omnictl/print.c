@@ -205,3 +205,11 @@ int print_result(FILE *out, const json_t *result, const char *columns, bool zero
 	free(text);
 	return 0;
 }
+
+enum exit_status print_done(enum exit_status status)
+{
+	if (fflush(stdout) == 0)
+		return status;
+	perror("omnictl: standard output");
+	return EXIT_REFUSED;
+}

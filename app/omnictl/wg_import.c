@@ -228,10 +228,7 @@ static enum exit_status print_all(const struct omni_config *config)
 			fprintf(stderr, ", %s", name);
 	}
 	fputc('\n', stderr);
-	if (fflush(stdout) == 0)
-		return EXIT_OK;
-	perror("omnictl: standard output");
-	return EXIT_REFUSED;
+	return print_done(EXIT_OK);
 }
 
 static void drop_own(struct omni_config *config)

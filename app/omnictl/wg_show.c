@@ -385,8 +385,5 @@ enum exit_status wg_show(const char *socket, const char *which, const char *word
 		status = EXIT_REFUSED;
 	}
 	view_free(&v);
-	if (fflush(stdout) == 0)
-		return status;
-	perror("omnictl: standard output");
-	return EXIT_REFUSED;
+	return print_done(status);
 }

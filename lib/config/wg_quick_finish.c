@@ -292,8 +292,7 @@ static const struct omni_prefix *default_route(const struct omni_wg_quick *wg)
 	return NULL;
 }
 
-/* A peer that has everything gets everything, as with wg-quick, but for the tunnel's own datagrams.
- */
+/* A peer that has everything gets everything but the tunnel's own datagrams, as with wg-quick. */
 static void take_default_route(struct wg_reader *r)
 {
 	const struct omni_prefix *all = default_route(r->wg);

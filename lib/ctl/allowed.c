@@ -42,21 +42,41 @@ static bool is_given(const struct omni_ctl *ctl, const struct ctl_peer *peer,
 	return false;
 }
 
+/* What of the n prefixes the peer may have, with room for one more; NULL: no memory. To be freed.
+ */
+static struct omni_prefix *all_given(const struct omni_ctl *ctl, const struct ctl_peer *peer,
+				     const struct omni_prefix *prefix, unsigned int n,
+				     unsigned int *given)
+{
+	struct omni_prefix *all = malloc(((size_t)n + 1) * sizeof(*all));
+
+	*given = 0;
+	for (unsigned int i = 0; all != NULL && i < n; i++)
+		if (is_given(ctl, peer, &prefix[i]))
+			all[(*given)++] = prefix[i];
+	return all;
+}
+
+/* They are routed to it: whatever it told of them counts no more. */
+static void configured(const struct ctl_peer *peer, const struct omni_prefix *prefix,
+		       unsigned int n)
+{
+	for (unsigned int i = 0; i < n; i++)
+		ctl_routes_configured(peer, &prefix[i]);
+}
+
 int ctl_allowed_add(struct omni_ctl *ctl, const struct ctl_peer *peer,
 		    const struct omni_prefix *prefix, unsigned int n)
 {
-	struct omni_prefix *all = malloc(((size_t)n + 1) * sizeof(*all));
-	unsigned int given = 0;
+	unsigned int given;
+	struct omni_prefix *all = all_given(ctl, peer, prefix, n, &given);
 	int rc;
 
 	if (all == NULL)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < n; i++)
-		if (is_given(ctl, peer, &prefix[i]))
-			all[given++] = prefix[i];
 	rc = omni_fib_add(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, given);
-	for (unsigned int i = 0; rc == 0 && i < given; i++)
-		ctl_routes_configured(peer, &all[i]);
+	if (rc == 0)
+		configured(peer, all, given);
 	free(all);
 	return rc;
 }
@@ -75,21 +95,18 @@ void ctl_allowed_drop(struct omni_ctl *ctl, const struct ctl_peer *peer)
 int ctl_allowed_replace(struct omni_ctl *ctl, const struct ctl_peer *peer,
 			const struct omni_prefix *prefix, unsigned int n)
 {
-	struct omni_prefix *all = malloc((n + 1) * sizeof(*all)), vip;
-	unsigned int given = 0;
+	unsigned int given;
+	struct omni_prefix *all = all_given(ctl, peer, prefix, n, &given), vip;
 	int rc;
 
 	if (all == NULL)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < n; i++)
-		if (is_given(ctl, peer, &prefix[i]))
-			all[given++] = prefix[i];
 	vip = (struct omni_prefix){.ip = peer->vip, .len = omni_ip_is_v4(&peer->vip) ? 32 : 128};
 	if (peer->has_vip && is_given(ctl, peer, &vip))
 		all[given++] = vip;
 	rc = omni_fib_replace(ctl->conf.fib, peer->cluster->number, dest_of(peer), all, given);
-	for (unsigned int i = 0; rc == 0 && i < given; i++)
-		ctl_routes_configured(peer, &all[i]);
+	if (rc == 0)
+		configured(peer, all, given);
 	free(all);
 	return rc;
 }
