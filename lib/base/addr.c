@@ -135,6 +135,24 @@ int omni_prefix_parse(struct omni_prefix *prefix, const char *text, uint8_t defa
 	return 0;
 }
 
+struct omni_prefix omni_prefix_masked(const struct omni_prefix *prefix)
+{
+	struct omni_prefix out = *prefix;
+	unsigned int bits = prefix->len + (omni_ip_is_v4(&prefix->ip) ? 96U : 0U);
+
+	for (unsigned int i = bits / 8; i < sizeof(out.ip.b); i++)
+		out.ip.b[i] &= i == bits / 8 ? (uint8_t)(0xff00U >> bits % 8) : 0;
+	return out;
+}
+
+int omni_prefix_compare(const void *a, const void *b)
+{
+	const struct omni_prefix *x = a, *y = b;
+	int c = memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
+
+	return c != 0 ? c : (int)x->len - (int)y->len;
+}
+
 int omni_host_port_split(char host[OMNI_HOST_LEN], uint16_t *port, const char *text,
 			 uint16_t default_port)
 {

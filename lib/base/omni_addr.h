@@ -43,6 +43,12 @@ uint32_t omni_ip_to_v4(const struct omni_ip *ip);
 /* True where ip lies in prefix (of the same family). */
 bool omni_prefix_contains(const struct omni_prefix *prefix, const struct omni_ip *ip);
 
+/* The prefix without host bits. */
+struct omni_prefix omni_prefix_masked(const struct omni_prefix *prefix);
+
+/* The order of two struct omni_prefix, by address, then length, for qsort() and bsearch(). */
+int omni_prefix_compare(const void *a, const void *b);
+
 /* True where ip is IPv4 and no host's in that subnet, but the subnet's own or its broadcast. */
 bool omni_prefix_is_edge(const struct omni_prefix *subnet, const struct omni_ip *ip);
 

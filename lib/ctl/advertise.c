@@ -115,7 +115,7 @@ void ctl_advertise_look(struct omni_ctl *ctl, struct ctl_cluster *c)
 		return;
 	for (unsigned int i = 0; i < c->conf->n_advertise && n < CTL_ADVERTISE_MAX; i++)
 		if (is_up(c, &c->conf->advertise[i]))
-			now[n++] = ctl_prefix_masked(&c->conf->advertise[i]);
+			now[n++] = omni_prefix_masked(&c->conf->advertise[i]);
 	if (l3->told_version != 0 && n == l3->n_told &&
 	    memcmp(now, l3->told, n * sizeof(now[0])) == 0)
 		return;
@@ -257,7 +257,7 @@ static void apply(struct omni_ctl *ctl, struct ctl_peer *peer)
 
 void ctl_routes_configured(const struct ctl_peer *peer, const struct omni_prefix *prefix)
 {
-	const struct omni_prefix p = ctl_prefix_masked(prefix);
+	const struct omni_prefix p = omni_prefix_masked(prefix);
 	struct ctl_routes *r = peer->routes;
 
 	for (uint32_t i = 0; r != NULL && i < r->n; i++)

@@ -166,7 +166,7 @@ static bool is_held(struct omni_ctl *ctl, const struct ctl_holders *h, unsigned 
 const char *ctl_holders_why(struct omni_ctl *ctl, const struct ctl_peer *teller,
 			    const struct omni_prefix *prefix)
 {
-	const struct omni_prefix p = ctl_prefix_masked(prefix);
+	const struct omni_prefix p = omni_prefix_masked(prefix);
 	const struct ctl_holders *h = current(ctl);
 
 	if (h == NULL)

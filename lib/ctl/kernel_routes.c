@@ -55,14 +55,6 @@ struct ctl_kernel {
 
 /* ---- Sets ---- */
 
-static int compare(const void *a, const void *b)
-{
-	const struct omni_prefix *x = a, *y = b;
-	int c = memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
-
-	return c != 0 ? c : (int)x->len - (int)y->len;
-}
-
 static void set_add(struct set *s, const struct omni_prefix *prefix)
 {
 	if (s->n == s->room) {
@@ -81,7 +73,7 @@ static void set_add(struct set *s, const struct omni_prefix *prefix)
 static void set_sort(struct set *s)
 {
 	if (s->n > 1)
-		qsort(s->at, s->n, sizeof(s->at[0]), compare);
+		qsort(s->at, s->n, sizeof(s->at[0]), omni_prefix_compare);
 }
 
 /* ---- What there should be ---- */
@@ -156,7 +148,7 @@ static bool is_looked_up(const struct want *w, omni_dest dest)
 static int on_route(const struct omni_fib_entry *e, void *arg)
 {
 	struct want *w = arg;
-	struct omni_prefix prefix = ctl_prefix_masked(&e->prefix);
+	struct omni_prefix prefix = omni_prefix_masked(&e->prefix);
 
 	if (e->cluster != w->kp->cluster->number || !leads_away(w, e->dest))
 		return 0;
@@ -205,9 +197,9 @@ static void drop_swallowing(struct want *w, const struct ctl_kernel *k, const st
 	if (ctl_l3_lookup(w->ctl, w->kp->cluster, ip) == OMNI_DEST_MISS)
 		return;
 	for (; p.len > 0 && w->set.n > 0; p.len--) {
-		struct omni_prefix masked = ctl_prefix_masked(&p), *at;
+		struct omni_prefix masked = omni_prefix_masked(&p), *at;
 
-		at = bsearch(&masked, w->set.at, w->set.n, sizeof(masked), compare);
+		at = bsearch(&masked, w->set.at, w->set.n, sizeof(masked), omni_prefix_compare);
 		if (at == NULL ||
 		    (but != OMNI_DEST_MISS &&
 		     omni_fib_get(w->ctl->conf.fib, w->kp->cluster->number, at) == but) ||
@@ -298,7 +290,7 @@ static bool apply(struct omni_ctl *ctl, struct kernel_port *kp, const struct set
 	while (h < kp->have.n || n < want->n) {
 		int c = h == kp->have.n ? 1
 			: n == want->n	? -1
-					: compare(&kp->have.at[h], &want->at[n]);
+					: omni_prefix_compare(&kp->have.at[h], &want->at[n]);
 
 		if (c == 0) {
 			set_add(&now, &want->at[n]);

@@ -5,16 +5,6 @@
 
 /* ---- Prefixes ---- */
 
-struct omni_prefix ctl_prefix_masked(const struct omni_prefix *prefix)
-{
-	struct omni_prefix out = *prefix;
-	unsigned int bits = prefix->len + (omni_ip_is_v4(&prefix->ip) ? 96U : 0U);
-
-	for (unsigned int i = bits / 8; i < sizeof(out.ip.b); i++)
-		out.ip.b[i] &= i == bits / 8 ? (uint8_t)(0xff00U >> bits % 8) : 0;
-	return out;
-}
-
 bool ctl_prefix_covers(const struct omni_prefix *outer, const struct omni_prefix *inner)
 {
 	return outer->len <= inner->len && omni_prefix_contains(outer, &inner->ip);

@@ -46,8 +46,6 @@ static inline omni_dest ctl_l3_port_dest(const struct omni_port *port)
 	return omni_dest_make(OMNI_DEST_PORT, port->id, port->generation);
 }
 
-/* With zeros behind its length. */
-struct omni_prefix ctl_prefix_masked(const struct omni_prefix *prefix);
 /* Every address of inner lies in outer. */
 bool ctl_prefix_covers(const struct omni_prefix *outer, const struct omni_prefix *inner);
 

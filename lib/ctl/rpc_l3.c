@@ -55,7 +55,7 @@ static int on_route(const struct omni_fib_entry *e, void *arg)
 {
 	char text[OMNI_PREFIX_TEXT_LEN];
 	struct walk *w = arg;
-	struct omni_prefix prefix = ctl_prefix_masked(&e->prefix);
+	struct omni_prefix prefix = omni_prefix_masked(&e->prefix);
 
 	if (e->cluster >= w->ctl->n_clusters ||
 	    (w->only != NULL && w->only != &w->ctl->cluster[e->cluster]))

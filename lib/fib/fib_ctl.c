@@ -201,17 +201,10 @@ struct flush {
 	struct omni_prefix found[FLUSH_MAX];
 };
 
-static int compare(const void *a, const void *b)
-{
-	const struct omni_prefix *x = a, *y = b;
-	int c = memcmp(x->ip.b, y->ip.b, sizeof(x->ip.b));
-
-	return c != 0 ? c : (int)x->len - (int)y->len;
-}
-
 static bool is_kept(const struct keep *keep, const struct omni_prefix *p)
 {
-	return keep->n > 0 && bsearch(p, keep->at, keep->n, sizeof(*p), compare) != NULL;
+	return keep->n > 0 &&
+	       bsearch(p, keep->at, keep->n, sizeof(*p), omni_prefix_compare) != NULL;
 }
 
 static int find_dest(const struct omni_fib_entry *entry, void *arg)
@@ -299,17 +292,10 @@ static int keep_all(struct keep *keep, const struct omni_prefix *prefix, unsigne
 	keep->at = malloc((n + 1) * sizeof(*keep->at));
 	if (keep->at == NULL)
 		return -ENOMEM;
-	for (; keep->n < n; keep->n++) {
-		struct omni_prefix *p = &keep->at[keep->n];
-		unsigned int from;
-
-		*p = prefix[keep->n];
-		from = p->len + (omni_ip_is_v4(&p->ip) ? 96U : 0U);
-		for (unsigned int i = from / 8; i < sizeof(p->ip.b); i++)
-			p->ip.b[i] &= i == from / 8 ? (uint8_t)(0xff00U >> from % 8) : 0;
-	}
+	for (; keep->n < n; keep->n++)
+		keep->at[keep->n] = omni_prefix_masked(&prefix[keep->n]);
 	if (n > 1)
-		qsort(keep->at, n, sizeof(*keep->at), compare);
+		qsort(keep->at, n, sizeof(*keep->at), omni_prefix_compare);
 	return 0;
 }
 
